@@ -1,0 +1,5 @@
+//! Files in memory.
+
+/// Files in memory.
+#[derive(Debug, Default)]
+pub struct MemoryDisk;

@@ -1,0 +1,103 @@
+//! All the engine may ask of the outside: a folder of files.
+//!
+//! Real in the server ([`OsDisk`]), memory in unit tests ([`MemoryDisk`]), faulty in the
+//! simulator (package `barrow-tests`). Paths are relative, with `/` between a folder and a name.
+//!
+//! What survives a loss of power, and all the engine relies on:
+//! - bytes written to a file, once [`Disk::sync`] of that file returned `Ok`;
+//! - a file's name (created, renamed or removed), once [`Disk::sync_dir`] of its folder returned
+//!   `Ok`; the same for a folder's name and the folder above it;
+//! - anything else may be lost, kept, torn at 512 bytes, zeroed, or kept out of order.
+//!
+//! After a `sync` has failed nothing is known about the bytes it covered: the engine never
+//! retries it.
+
+mod memory;
+mod os;
+
+use std::fmt;
+
+pub use memory::MemoryDisk;
+pub use os::OsDisk;
+
+/// What went wrong, as far as the engine decides by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskErrorKind {
+    /// No such file or folder.
+    NotFound,
+    /// There is one of that name already.
+    Exists,
+    /// No space (ENOSPC, EDQUOT): nothing was allocated.
+    Full,
+    /// Anything else.
+    Io,
+}
+
+/// A file operation that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskError {
+    /// What went wrong.
+    pub kind: DiskErrorKind,
+    /// The operation, the path and what the system said.
+    pub detail: String,
+}
+
+impl DiskError {
+    /// An error of `kind` at `operation` on `path`.
+    pub fn new(kind: DiskErrorKind, operation: &str, path: &str, why: impl fmt::Display) -> Self {
+        Self { kind, detail: format!("{operation} {path}: {why}") }
+    }
+}
+
+impl fmt::Display for DiskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for DiskError {}
+
+/// A folder of files. See the module for what survives a loss of power.
+pub trait Disk: Send + Sync {
+    /// Makes a folder; `Ok` if it is there already. Its name needs [`Disk::sync_dir`] of the
+    /// folder above it (`""` is the top).
+    fn create_dir(&self, dir: &str) -> Result<(), DiskError>;
+
+    /// Names of the files in `dir`, sorted; folders are left out. Empty if there is no such folder.
+    fn list(&self, dir: &str) -> Result<Vec<String>, DiskError>;
+
+    /// Makes a file of `len` zero bytes whose space is allocated, so that writing inside it cannot
+    /// find the disk full. On `Full` the file is gone again.
+    ///
+    /// # Errors
+    /// `Exists` if there is a file of that name, `Full` if there is no space.
+    fn create(&self, path: &str, len: u64) -> Result<(), DiskError>;
+
+    /// Writes all of `bytes` at `at`, growing the file if they go past its end.
+    fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), DiskError>;
+
+    /// Fills `buffer` from `at`; `Io` if the file ends before that.
+    fn read_at(&self, path: &str, at: u64, buffer: &mut [u8]) -> Result<(), DiskError>;
+
+    /// Length of the file in bytes.
+    fn len(&self, path: &str) -> Result<u64, DiskError>;
+
+    /// Returns once every byte written to the file would survive a loss of power.
+    fn sync(&self, path: &str) -> Result<(), DiskError>;
+
+    /// Returns once the names in `dir` would survive a loss of power.
+    fn sync_dir(&self, dir: &str) -> Result<(), DiskError>;
+
+    /// Gives a file another name, in place of a file that has it.
+    fn rename(&self, from: &str, to: &str) -> Result<(), DiskError>;
+
+    /// Removes a file.
+    fn remove(&self, path: &str) -> Result<(), DiskError>;
+
+    /// The `len` bytes at `at`.
+    fn read(&self, path: &str, at: u64, len: usize) -> Result<Vec<u8>, DiskError> {
+        let mut buffer = vec![0; len];
+        self.read_at(path, at, &mut buffer)?;
+        Ok(buffer)
+    }
+}

@@ -1,0 +1,23 @@
+//! The nouns of Barrow. This package depends on nothing and is imported by everything.
+//!
+//! | noun | meaning |
+//! |---|---|
+//! | [`Timestamp`] | an instant: nanoseconds since 1970-01-01T00:00:00Z, negative before it |
+//! | [`Nanos`] | a span of time |
+//! | [`Sequence`] | the number of a log record; the order in which Barrow learned things |
+//! | [`Step`] | how long a bar is: a clock step from one second to one month, or none for ticks |
+//! | [`PriceSide`] | which price a series is about: trade, bid, ask or mid |
+//! | [`Symbol`], [`Source`] | names as received, checked once |
+//! | [`SeriesKey`] | dataset, symbol as received, step, side and source: one raw series |
+//! | [`SeriesId`] | its dense number inside one store |
+//! | [`DatasetId`] | which kind of table a row belongs to |
+
+mod name;
+mod series;
+mod step;
+mod time;
+
+pub use name::{NAME_LEN_MAX, NameError, Source, Symbol};
+pub use series::{ColumnId, DatasetId, PriceSide, Sequence, SeriesId, SeriesKey};
+pub use step::Step;
+pub use time::{DAY_NANOS, Nanos, Timestamp, civil_from_days, days_from_civil};
