@@ -124,7 +124,7 @@ pub enum Reason {
     BadSymbol,
     /// There is no `ts`.
     MissingTs,
-    /// `ts` lies outside 1e17..5e18 nanoseconds in size and is not plausible as nanoseconds.
+    /// `ts` is so far from now that the bar's end could not be told.
     TsOutOfRange,
     /// `ts` lies in the future.
     FutureTs,

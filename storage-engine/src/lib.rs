@@ -14,10 +14,30 @@
 //! ```
 
 pub mod batch;
+mod bytes;
+mod catalog;
 pub mod column;
 pub mod dataset;
 pub mod disk;
+mod engine;
 mod error;
+mod flush;
+mod generation;
+pub mod manifest;
+mod memtable;
+mod options;
+mod prepare;
 pub mod rows;
+pub mod segment;
+mod snapshot;
+mod verify;
+pub mod wal;
 
+pub use engine::{Engine, Reader, Recovery, Stats};
 pub use error::{Error, ErrorKind};
+pub use flush::{FlushDone, FlushJob};
+pub use memtable::{Span, Zone};
+pub use options::Options;
+pub use prepare::{Prepared, prepare, retraction_of};
+pub use snapshot::{BatchEntry, DeadLetter, Revisions, Scan, Scanner, Snapshot, SourceFactRow};
+pub use verify::{VerifyReport, verify, verify_live};

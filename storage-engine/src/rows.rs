@@ -329,6 +329,22 @@ impl Column {
         Self { values, validity }
     }
 
+    /// The rows of `range`, in order.
+    #[must_use]
+    pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
+        let values = match &self.values {
+            Values::F64(from) => Values::F64(from[range.clone()].to_vec()),
+            Values::I64(from) => Values::I64(from[range.clone()].to_vec()),
+            Values::Text(from) => Values::Text(range.clone().map(|at| from.get(at)).collect()),
+        };
+        let validity = self
+            .validity
+            .as_ref()
+            .map(|bits| range.map(|at| bits.get(at)).collect::<Bitmap>())
+            .filter(|bits| bits.count() < bits.len());
+        Self { values, validity }
+    }
+
     /// Adds every row of `other` at the end.
     pub fn extend_from(&mut self, other: &Self) {
         if self.validity.is_none() && other.validity.is_none() {
@@ -463,6 +479,26 @@ impl Rows {
             known_at: at.iter().map(|&i| self.known_at[i as usize]).collect(),
             flags: at.iter().map(|&i| self.flags[i as usize]).collect(),
             columns: self.columns.iter().map(|column| column.take(at)).collect(),
+        }
+    }
+
+    /// The rows of `range`, in order.
+    #[must_use]
+    pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
+        let all: Vec<usize> = (0..self.columns.len()).collect();
+        self.slice_columns(range, &all)
+    }
+
+    /// The rows of `range`, in order, with the columns at `places`.
+    #[must_use]
+    pub fn slice_columns(&self, range: std::ops::Range<usize>, places: &[usize]) -> Self {
+        let column = |&place: &usize| self.columns[place].slice(range.clone());
+        Self {
+            ts: self.ts[range.clone()].to_vec(),
+            sequence: self.sequence[range.clone()].to_vec(),
+            known_at: self.known_at[range.clone()].to_vec(),
+            flags: self.flags[range.clone()].to_vec(),
+            columns: places.iter().map(column).collect(),
         }
     }
 

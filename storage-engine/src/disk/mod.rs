@@ -14,6 +14,8 @@
 
 mod memory;
 mod os;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -100,4 +102,24 @@ pub trait Disk: Send + Sync {
         self.read_at(path, at, &mut buffer)?;
         Ok(buffer)
     }
+}
+
+/// Refuses a path that could lead out of the folder or name one file in two ways: one that is
+/// empty or absolute, or has an empty part, `.`, `..`, a backslash or NUL.
+///
+/// # Errors
+/// `Io`, naming the path.
+pub fn check_path(operation: &str, path: &str) -> Result<(), DiskError> {
+    let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', '\0']);
+    if path.split('/').all(plain) {
+        Ok(())
+    } else {
+        let path = path.escape_debug().to_string();
+        Err(DiskError::new(DiskErrorKind::Io, operation, &path, "is not a path below the folder"))
+    }
+}
+
+/// The folder a path lies in; `""` is the top.
+pub fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }

@@ -1,0 +1,396 @@
+//! The spine: the only file that knows all stages.
+//!
+//! ```text
+//! prepare ─▶ commit: log, sync ─▶ apply (ground) ─▶ visible ─▶ advance (derived)
+//! open: root, manifest, segments, then replay: the same apply
+//! flush: plan ─▶ run (any thread) ─▶ install
+//! ```
+
+mod apply;
+mod format;
+pub(crate) mod open;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use barrow_types::{Sequence, SeriesId, Timestamp};
+
+use crate::batch::Applied;
+use crate::disk::Disk;
+use crate::error::{Error, ErrorKind};
+use crate::flush::{FlushDone, FlushJob};
+use crate::generation::{Generation, Published};
+use crate::manifest::Manifest;
+use crate::manifest::edit::{Edit, SegmentEntry};
+use crate::options::Options;
+use crate::prepare::{Outcome, Prepared, Ready, prepare, repeated};
+use crate::snapshot::Snapshot;
+use crate::wal;
+use crate::wal::record::{Body, Kind};
+
+pub(crate) use format::Format;
+pub use open::Recovery;
+
+/// Counters since the store was opened, and sizes now.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    /// The last record that is visible.
+    pub sequence: u64,
+    /// Series, of ledgers too.
+    pub series: u64,
+    /// Bytes of rows in memory.
+    pub memtable_bytes: u64,
+    /// Rows in memory, of ledgers too.
+    pub memtable_rows: u64,
+    /// Live segments.
+    pub segments: u64,
+    /// Their bytes.
+    pub segment_bytes: u64,
+    /// Files of the log.
+    pub wal_files: u64,
+    /// Batches committed.
+    pub batches: u64,
+    /// Groups they were committed in.
+    pub groups: u64,
+    /// Syncs of the log.
+    pub syncs: u64,
+    /// Flushes installed.
+    pub flushes: u64,
+}
+
+/// Hands out snapshots on any thread.
+#[derive(Clone)]
+pub struct Reader(Arc<Published>);
+
+impl Reader {
+    /// The newest state.
+    pub fn snapshot(&self) -> Snapshot {
+        self.0.snapshot()
+    }
+}
+
+/// One store, open for writing. One owner; readers take a [`Reader`].
+pub struct Engine {
+    disk: Arc<dyn Disk>,
+    options: Options,
+    epoch: u64,
+    published: Arc<Published>,
+    log: wal::Writer,
+    manifest: Manifest,
+    next_segment: u64,
+    /// The flush in progress reads the memtable up to here.
+    flushing: Option<Sequence>,
+    /// Whether something was committed since the last seal.
+    unsealed: bool,
+    touched: Vec<SeriesId>,
+    poisoned: Option<String>,
+    batches: u64,
+    groups: u64,
+    flushes: u64,
+}
+
+impl Engine {
+    /// Opens the store on `disk`, or makes one there; `instance` is its identity if it is new, and
+    /// should be random.
+    ///
+    /// # Errors
+    /// `Corrupt` if acknowledged data is damaged or missing: nothing was changed. `Disk` or `Full`
+    /// if the disk failed.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        options: Options,
+        instance: [u8; 16],
+    ) -> Result<(Self, Recovery), Error> {
+        open::open(disk, options, instance)
+    }
+
+    /// Hands out snapshots on any thread.
+    pub fn reader(&self) -> Reader {
+        Reader(Arc::clone(&self.published))
+    }
+
+    /// The newest state.
+    pub fn snapshot(&self) -> Snapshot {
+        self.published.snapshot()
+    }
+
+    /// Makes a group of batches durable with one sync, then visible. Results are in the order of
+    /// the group; an error inside is about that batch alone, which left no trace. `now` is raised
+    /// to the `now` of the last commit if it lies before.
+    ///
+    /// # Errors
+    /// About the whole group: `Full` if the disk or the memtable has no room; nothing was stored,
+    /// and it may be tried again. `Disk` if the log failed: what happened to the group is not
+    /// known before the store is opened again, and no more commits are taken.
+    pub fn commit(
+        &mut self,
+        group: Vec<Prepared>,
+        now: Timestamp,
+    ) -> Result<Vec<Result<Applied, Error>>, Error> {
+        self.check_intake()?;
+        let snapshot = self.snapshot();
+        let now = now.max(snapshot.now());
+        let generation = self.published.generation();
+        if generation.memtable.bytes() >= self.options.memtable_bytes_max * 2 {
+            return Err(Error::full(
+                "the memtable is at its bound because flushes do not keep up or fail; free disk \
+                 space, or send more slowly",
+            ));
+        }
+        // Rows are applied as their records are staged, so that the next batch of the group sees
+        // them; readers do not before `advance_to`. If the sync fails they never do.
+        let mut sequence = snapshot.sequence();
+        let mut results = Vec::with_capacity(group.len());
+        for prepared in group {
+            let view = self.published.snapshot_at(sequence, now);
+            let result = self.admit(prepared, &view).and_then(|admitted| match admitted {
+                Admitted::Repeated(answer) => Ok(answer),
+                Admitted::Ready(ready) => {
+                    let staged = self.log.stage(Kind::Rows, now.nanos(), &ready.body)?;
+                    sequence = Sequence::new(staged);
+                    Ok(self.apply(&generation, *ready, sequence, now))
+                }
+            });
+            if let Err(error) = &result
+                && error.kind() == ErrorKind::Disk
+            {
+                return Err(self.poison(error.clone()));
+            }
+            results.push(result);
+        }
+        if sequence > snapshot.sequence() {
+            self.sync_log()?;
+            self.groups += 1;
+            self.unsealed = true;
+            self.published.advance_to(sequence, now);
+        }
+        Ok(results)
+    }
+
+    /// Checks that what was prepared still holds, and prepares it anew if not.
+    fn admit(&self, prepared: Prepared, view: &Snapshot) -> Result<Admitted, Error> {
+        let fresh = if holds(&prepared, view) {
+            prepared
+        } else {
+            prepare(prepared.batch, view, view.now())?
+        };
+        let ready = match fresh.outcome {
+            Outcome::Repeated(entry) => return Ok(Admitted::Repeated(repeated(&entry))),
+            Outcome::Ready(ready) => ready,
+        };
+        if ready.body.bytes.len() as u64 > self.options.batch_bytes_max {
+            return Err(Error::invalid(format!(
+                "the batch takes {} bytes, more than batch_bytes_max = {}; send it in parts",
+                ready.body.bytes.len(),
+                self.options.batch_bytes_max
+            )));
+        }
+        let series = view.generation().catalog.len() + ready.content.new_symbols.len();
+        if series > self.options.series_max as usize {
+            return Err(Error::full(format!(
+                "the store would have {series} series, more than series_max = {}; raise the \
+                 setting, or check the symbols",
+                self.options.series_max
+            )));
+        }
+        Ok(Admitted::Ready(ready))
+    }
+
+    fn apply(
+        &mut self,
+        generation: &Generation,
+        ready: Ready,
+        sequence: Sequence,
+        now: Timestamp,
+    ) -> Applied {
+        let Ready { content, errors, .. } = ready;
+        let answer = Applied {
+            batch_id: content.batch_id.clone(),
+            sequence,
+            now,
+            counts: content.counts,
+            errors,
+            repeated: false,
+        };
+        self.touched.extend(apply::apply(generation, content, sequence, now));
+        self.batches += 1;
+        answer
+    }
+
+    /// Derived work that is due after commits. It may lag: readers find the same rows before and
+    /// after. For now: small runs of the memtable are joined.
+    pub fn advance(&mut self) {
+        let generation = self.published.generation();
+        let floor = self.flushing.unwrap_or(Sequence::ZERO);
+        self.touched.sort_unstable();
+        self.touched.dedup();
+        for series in self.touched.drain(..) {
+            generation.memtable.coalesce(series, floor);
+        }
+    }
+
+    /// Appends a seal if anything was committed since the last one: it witnesses that the last
+    /// commit was on disk. For the server's timer, when it is idle.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn seal(&mut self, now: Timestamp) -> Result<(), Error> {
+        if !self.unsealed {
+            return Ok(());
+        }
+        self.check_intake()?;
+        let now = now.max(self.snapshot().now());
+        let staged = self.log.stage(Kind::Seal, now.nanos(), &Body::new(Vec::new()));
+        if let Err(error) = &staged
+            && error.kind() == ErrorKind::Disk
+        {
+            return Err(self.poison(error.clone()));
+        }
+        let sequence = Sequence::new(staged?);
+        self.sync_log()?;
+        self.unsealed = false;
+        self.published.advance_to(sequence, now);
+        Ok(())
+    }
+
+    /// Whether the memtable is large enough for a flush, and none is in progress.
+    pub fn flush_due(&self) -> bool {
+        self.flushing.is_none()
+            && self.published.generation().memtable.bytes() >= self.options.memtable_bytes_max
+    }
+
+    /// Whether a flush was planned and not yet installed.
+    pub fn flush_in_progress(&self) -> bool {
+        self.flushing.is_some()
+    }
+
+    /// A flush of everything committed so far; `None` if there is nothing, or one is in progress.
+    pub fn plan_flush(&mut self) -> Option<FlushJob> {
+        let generation = self.published.generation();
+        if self.flushing.is_some() || self.poisoned.is_some() || generation.memtable.rows() == 0 {
+            return None;
+        }
+        let up_to = self.snapshot().sequence();
+        self.flushing = Some(up_to);
+        let job = FlushJob::plan(&generation, self.next_segment, up_to);
+        self.next_segment += 1;
+        Some(job)
+    }
+
+    /// Makes a flush that was run the state of the store, or drops it if it failed: its rows stay
+    /// in the memtable and the log.
+    ///
+    /// # Errors
+    /// The error of the run, after which another flush may be planned; or `Disk`, final, if the
+    /// manifest failed.
+    pub fn install(&mut self, done: Result<FlushDone, Error>) -> Result<(), Error> {
+        self.flushing = None;
+        let FlushDone { segment, up_to } = done?;
+        self.check_intake()?;
+        let edit = Edit {
+            low: up_to.next().get(),
+            added: vec![SegmentEntry {
+                number: segment.number,
+                len: segment.len,
+                rows: segment.extents.iter().map(|extent| u64::from(extent.rows)).sum(),
+                footer_crc: segment.footer_crc,
+            }],
+            removed: Vec::new(),
+        };
+        let installed = self.manifest.install(&edit, self.log.durable(), self.epoch);
+        installed.map_err(|error| self.poison(error))?;
+        let old = self.published.generation();
+        let mut segments = old.segments.clone();
+        segments.push(Arc::new(segment));
+        let memtable = old.memtable.above(up_to);
+        let catalog = Arc::clone(&old.catalog);
+        self.published.install(Generation::new(
+            Arc::clone(&self.disk),
+            catalog,
+            segments,
+            memtable,
+        ));
+        self.flushes += 1;
+        let released = self.log.release(self.manifest.needed());
+        released.map_err(|error| self.poison(error))
+    }
+
+    /// Why no more commits are taken, if so.
+    pub fn poisoned(&self) -> Option<&str> {
+        self.poisoned.as_deref()
+    }
+
+    /// Counters and sizes.
+    pub fn stats(&self) -> Stats {
+        let generation = self.published.generation();
+        Stats {
+            sequence: self.snapshot().sequence().get(),
+            series: generation.catalog.len() as u64,
+            memtable_bytes: generation.memtable.bytes(),
+            memtable_rows: generation.memtable.rows(),
+            segments: generation.segments.len() as u64,
+            segment_bytes: generation.segments.iter().map(|segment| segment.len).sum(),
+            wal_files: self.log.file_count(),
+            batches: self.batches,
+            groups: self.groups,
+            syncs: self.log.syncs(),
+            flushes: self.flushes,
+        }
+    }
+
+    /// Seals the log and notes in the root what is on disk, so that damage to anything
+    /// acknowledged can be told from a torn tail.
+    ///
+    /// # Errors
+    /// As [`Self::commit`]. The store is as after a crash: everything acknowledged is there.
+    pub fn close(mut self, now: Timestamp) -> Result<(), Error> {
+        self.check_intake()?;
+        self.seal(now)?;
+        self.manifest.note_durable(self.log.durable(), self.epoch)
+    }
+
+    fn sync_log(&mut self) -> Result<(), Error> {
+        let synced = self.log.sync();
+        synced.map_err(|error| self.poison(error))
+    }
+
+    fn check_intake(&self) -> Result<(), Error> {
+        match &self.poisoned {
+            None => Ok(()),
+            Some(why) => Err(Error::disk(format!(
+                "intake stopped after an error of the disk; reads go on, and opening the store \
+                 again resumes it: {why}"
+            ))),
+        }
+    }
+
+    fn poison(&mut self, error: Error) -> Error {
+        self.poisoned.get_or_insert_with(|| error.to_string());
+        Error::disk(error.to_string())
+    }
+}
+
+enum Admitted {
+    Ready(Box<Ready>),
+    Repeated(Applied),
+}
+
+/// Whether what was prepared is what would be prepared on `view` too: no series it looked at has
+/// changed, its id is still free, and the clock has passed nothing that decided anything.
+fn holds(prepared: &Prepared, view: &Snapshot) -> bool {
+    let Outcome::Ready(ready) = &prepared.outcome else { return true };
+    let generation = view.generation();
+    let at = prepared.at.sequence();
+    let unchanged = |series: &SeriesId| {
+        let slot = generation.memtable.slot(*series).expect("invariant: series have slots");
+        slot.last_sequence() <= at.get()
+    };
+    // After an install the memtable no longer tells what happened since `at`.
+    let same_generation = std::ptr::eq(generation, prepared.at.generation());
+    same_generation
+        && prepared.validity.holds_at(view.now())
+        && generation.memtable.batch(&prepared.batch.id, view.sequence()).is_none()
+        && ready.touched.iter().all(unchanged)
+        && ready.new_keys.iter().all(|key| generation.catalog.find(key).is_none())
+}

@@ -1,0 +1,184 @@
+//! Ground state: what a record does to the memtable. Total and deterministic: commit and replay
+//! come to the same rows by the same path.
+
+use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, Timestamp};
+
+use crate::batch::{KnownAt, Refused};
+use crate::catalog::ledger_series;
+use crate::dataset;
+use crate::generation::Generation;
+use crate::prepare::hash;
+use crate::rows::{Bitmap, Column, Rows, Texts, Values, flags};
+use crate::wal::body::{RowsBody, SeriesRef};
+
+/// Adds the rows of a record, and what the ledgers say of it. Returns the series it touched.
+///
+/// The record was made by `prepare` on this state, or passed its checksum and `check` on replay.
+pub(super) fn apply(
+    generation: &Generation,
+    content: RowsBody,
+    sequence: Sequence,
+    now: Timestamp,
+) -> Vec<SeriesId> {
+    let memtable = &generation.memtable;
+    let mut touched = Vec::with_capacity(content.blocks.len() + 4);
+    let mut push = |series: SeriesId, rows: Rows| {
+        memtable.push(series, rows);
+        touched.push(series);
+    };
+    let mut ledger = Ledger { sequence, now, push: &mut push };
+    let mut new_series = Vec::with_capacity(content.new_symbols.len());
+    for symbol in &content.new_symbols {
+        let key = SeriesKey {
+            dataset: content.dataset,
+            symbol: symbol.clone(),
+            step: content.step,
+            side: content.side,
+            source: content.source.clone(),
+        };
+        new_series.push(generation.catalog.add(key));
+        memtable.add_slot();
+    }
+    ledger.series(&content, &new_series);
+    ledger.batch(&content);
+    ledger.facts(&content);
+    ledger.dead_letters(&content.batch_id, &content.dead);
+    for block in content.blocks {
+        let series = match block.series {
+            SeriesRef::Known(id) => SeriesId::new(id),
+            SeriesRef::New(place) => new_series[place as usize],
+        };
+        let mut rows = block.rows;
+        rows.sequence = vec![sequence.get(); rows.len()];
+        for (known_at, row_flags) in rows.known_at.iter_mut().zip(&rows.flags) {
+            if row_flags & (flags::STATED | flags::ASSUMED) == 0 {
+                *known_at = now.nanos();
+            }
+        }
+        push(series, rows);
+    }
+    memtable.add_batch(content.batch_id, sequence);
+    touched
+}
+
+/// Whether the blocks of a replayed record belong to series of its dataset that exist.
+pub(super) fn check(generation: &Generation, content: &RowsBody) -> Result<(), &'static str> {
+    for block in &content.blocks {
+        if let SeriesRef::Known(id) = block.series {
+            let key = generation.catalog.key(SeriesId::new(id));
+            if key.is_none_or(|key| key.dataset != content.dataset) {
+                return Err("it has rows of a series that there is not");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rows of the ledgers for one record.
+struct Ledger<'a> {
+    sequence: Sequence,
+    now: Timestamp,
+    push: &'a mut dyn FnMut(SeriesId, Rows),
+}
+
+impl Ledger<'_> {
+    fn add(&mut self, dataset: DatasetId, columns: Vec<Column>) {
+        let count = columns[0].len();
+        if count == 0 {
+            return;
+        }
+        let rows = Rows {
+            ts: vec![self.now.nanos(); count],
+            sequence: vec![self.sequence.get(); count],
+            known_at: vec![self.now.nanos(); count],
+            flags: vec![0; count],
+            columns,
+        };
+        debug_assert!(
+            rows.columns
+                .iter()
+                .map(Column::kind)
+                .eq(dataset::schema(dataset).expect("invariant: ledgers have schemas").kinds())
+        );
+        (self.push)(ledger_series(dataset), rows);
+    }
+
+    fn series(&mut self, content: &RowsBody, new_series: &[SeriesId]) {
+        let all = |value: i64| integers(vec![value; new_series.len()]);
+        let source = content.source.as_str();
+        self.add(
+            DatasetId::SERIES,
+            vec![
+                integers(new_series.iter().map(|id| i64::from(id.get())).collect()),
+                all(i64::from(content.dataset.get())),
+                all(i64::from(content.step.code())),
+                all(i64::from(content.side.code())),
+                texts(content.new_symbols.iter().map(barrow_types::Symbol::as_str)),
+                texts(new_series.iter().map(|_| source)),
+            ],
+        );
+    }
+
+    fn batch(&mut self, content: &RowsBody) {
+        let counts = &content.counts;
+        let one = |count: u64| integers(vec![count.cast_signed()]);
+        let body_hash = hash::text_of(content.body_hash);
+        let policy = match content.policy {
+            KnownAt::Ingest => Column {
+                values: Values::Text([""].into_iter().collect()),
+                validity: Some(Bitmap::filled(1, false)),
+            },
+            KnownAt::TsEnd(delay) => texts([format!("ts_end{:+}ns", delay.get()).as_str()]),
+        };
+        self.add(
+            DatasetId::BATCHES,
+            vec![
+                texts([content.batch_id.as_str()]),
+                texts([content.source.as_str()]),
+                integers(vec![i64::from(content.dataset.get())]),
+                texts([body_hash.as_str()]),
+                one(counts.accepted),
+                one(counts.duplicates),
+                one(counts.corrected),
+                one(counts.superseded),
+                one(counts.rejected),
+                policy,
+            ],
+        );
+    }
+
+    fn facts(&mut self, content: &RowsBody) {
+        let Some(facts) = &content.facts else { return };
+        self.add(
+            DatasetId::SOURCE_FACTS,
+            vec![
+                texts([content.source.as_str()]),
+                integers(vec![i64::from(content.dataset.get())]),
+                integers(vec![i64::from(content.step.code())]),
+                texts([facts.session.as_str()]),
+                texts([facts.align.as_str()]),
+            ],
+        );
+    }
+
+    fn dead_letters(&mut self, batch_id: &str, dead: &[Refused]) {
+        self.add(
+            DatasetId::DEAD_LETTERS,
+            vec![
+                texts(dead.iter().map(|_| batch_id)),
+                integers(dead.iter().map(|dead| dead.row.cast_signed()).collect()),
+                texts(dead.iter().map(|dead| dead.reason.as_str())),
+                texts(dead.iter().map(|dead| dead.detail.as_str())),
+                texts(dead.iter().map(|dead| dead.raw.as_str())),
+            ],
+        );
+    }
+}
+
+fn integers(values: Vec<i64>) -> Column {
+    Column::new(Values::I64(values))
+}
+
+fn texts<'a>(values: impl IntoIterator<Item = &'a str>) -> Column {
+    Column::new(Values::Text(values.into_iter().collect::<Texts>()))
+}

@@ -1,0 +1,305 @@
+//! Opening a store: read the root and the manifest, open the segments, replay the log.
+//!
+//! What the log holds is synced before it is replayed: a crash of the process alone leaves bytes
+//! that were never synced, and what is served must not be lost by a power cut afterwards.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use barrow_types::{DatasetId, PriceSide, Sequence, SeriesKey, Source, Step, Symbol, Timestamp};
+
+use crate::catalog::{Catalog, LEDGERS};
+use crate::dataset;
+use crate::disk::Disk;
+use crate::error::Error;
+use crate::generation::{Generation, Published};
+use crate::manifest::{self, Manifest};
+use crate::memtable::Memtable;
+use crate::options::Options;
+use crate::segment::{self, Segment};
+use crate::snapshot::{Snapshot, integer, narrow, text};
+use crate::wal;
+use crate::wal::body::RowsBody;
+use crate::wal::file::WalFile;
+use crate::wal::record::{Header, Kind};
+use crate::wal::scan::{End, Expected};
+
+use super::{Engine, Format, apply};
+
+/// The folders of a store, outer ones first.
+const FOLDERS: [&str; 4] = [wal::DIR, manifest::DIR, segment::DIR, "quarantine"];
+
+/// What opening a store found, for the log of the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Whether the store was made now.
+    pub created: bool,
+    /// Records read from the log.
+    pub replayed_records: u64,
+    /// Rows of theirs that were put in memory.
+    pub replayed_rows: u64,
+    /// Bytes at the end of the log that were never acknowledged and are left out.
+    pub torn_bytes: u64,
+    /// Files of flushes that were never installed, which were removed.
+    pub removed_files: Vec<String>,
+}
+
+/// A store as it was found: everything but the log's rows.
+pub(crate) struct Found {
+    pub(crate) format: Format,
+    pub(crate) manifest: manifest::State,
+    pub(crate) generation: Generation,
+    pub(crate) wal_files: Vec<WalFile>,
+    /// The newest ingest time that segments hold.
+    pub(crate) now: Timestamp,
+}
+
+impl Found {
+    pub(crate) fn expected(&self) -> Expected {
+        Expected {
+            low: self.manifest.root.low,
+            durable: self.manifest.root.durable,
+            instance: self.format.instance,
+        }
+    }
+}
+
+/// Reads a store without changing anything; `None` if there is none.
+pub(crate) fn find(disk: &Arc<dyn Disk>) -> Result<Option<Found>, Error> {
+    let Some(format) = Format::read(&**disk)? else {
+        let wal_files = disk.list(wal::DIR)?;
+        let segments = disk.list(segment::DIR)?;
+        if !wal_files.is_empty() || !segments.is_empty() {
+            return Err(Error::corrupt(
+                "there are rows in wal or segments, but the file FORMAT is missing; restore it \
+                 from a backup",
+            ));
+        }
+        return Ok(None);
+    };
+    let manifest = manifest::load(&**disk)?;
+    let segments = manifest
+        .segments
+        .iter()
+        .map(|entry| {
+            let found = Segment::open(&**disk, entry.number, entry.len, entry.footer_crc);
+            found.map(Arc::new)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let now = segments
+        .iter()
+        .flat_map(|segment| &segment.extents)
+        .filter(|extent| extent.dataset == DatasetId::BATCHES)
+        .map(|extent| extent.zone.ts.max)
+        .max()
+        .map_or(Timestamp::MIN, Timestamp::from_nanos);
+    let catalog = Arc::new(Catalog::new());
+    // The ledger of series is read through a generation whose catalog knows only the ledgers.
+    let ledgers = Generation::new(
+        Arc::clone(disk),
+        Arc::clone(&catalog),
+        segments.clone(),
+        Memtable::with_slots(LEDGERS.len()),
+    );
+    let low = Sequence::new(manifest.root.low - 1);
+    let keys = series_keys(&Snapshot::new(Arc::new(ledgers), low, now))?;
+    for key in keys {
+        catalog.add(key);
+    }
+    let slots = catalog.len();
+    let of_known_series = segments.iter().flat_map(|segment| &segment.extents).all(|extent| {
+        let key = catalog.key(extent.series);
+        key.is_some_and(|key| key.dataset == extent.dataset)
+    });
+    if !of_known_series {
+        return Err(Error::corrupt(
+            "a segment holds rows of a series that the ledger of series does not know; restore \
+             the folders segments and manifest from a backup",
+        ));
+    }
+    let generation =
+        Generation::new(Arc::clone(disk), catalog, segments, Memtable::with_slots(slots));
+    let wal_files = wal::scan::files(&**disk)?;
+    Ok(Some(Found { format, manifest, generation, wal_files, now }))
+}
+
+/// The keys of all series in segments, in order of their numbers.
+fn series_keys(snapshot: &Snapshot) -> Result<Vec<SeriesKey>, Error> {
+    let mut keys: BTreeMap<i64, SeriesKey> = BTreeMap::new();
+    let mut unreadable = false;
+    snapshot.each_of_ledger(&dataset::SERIES, |rows, at| {
+        let key = || {
+            Some(SeriesKey {
+                dataset: DatasetId::new(narrow(&rows.columns[1], at)),
+                step: Step::from_code(narrow(&rows.columns[2], at))?,
+                side: PriceSide::from_code(narrow(&rows.columns[3], at))?,
+                symbol: Symbol::new(text(&rows.columns[4], at)).ok()?,
+                source: Source::new(text(&rows.columns[5], at)).ok()?,
+            })
+        };
+        match key().filter(|key| dataset::schema(key.dataset).is_some()) {
+            Some(key) => unreadable |= keys.insert(integer(&rows.columns[0], at), key).is_some(),
+            None => unreadable = true,
+        }
+    })?;
+    let first = i64::try_from(LEDGERS.len()).expect("invariant: there are four ledgers");
+    let dense = keys.keys().enumerate().all(|(at, &id)| i64::try_from(at) == Ok(id - first));
+    if unreadable || !dense {
+        return Err(Error::corrupt(
+            "the ledger of series cannot be read as this build knows it; restore the folders \
+             segments and manifest from a backup",
+        ));
+    }
+    Ok(keys.into_values().collect())
+}
+
+/// Decodes a record and checks it against the state before it; `None` if it has no rows.
+pub(crate) fn decode(
+    generation: &Generation,
+    header: &Header,
+    body: &[u8],
+) -> Result<Option<RowsBody>, Error> {
+    if header.kind == Kind::Seal {
+        return Ok(None);
+    }
+    let refuse = |why: &str| {
+        Error::corrupt(format!(
+            "record {} passes its checksum but cannot be read ({why}); it was written by another \
+             build, or this one is wrong",
+            header.sequence
+        ))
+    };
+    let content = RowsBody::decode(body).map_err(|damaged| refuse(damaged.0))?;
+    apply::check(generation, &content).map_err(refuse)?;
+    Ok(Some(content))
+}
+
+pub(super) fn open(
+    disk: Arc<dyn Disk>,
+    options: Options,
+    instance: [u8; 16],
+) -> Result<(Engine, Recovery), Error> {
+    let mut recovery = Recovery::default();
+    let found = match find(&disk)? {
+        Some(found) => found,
+        None => {
+            create(&*disk, instance)?;
+            recovery.created = true;
+            find(&disk)?.expect("invariant: it was just made")
+        }
+    };
+    let expected = found.expected();
+    let Found { format, manifest, generation, wal_files, now } = found;
+    let epoch = 1 + wal_files.iter().map(|file| file.epoch).fold(manifest.root.epoch, u64::max);
+    let next_segment = next_segment(&*disk)?;
+    let live: Vec<u64> = manifest.segments.iter().map(|entry| entry.number).collect();
+    let last = Sequence::new(manifest.root.low - 1);
+    let published = Arc::new(Published::new(generation, last, now));
+    let log = wal::Writer::new(
+        Arc::clone(&disk),
+        format.instance,
+        epoch,
+        options.wal_file_bytes,
+        wal_files.clone(),
+    );
+    let manifest = Manifest::new(Arc::clone(&disk), options.manifest_bytes_max, manifest);
+    let mut engine = Engine {
+        disk: Arc::clone(&disk),
+        options,
+        epoch,
+        published,
+        log,
+        manifest,
+        next_segment,
+        flushing: None,
+        unsealed: false,
+        touched: Vec::new(),
+        poisoned: None,
+        batches: 0,
+        groups: 0,
+        flushes: 0,
+    };
+    recovery.removed_files = remove_unpublished(&*disk, &live)?;
+    for file in &wal_files {
+        disk.sync(&file.path())?;
+    }
+    disk.sync_dir(wal::DIR)?;
+    let end = replay(&mut engine, &wal_files, expected, &mut recovery)?;
+    engine.log.go_on_after(end.last, end.chain);
+    engine.unsealed = end.last > expected.durable;
+    recovery.replayed_records = end.records;
+    recovery.torn_bytes = end.torn_bytes;
+    Ok((engine, recovery))
+}
+
+fn replay(
+    engine: &mut Engine,
+    files: &[WalFile],
+    expected: Expected,
+    recovery: &mut Recovery,
+) -> Result<End, Error> {
+    let disk = Arc::clone(&engine.disk);
+    wal::scan::replay(&*disk, files, expected, |header, body| {
+        if header.sequence < expected.low {
+            return Ok(());
+        }
+        let generation = engine.published.generation();
+        let sequence = Sequence::new(header.sequence);
+        let now = Timestamp::from_nanos(header.now).max(engine.snapshot().now());
+        if let Some(content) = decode(&generation, header, body)? {
+            let rows: usize = content.blocks.iter().map(|block| block.rows.len()).sum();
+            recovery.replayed_rows += rows as u64;
+            engine.touched.extend(apply::apply(&generation, content, sequence, now));
+        }
+        engine.published.advance_to(sequence, now);
+        engine.advance();
+        engine.flush_replayed()
+    })
+}
+
+/// Makes an empty store. `FORMAT` comes last: a crash before it leaves no store.
+fn create(disk: &dyn Disk, instance: [u8; 16]) -> Result<(), Error> {
+    for folder in FOLDERS {
+        disk.create_dir(folder)?;
+    }
+    disk.sync_dir("")?;
+    manifest::create(disk)?;
+    Format { instance }.write(disk)
+}
+
+/// A number that no segment has, published or not.
+fn next_segment(disk: &dyn Disk) -> Result<u64, Error> {
+    let names = disk.list(segment::DIR)?;
+    let numbers = names
+        .iter()
+        .filter_map(|name| segment::number_of(name.strip_suffix(".tmp").unwrap_or(name)));
+    Ok(numbers.max().map_or(1, |number| number + 1))
+}
+
+/// Removes what flushes left that were never installed: their rows are in the log.
+fn remove_unpublished(disk: &dyn Disk, live: &[u64]) -> Result<Vec<String>, Error> {
+    let mut removed = Vec::new();
+    for name in disk.list(segment::DIR)? {
+        let whole = name.strip_suffix(".tmp").unwrap_or(&name);
+        let Some(number) = segment::number_of(whole) else { continue };
+        if whole != name || !live.contains(&number) {
+            let path = format!("{}/{name}", segment::DIR);
+            disk.remove(&path)?;
+            removed.push(path);
+        }
+    }
+    Ok(removed)
+}
+
+impl Engine {
+    /// Replay reads a log of any length in bounded memory: what does not fit is flushed.
+    fn flush_replayed(&mut self) -> Result<(), Error> {
+        if self.flush_due()
+            && let Some(job) = self.plan_flush()
+        {
+            let disk = Arc::clone(&self.disk);
+            self.install(job.run(&*disk))?;
+        }
+        Ok(())
+    }
+}

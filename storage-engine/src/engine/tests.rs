@@ -1,0 +1,228 @@
+//! The spine end to end, in memory, small enough to follow by hand. The proofs at size are in the
+//! package `barrow-tests`.
+
+use super::*;
+use crate::batch::{Act, Batch, Counts, KnownAt, SourceFacts, Symbols};
+use crate::disk::MemoryDisk;
+use crate::rows::{Column, ColumnType, Values};
+use crate::snapshot::{Revisions, Scan};
+use barrow_types::{ColumnId, DatasetId, Nanos, PriceSide, Step};
+
+const MINUTE: i64 = 60_000_000_000;
+
+fn at(minute: i64) -> Timestamp {
+    Timestamp::from_nanos(minute * MINUTE)
+}
+
+fn options() -> Options {
+    Options { wal_file_bytes: 4_096, memtable_bytes_max: 1 << 20, ..Options::default() }
+}
+
+fn open(disk: &MemoryDisk) -> Engine {
+    Engine::open(Arc::new(disk.clone()), options(), [7; 16]).unwrap().0
+}
+
+/// Bars of symbol A at these minutes with these closes, known at the minute given, if any.
+fn bars(id: &str, rows: &[(i64, f64, Option<i64>)]) -> Batch {
+    let close: Vec<f64> = rows.iter().map(|row| row.1).collect();
+    let price = || Column::new(Values::F64(close.clone()));
+    let mut known_at = Column::empty(ColumnType::I64, 0);
+    for (_, _, stated) in rows {
+        match stated {
+            Some(minute) => {
+                let one = Column::new(Values::I64(vec![at(*minute).nanos()]));
+                known_at.push_from(&one, 0);
+            }
+            None => known_at.push_null(),
+        }
+    }
+    Batch {
+        id: id.to_owned(),
+        dataset: DatasetId::BARS,
+        source: "test".to_owned(),
+        step: Step::M1,
+        side: PriceSide::Trade,
+        known_at_policy: KnownAt::Ingest,
+        facts: None,
+        act: Act::Insert,
+        symbols: Symbols::one("A", rows.len()),
+        ts: Column::new(Values::I64(rows.iter().map(|row| at(row.0).nanos()).collect())),
+        known_at: Some(known_at),
+        columns: vec![
+            price(),
+            price(),
+            price(),
+            price(),
+            Column::nulls(ColumnType::F64, rows.len()),
+            Column::nulls(ColumnType::F64, rows.len()),
+            Column::nulls(ColumnType::I64, rows.len()),
+        ],
+        numbers: None,
+        raw: None,
+        refused: Vec::new(),
+    }
+}
+
+fn send(engine: &mut Engine, batch: Batch, minute: i64) -> Applied {
+    let prepared = prepare(batch, &engine.snapshot(), at(minute)).unwrap();
+    let mut answers = engine.commit(vec![prepared], at(minute)).unwrap();
+    engine.advance();
+    answers.remove(0).unwrap()
+}
+
+fn flush(engine: &mut Engine) {
+    let job = engine.plan_flush().unwrap();
+    let disk = Arc::clone(&engine.disk);
+    engine.install(job.run(&*disk)).unwrap();
+}
+
+/// "minute close" of what is visible at (T, N).
+fn read(snapshot: &Snapshot, as_of: Option<i64>, at_sequence: Option<Sequence>) -> String {
+    let Some((series, _)) = snapshot.series(DatasetId::BARS, Some("A")).pop() else {
+        return String::new();
+    };
+    let mut scanner = snapshot
+        .scan(Scan {
+            series,
+            start: Timestamp::MIN,
+            end: Timestamp::MAX,
+            columns: vec![ColumnId::new(4)],
+            as_of: as_of.map(at),
+            at_sequence,
+            revisions: Revisions::Visible,
+        })
+        .unwrap();
+    let mut out = Vec::new();
+    while let Some(rows) = scanner.next().unwrap() {
+        let Values::F64(close) = &rows.columns[0].values else { panic!("doubles") };
+        out.extend(rows.ts.iter().zip(close).map(|(ts, c)| format!("{} {c}", ts / MINUTE)));
+    }
+    out.join(", ")
+}
+
+#[test]
+fn a_correction_is_visible_and_the_old_value_stays_readable() {
+    let disk = MemoryDisk::new();
+    let mut engine = open(&disk);
+    let first = send(&mut engine, bars("a", &[(0, 1.0, None), (1, 2.0, None)]), 10);
+    assert_eq!(first.counts, Counts { accepted: 2, ..Counts::default() });
+    let second = send(&mut engine, bars("b", &[(1, 2.5, None), (0, 1.0, None)]), 20);
+    assert_eq!(second.counts, Counts { corrected: 1, duplicates: 1, ..Counts::default() });
+    for reopened in [false, true] {
+        for flushed in [false, true] {
+            if flushed && engine.stats().memtable_rows > 0 {
+                flush(&mut engine);
+            }
+            let now = engine.snapshot();
+            assert_eq!(read(&now, None, None), "0 1, 1 2.5");
+            assert_eq!(read(&now, Some(19), None), "0 1, 1 2");
+            assert_eq!(read(&now, None, Some(first.sequence)), "0 1, 1 2");
+            assert_eq!(read(&now, Some(9), None), "");
+        }
+        if !reopened {
+            engine.close(at(30)).unwrap();
+            engine = open(&disk);
+        }
+    }
+    let report = crate::verify(&(Arc::new(disk) as Arc<dyn Disk>)).unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+}
+
+#[test]
+fn a_row_known_earlier_is_superseded_but_visible_at_its_time() {
+    let mut engine = open(&MemoryDisk::new());
+    send(&mut engine, bars("a", &[(0, 2.0, Some(8))]), 10);
+    let late = send(&mut engine, bars("b", &[(0, 1.0, Some(5))]), 20);
+    assert_eq!(late.counts, Counts { superseded: 1, ..Counts::default() });
+    let now = engine.snapshot();
+    assert_eq!(read(&now, None, None), "0 2");
+    assert_eq!(read(&now, Some(7), None), "0 1");
+    assert_eq!(read(&now, Some(4), None), "");
+    let equal = send(&mut engine, bars("c", &[(0, 1.0, Some(6))]), 30);
+    assert_eq!(equal.counts, Counts { duplicates: 1, ..Counts::default() });
+}
+
+#[test]
+fn a_policy_dates_the_first_row_of_a_key_only() {
+    let mut engine = open(&MemoryDisk::new());
+    let mut load = bars("a", &[(0, 1.0, None)]);
+    load.known_at_policy = KnownAt::TsEnd(Nanos::new(MINUTE));
+    send(&mut engine, load, 100);
+    let mut again = bars("b", &[(0, 3.0, None)]);
+    again.known_at_policy = KnownAt::TsEnd(Nanos::new(MINUTE));
+    assert_eq!(send(&mut engine, again, 200).counts.corrected, 1);
+    for _ in 0..2 {
+        let now = engine.snapshot();
+        assert_eq!(read(&now, Some(1), None), "");
+        assert_eq!(read(&now, Some(2), None), "0 1");
+        assert_eq!(read(&now, Some(199), None), "0 1");
+        assert_eq!(read(&now, Some(200), None), "0 3");
+        if engine.stats().memtable_rows > 0 {
+            flush(&mut engine);
+        }
+    }
+}
+
+#[test]
+fn a_retraction_hides_its_key_and_erases_nothing() {
+    let mut engine = open(&MemoryDisk::new());
+    send(&mut engine, bars("a", &[(0, 1.0, None), (1, 2.0, None)]), 10);
+    let mut all = crate::retraction_of("a", "r", &engine.snapshot()).unwrap();
+    assert_eq!(all.len(), 1);
+    assert_eq!(send(&mut engine, all.remove(0), 20).counts.accepted, 2);
+    assert_eq!(read(&engine.snapshot(), None, None), "");
+    assert_eq!(read(&engine.snapshot(), Some(15), None), "0 1, 1 2");
+    assert!(engine.snapshot().newest(barrow_types::SeriesId::new(4)).unwrap().is_none());
+    assert_eq!(send(&mut engine, bars("b", &[(0, 1.0, None)]), 30).counts.accepted, 1);
+    assert_eq!(read(&engine.snapshot(), None, None), "0 1");
+}
+
+#[test]
+fn a_repeated_batch_is_answered_again_and_another_content_is_a_conflict() {
+    let mut engine = open(&MemoryDisk::new());
+    let first = send(&mut engine, bars("a", &[(0, 1.0, None)]), 10);
+    for _ in 0..2 {
+        let again = send(&mut engine, bars("a", &[(0, 1.0, None)]), 20);
+        assert_eq!((again.sequence, again.now, again.repeated), (first.sequence, first.now, true));
+        let other = prepare(bars("a", &[(0, 2.0, None)]), &engine.snapshot(), at(20));
+        assert_eq!(other.err().map(|error| error.kind()), Some(ErrorKind::Conflict));
+        if engine.stats().memtable_rows > 0 {
+            flush(&mut engine);
+        }
+    }
+}
+
+#[test]
+fn batches_of_one_group_see_each_other() {
+    let mut engine = open(&MemoryDisk::new());
+    let snapshot = engine.snapshot();
+    let group = [("a", 1.0), ("b", 1.0), ("c", 2.0), ("a", 1.0), ("a", 5.0)]
+        .map(|(id, close)| prepare(bars(id, &[(0, close, None)]), &snapshot, at(10)).unwrap());
+    let answers = engine.commit(group.into(), at(10)).unwrap();
+    let counts: Vec<_> =
+        answers.iter().map(|a| a.as_ref().map(|a| (a.counts, a.repeated))).collect();
+    let one = Counts::default();
+    assert_eq!(counts[0], Ok((Counts { accepted: 1, ..one }, false)));
+    assert_eq!(counts[1], Ok((Counts { duplicates: 1, ..one }, false)));
+    assert_eq!(counts[2], Ok((Counts { corrected: 1, ..one }, false)));
+    assert_eq!(counts[3], Ok((Counts { accepted: 1, ..one }, true)));
+    assert_eq!(answers[4].as_ref().map_err(Error::kind), Err(ErrorKind::Conflict));
+    assert_eq!(engine.stats().syncs, 1);
+    assert_eq!(read(&engine.snapshot(), None, None), "0 2");
+}
+
+#[test]
+fn what_cannot_be_stored_becomes_a_dead_letter() {
+    let mut engine = open(&MemoryDisk::new());
+    let mut batch = bars("a", &[(0, f64::NAN, None), (1, 1.0, None), (99, 1.0, None)]);
+    batch.facts = Some(SourceFacts { session: "regular".to_owned(), align: "session".to_owned() });
+    let answer = send(&mut engine, batch, 10);
+    assert_eq!(answer.counts, Counts { accepted: 1, rejected: 2, ..Counts::default() });
+    flush(&mut engine);
+    let letters = engine.snapshot().dead_letters(Some("a"), 10).unwrap();
+    let reasons: Vec<_> = letters.iter().map(|l| (l.row, l.reason.as_str())).collect();
+    assert_eq!(reasons, [(0, "non_finite"), (2, "future_ts")]);
+    assert!(letters[0].raw.starts_with("symbol=\"A\" ts=0 open=NaN"), "{}", letters[0].raw);
+    let facts = engine.snapshot().source_facts().unwrap();
+    assert_eq!((facts[0].source.as_str(), facts[0].step), ("test", Step::M1.code()));
+}

@@ -1,0 +1,117 @@
+//! The fingerprint of a batch's content: what makes a repeated batch id a repetition.
+
+use std::collections::BTreeMap;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::batch::{Act, Batch, KnownAt, Symbols};
+use crate::bytes::u32_len;
+use crate::rows::{Column, Values};
+
+/// XXH3-128 of all that the sender chose but the id: the same rows sent in another format are the
+/// same content.
+pub(super) fn content(batch: &Batch) -> [u8; 16] {
+    let mut hash = Xxh3::new();
+    let mut word = |value: u64| hash.update(&value.to_le_bytes());
+    word(u64::from(batch.dataset.get()));
+    word(u64::from(batch.step.code()));
+    word(u64::from(batch.side.code()));
+    word(u64::from(batch.act == Act::Retract));
+    match batch.known_at_policy {
+        KnownAt::Ingest => word(0),
+        KnownAt::TsEnd(delay) => {
+            word(1);
+            word(delay.get().cast_unsigned());
+        }
+    }
+    text(&mut hash, &batch.source);
+    if let Some(facts) = &batch.facts {
+        text(&mut hash, &facts.session);
+        text(&mut hash, &facts.align);
+    }
+    symbols(&mut hash, &batch.symbols);
+    column(&mut hash, &batch.ts);
+    for given in batch.known_at.iter().chain(&batch.columns) {
+        column(&mut hash, given);
+    }
+    for refused in &batch.refused {
+        hash.update(&refused.row.to_le_bytes());
+        text(&mut hash, &refused.raw);
+    }
+    hash.digest128().to_le_bytes()
+}
+
+/// As 32 hexadecimal digits.
+pub(crate) fn text_of(hash: [u8; 16]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn text(hash: &mut Xxh3, text: &str) {
+    hash.update(&(text.len() as u64).to_le_bytes());
+    hash.update(text.as_bytes());
+}
+
+/// Names in order of first appearance, and for each row the place of its name in that order: the
+/// same whatever dictionary the sender used.
+fn symbols(hash: &mut Xxh3, symbols: &Symbols) {
+    let mut order: BTreeMap<Option<&str>, u32> = BTreeMap::new();
+    let mut known: Vec<Option<u32>> = vec![None; symbols.names.len() + 1];
+    let mut words = Words::new(hash);
+    for &at in &symbols.of_row {
+        let at = (at as usize).min(symbols.names.len());
+        let place = *known[at].get_or_insert_with(|| {
+            let next = u32_len(order.len());
+            *order.entry(symbols.names.get(at).map(String::as_str)).or_insert(next)
+        });
+        words.put(u64::from(place));
+    }
+    words.flush();
+    let mut names: Vec<(u32, Option<&str>)> = order.into_iter().map(|(n, at)| (at, n)).collect();
+    names.sort_unstable();
+    for (_, name) in names {
+        hash.update(&[u8::from(name.is_some())]);
+        text(hash, name.unwrap_or_default());
+    }
+}
+
+fn column(hash: &mut Xxh3, column: &Column) {
+    hash.update(&[u8::from(column.validity.is_some())]);
+    if let Some(bits) = &column.validity {
+        hash.update(bits.bytes());
+    }
+    let mut words = Words::new(hash);
+    match &column.values {
+        Values::F64(values) => values.iter().for_each(|value| words.put(value.to_bits())),
+        Values::I64(values) => values.iter().for_each(|value| words.put(value.cast_unsigned())),
+        Values::Text(texts) => {
+            drop(words);
+            texts.iter().for_each(|value| text(hash, value));
+            return;
+        }
+    }
+    words.flush();
+}
+
+/// Gathers words, because the hash is fast only over long stretches.
+struct Words<'a> {
+    hash: &'a mut Xxh3,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Words<'a> {
+    fn new(hash: &'a mut Xxh3) -> Self {
+        Self { hash, bytes: Vec::with_capacity(4_096) }
+    }
+
+    fn put(&mut self, word: u64) {
+        self.bytes.extend_from_slice(&word.to_le_bytes());
+        if self.bytes.len() == 4_096 {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        self.hash.update(&self.bytes);
+        self.bytes.clear();
+    }
+}

@@ -1,0 +1,301 @@
+//! Reads a segment: the directory when the store is opened, blocks when they are asked for.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use barrow_types::{ColumnId, Step, Timestamp};
+
+use crate::bytes::{Fields, usize_from};
+use crate::column::{self, Damaged};
+use crate::dataset::{self, Schema};
+use crate::disk::Disk;
+use crate::error::Error;
+use crate::rows::{Column, Rows, flags};
+
+use super::layout::{self, Block, ExtentKind, ExtentMeta, Role};
+
+/// A sealed file and its directory.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) number: u64,
+    pub(crate) len: u64,
+    pub(crate) footer_crc: u32,
+    pub(crate) extents: Vec<ExtentMeta>,
+}
+
+impl Segment {
+    pub(crate) const fn new(
+        number: u64,
+        len: u64,
+        footer_crc: u32,
+        extents: Vec<ExtentMeta>,
+    ) -> Self {
+        Self { number, len, footer_crc, extents }
+    }
+
+    /// Reads the directory of the file that the manifest describes.
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        number: u64,
+        len: u64,
+        footer_crc: u32,
+    ) -> Result<Self, Error> {
+        let path = super::path(number);
+        let actual = disk.len(&path).map_err(|error| {
+            Error::corrupt(format!("{error}; the manifest names this file: restore it"))
+        })?;
+        if actual != len {
+            return Err(damage(&path, &format!("{actual} bytes long, not {len}")));
+        }
+        let directory = || -> Result<Result<Vec<ExtentMeta>, Damaged>, Error> {
+            let ends = (layout::HEADER_LEN + layout::TRAILER_LEN) as u64;
+            if len < ends {
+                return Ok(Err(Damaged("the file is too short")));
+            }
+            let header = disk.read(&path, 0, layout::HEADER_LEN)?;
+            let trailer_at = len - layout::TRAILER_LEN as u64;
+            let trailer = disk.read(&path, trailer_at, layout::TRAILER_LEN)?;
+            let place = layout::check_header(&header, number)
+                .and_then(|()| layout::decode_trailer(&trailer))
+                .and_then(|(footer_len, crc)| {
+                    if crc != footer_crc || footer_len > len - ends {
+                        return Err(Damaged("its trailer is not the one the manifest knows"));
+                    }
+                    usize_from(footer_len)
+                });
+            let footer_len = match place {
+                Ok(footer_len) => footer_len,
+                Err(damaged) => return Ok(Err(damaged)),
+            };
+            let footer_at = trailer_at - footer_len as u64;
+            let footer = disk.read(&path, footer_at, footer_len)?;
+            if crc32c::crc32c(&footer) != footer_crc {
+                return Ok(Err(Damaged("the checksum of its footer is wrong")));
+            }
+            Ok(layout::decode_footer(&footer, layout::HEADER_LEN as u64..footer_at))
+        };
+        let extents = directory()?.map_err(|damaged| damage(&path, damaged.0))?;
+        Ok(Self { number, len, footer_crc, extents })
+    }
+}
+
+fn damage(path: &str, why: &str) -> Error {
+    Error::corrupt(format!("{path} is damaged ({why}); restore it from a backup"))
+}
+
+/// One extent of a segment.
+#[derive(Clone, Debug)]
+pub(crate) struct Extent {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) place: usize,
+}
+
+impl Extent {
+    pub(crate) fn meta(&self) -> &ExtentMeta {
+        &self.segment.extents[self.place]
+    }
+
+    pub(crate) fn is_history(&self) -> bool {
+        self.meta().kind == ExtentKind::History
+    }
+
+    fn path(&self) -> String {
+        super::path(self.segment.number)
+    }
+
+    fn damage(&self, damaged: &Damaged) -> Error {
+        damage(&self.path(), damaged.0)
+    }
+
+    /// The bytes of a block, checked.
+    pub(crate) fn block_bytes(&self, disk: &dyn Disk, block: &Block) -> Result<Vec<u8>, Error> {
+        let bytes = disk.read(&self.path(), block.at, block.len as usize)?;
+        if crc32c::crc32c(&bytes) != block.crc {
+            let at = block.at;
+            return Err(damage(&self.path(), &format!("the checksum of the block at byte {at}")));
+        }
+        Ok(bytes)
+    }
+
+    fn required(&self, disk: &dyn Disk, role: Role, column: ColumnId) -> Result<Vec<u8>, Error> {
+        let block = self.meta().block(role, column);
+        let block = block.ok_or_else(|| self.damage(&Damaged("an extent lacks a column")))?;
+        self.block_bytes(disk, block)
+    }
+
+    fn words(&self, disk: &dyn Disk, role: Role, range: Range<usize>) -> Result<Vec<i64>, Error> {
+        let chunk = self.required(disk, role, ColumnId::new(0))?;
+        column::decode_i64(&chunk, self.rows(), range).map_err(|damaged| self.damage(&damaged))
+    }
+
+    fn rows(&self) -> usize {
+        self.meta().rows as usize
+    }
+
+    /// Event times of all rows.
+    pub(crate) fn ts(&self, disk: &dyn Disk) -> Result<Vec<i64>, Error> {
+        let ts = self.words(disk, Role::Ts, 0..self.rows())?;
+        if !ts.is_sorted() {
+            return Err(self.damage(&Damaged("the rows of an extent are not in order of ts")));
+        }
+        Ok(ts)
+    }
+
+    /// The rows whose `ts` lies in `ts_min..=ts_max`, with the user columns at `places` of the
+    /// schema, in that order.
+    pub(crate) fn read(
+        &self,
+        disk: &dyn Disk,
+        step: Step,
+        schema: &Schema,
+        places: &[usize],
+        ts_min: i64,
+        ts_max: i64,
+    ) -> Result<Rows, Error> {
+        if self.meta().schema_version != schema.version {
+            return Err(self.damage(&Damaged("this build does not know the schema's version")));
+        }
+        let ts = self.ts(disk)?;
+        let range = ts.partition_point(|&t| t < ts_min)..ts.partition_point(|&t| t <= ts_max);
+        let ts = ts[range.clone()].to_vec();
+        let sequence: Vec<u64> = self
+            .words(disk, Role::Sequence, range.clone())?
+            .into_iter()
+            .map(i64::cast_unsigned)
+            .collect();
+        let all_flags = self
+            .words(disk, Role::Flags, 0..self.rows())?
+            .into_iter()
+            .map(|row| u8::try_from(row).ok().filter(|row| row & !flags::ALL == 0))
+            .collect::<Option<Vec<u8>>>()
+            .ok_or_else(|| {
+                self.damage(&Damaged("a row has a flag that this build does not know"))
+            })?;
+        let known_at = self.known_at(disk, step, &ts, &sequence, &all_flags, range.clone())?;
+        let columns = self.columns(disk, schema, places, range.clone())?;
+        Ok(Rows { ts, sequence, known_at, flags: all_flags[range].to_vec(), columns })
+    }
+
+    fn known_at(
+        &self,
+        disk: &dyn Disk,
+        step: Step,
+        ts: &[i64],
+        sequence: &[u64],
+        all_flags: &[u8],
+        range: Range<usize>,
+    ) -> Result<Vec<i64>, Error> {
+        let count = |rows: &[u8], flag| rows.iter().filter(|&&row| row & flag != 0).count();
+        let of_flag = |role, flag| -> Result<std::vec::IntoIter<i64>, Error> {
+            let before = count(&all_flags[..range.start], flag);
+            let inside = count(&all_flags[range.clone()], flag);
+            if inside == 0 {
+                return Ok(Vec::new().into_iter());
+            }
+            let chunk = self.required(disk, role, ColumnId::new(0))?;
+            let all = count(all_flags, flag);
+            let values = column::decode_i64(&chunk, all, before..before + inside);
+            Ok(values.map_err(|damaged| self.damage(&damaged))?.into_iter())
+        };
+        let mut stated = of_flag(Role::Stated, flags::STATED)?;
+        let mut assumed = of_flag(Role::Assumed, flags::ASSUMED)?;
+        let ingest_times = self.ingest_times(disk)?;
+        let next = |values: &mut std::vec::IntoIter<i64>| {
+            values.next().expect("invariant: as many were decoded as rows have the flag")
+        };
+        range
+            .enumerate()
+            .map(|(at, row)| {
+                let row_flags = all_flags[row];
+                if row_flags & flags::STATED != 0 {
+                    Ok(next(&mut stated))
+                } else if row_flags & flags::ASSUMED != 0 {
+                    let end = step.ts_end(Timestamp::from_nanos(ts[at]));
+                    Ok(end.nanos().wrapping_add(next(&mut assumed)))
+                } else {
+                    ingest_times
+                        .binary_search_by_key(&sequence[at], |&(sequence, _)| sequence)
+                        .map(|found| ingest_times[found].1)
+                        .map_err(|_| self.damage(&Damaged("a row's ingest time is missing")))
+                }
+            })
+            .collect()
+    }
+
+    /// The ingest time of each sequence, sorted by sequence.
+    fn ingest_times(&self, disk: &dyn Disk) -> Result<Vec<(u64, i64)>, Error> {
+        let Some(block) = self.meta().block(Role::IngestTimes, ColumnId::new(0)) else {
+            return Ok(Vec::new());
+        };
+        let bytes = self.block_bytes(disk, block)?;
+        let decode = || -> Result<Vec<(u64, i64)>, Damaged> {
+            let mut fields = Fields::new(&bytes);
+            let count = fields.u32()? as usize;
+            if count > self.rows() {
+                return Err(Damaged("an extent has more ingest times than rows"));
+            }
+            let mut chunk = || -> Result<Vec<i64>, Damaged> {
+                let len = fields.u32()? as usize;
+                column::decode_i64(fields.bytes(len)?, count, 0..count)
+            };
+            let (sequences, times) = (chunk()?, chunk()?);
+            fields.end()?;
+            Ok(sequences.into_iter().map(i64::cast_unsigned).zip(times).collect())
+        };
+        decode().map_err(|damaged| self.damage(&damaged))
+    }
+
+    fn columns(
+        &self,
+        disk: &dyn Disk,
+        schema: &Schema,
+        places: &[usize],
+        range: Range<usize>,
+    ) -> Result<Vec<Column>, Error> {
+        let first = usize::from(dataset::OPEN.get()) - 1;
+        let candle = self.meta().block(Role::Candle, ColumnId::new(0));
+        let is_price = |place: usize| candle.is_some() && (first..first + 4).contains(&place);
+        let mut prices = [None, None, None, None];
+        if let Some(block) = candle
+            && places.iter().any(|&place| is_price(place))
+        {
+            let wanted = [0, 1, 2, 3].map(|price| places.contains(&(first + price)));
+            let chunk = self.block_bytes(disk, block)?;
+            prices = column::decode_candle(&chunk, self.rows(), range.clone(), wanted)
+                .map_err(|damaged| self.damage(&damaged))?;
+        }
+        places
+            .iter()
+            .map(|&place| {
+                let definition = &schema.columns[place];
+                if is_price(place) {
+                    let column = prices[place - first].clone();
+                    return Ok(column.expect("invariant: every wanted price was decoded"));
+                }
+                let chunk = self.required(disk, Role::Column, definition.id)?;
+                column::decode(&chunk, definition.kind, self.rows(), range.clone())
+                    .map_err(|damaged| self.damage(&damaged))
+            })
+            .collect()
+    }
+
+    /// Whether the text `id` may be among the values of user column `column`; `true` if there is
+    /// no filter.
+    pub(crate) fn may_hold(
+        &self,
+        disk: &dyn Disk,
+        column: ColumnId,
+        id: &str,
+    ) -> Result<bool, Error> {
+        let Some(block) = self.meta().block(Role::Bloom, column) else { return Ok(true) };
+        let filter = self.block_bytes(disk, block)?;
+        if filter.is_empty() {
+            return Err(self.damage(&Damaged("a bloom filter is empty")));
+        }
+        let bits = filter.len() as u64 * 8;
+        Ok(layout::bloom_positions(id, bits).into_iter().all(|bit| {
+            let at = usize::try_from(bit / 8).expect("invariant: a position inside the filter");
+            filter[at] >> (bit % 8) & 1 == 1
+        }))
+    }
+}

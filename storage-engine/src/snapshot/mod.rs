@@ -1,0 +1,316 @@
+//! An immutable view of everything Barrow held at one sequence.
+
+mod scan;
+
+use std::sync::Arc;
+
+use barrow_types::{ColumnId, DatasetId, Sequence, SeriesId, SeriesKey, Step, Timestamp};
+
+use crate::batch::{Counts, SourceFacts};
+use crate::catalog::ledger_series;
+use crate::dataset;
+use crate::error::Error;
+use crate::generation::Generation;
+use crate::rows::{Column, Rows, Values};
+
+pub use scan::Scanner;
+
+/// Which rows of a key a scan returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revisions {
+    /// The visible one, if it is not a retraction.
+    Visible,
+    /// Every stored row that was known by then, losers and retractions too.
+    All,
+}
+
+/// What to read: one series, a range of event times as stored.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// Which series.
+    pub series: SeriesId,
+    /// First `ts`.
+    pub start: Timestamp,
+    /// End of the range, not in it.
+    pub end: Timestamp,
+    /// User columns wanted, in this order; what the system knows always comes.
+    pub columns: Vec<ColumnId>,
+    /// T: only what was known then.
+    pub as_of: Option<Timestamp>,
+    /// N: only what Barrow held then.
+    pub at_sequence: Option<Sequence>,
+    /// Which rows of a key.
+    pub revisions: Revisions,
+}
+
+/// What the ledger says of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchEntry {
+    /// The record that holds it.
+    pub sequence: Sequence,
+    /// When it came in.
+    pub now: Timestamp,
+    /// The sender's id.
+    pub batch_id: String,
+    /// Who delivered it.
+    pub source: String,
+    /// The table it went to.
+    pub dataset: DatasetId,
+    /// XXH3-128 of its content, 32 hexadecimal digits.
+    pub body_hash: String,
+    /// What became of its rows.
+    pub counts: Counts,
+}
+
+/// What a source delivers, as last stated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFactRow {
+    /// Who delivers.
+    pub source: String,
+    /// Which table.
+    pub dataset: DatasetId,
+    /// Code of the step.
+    pub step: u8,
+    /// What it delivers.
+    pub facts: SourceFacts,
+    /// Since when it is known.
+    pub known_at: Timestamp,
+    /// The record that brought it.
+    pub sequence: Sequence,
+}
+
+/// A rejected row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The record that holds it.
+    pub sequence: Sequence,
+    /// When it came in.
+    pub now: Timestamp,
+    /// Its batch.
+    pub batch_id: String,
+    /// Its number in the batch, or its line in the file.
+    pub row: u64,
+    /// Why, in a word.
+    pub reason: String,
+    /// What was wrong.
+    pub detail: String,
+    /// The row as it came.
+    pub raw: String,
+}
+
+/// See the module. Cheap to clone; holds its files and rows until it is dropped.
+#[derive(Clone)]
+pub struct Snapshot {
+    generation: Arc<Generation>,
+    sequence: Sequence,
+    now: Timestamp,
+}
+
+impl Snapshot {
+    pub(crate) const fn new(
+        generation: Arc<Generation>,
+        sequence: Sequence,
+        now: Timestamp,
+    ) -> Self {
+        Self { generation, sequence, now }
+    }
+
+    pub(crate) fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
+    /// The last record that is visible.
+    pub const fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    /// The ingest time of that record; [`Timestamp::MIN`] if there is none.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The series of a dataset in order of (symbol, step, side, source); of one symbol, if given.
+    pub fn series(&self, dataset: DatasetId, symbol: Option<&str>) -> Vec<(SeriesId, SeriesKey)> {
+        self.generation.catalog.list(dataset, symbol)
+    }
+
+    /// Streams the rows of one series in the order (`ts`, `known_at`, `sequence`, place in batch),
+    /// some tens of thousands a piece.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown series, `Invalid` for a column that its dataset does not have.
+    pub fn scan(&self, scan: Scan) -> Result<Scanner, Error> {
+        Scanner::new(self.clone(), scan)
+    }
+
+    /// The visible row with the greatest `ts`, with all columns of its dataset; `None` if nothing
+    /// is visible.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown series, `Corrupt` if a block that is needed is damaged.
+    pub fn newest(&self, series: SeriesId) -> Result<Option<Rows>, Error> {
+        scan::newest(self, series)
+    }
+
+    /// What the ledger says of batch `id`.
+    ///
+    /// # Errors
+    /// `Corrupt` if a block that is needed is damaged.
+    pub fn batch(&self, id: &str) -> Result<Option<BatchEntry>, Error> {
+        let series = ledger_series(DatasetId::BATCHES);
+        let disk = &*self.generation.disk;
+        let id_column = dataset::BATCHES.columns[0].id;
+        if let Some(sequence) = self.generation.memtable.batch(id, self.sequence) {
+            let slot = self.generation.memtable.slot(series);
+            let runs = slot.map(|slot| slot.runs()).unwrap_or_default();
+            let run = runs
+                .iter()
+                .find(|run| (run.zone.sequence.min..=run.zone.sequence.max).contains(&sequence));
+            let run = run.expect("invariant: the batch index tells what is in the memtable");
+            let at = run.rows.sequence.iter().position(|&found| found == sequence);
+            let at = at.expect("invariant: every record adds a row to the ledger of batches");
+            return Ok(Some(batch_entry(&run.rows, at)));
+        }
+        let places: Vec<usize> = (0..dataset::BATCHES.columns.len()).collect();
+        for extent in self.generation.extents(series).iter().rev() {
+            if extent.meta().zone.sequence.min > self.sequence.get()
+                || !extent.may_hold(disk, id_column, id)?
+            {
+                continue;
+            }
+            let whole = (i64::MIN, i64::MAX);
+            let ids = extent.read(disk, Step::Tick, &dataset::BATCHES, &[0], whole.0, whole.1)?;
+            let found = (0..ids.len())
+                .find(|&at| text(&ids.columns[0], at) == id)
+                .filter(|&at| ids.sequence[at] <= self.sequence.get());
+            if let Some(at) = found {
+                let rows =
+                    extent.read(disk, Step::Tick, &dataset::BATCHES, &places, whole.0, whole.1)?;
+                return Ok(Some(batch_entry(&rows, at)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What each source delivers, as last stated, in order of (source, dataset, step).
+    ///
+    /// # Errors
+    /// `Corrupt` if a block that is needed is damaged.
+    pub fn source_facts(&self) -> Result<Vec<SourceFactRow>, Error> {
+        let mut newest: Vec<SourceFactRow> = Vec::new();
+        self.each_of_ledger(&dataset::SOURCE_FACTS, |rows, at| {
+            let fact = SourceFactRow {
+                source: text(&rows.columns[0], at).to_owned(),
+                dataset: DatasetId::new(narrow(&rows.columns[1], at)),
+                step: narrow(&rows.columns[2], at),
+                facts: SourceFacts {
+                    session: text(&rows.columns[3], at).to_owned(),
+                    align: text(&rows.columns[4], at).to_owned(),
+                },
+                known_at: Timestamp::from_nanos(rows.known_at[at]),
+                sequence: Sequence::new(rows.sequence[at]),
+            };
+            newest.retain(|other| {
+                (&other.source, other.dataset, other.step)
+                    != (&fact.source, fact.dataset, fact.step)
+            });
+            newest.push(fact);
+        })?;
+        newest.sort_by(|a, b| (&a.source, a.dataset, a.step).cmp(&(&b.source, b.dataset, b.step)));
+        Ok(newest)
+    }
+
+    /// Rejected rows, newest batch first and in order within it, at most `limit`; of one batch, if
+    /// it is named.
+    ///
+    /// # Errors
+    /// `Corrupt` if a block that is needed is damaged.
+    pub fn dead_letters(
+        &self,
+        batch: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        let mut newest: std::collections::VecDeque<DeadLetter> = std::collections::VecDeque::new();
+        self.each_of_ledger(&dataset::DEAD_LETTERS, |rows, at| {
+            let batch_id = text(&rows.columns[0], at);
+            if batch.is_some_and(|wanted| wanted != batch_id) {
+                return;
+            }
+            newest.push_back(DeadLetter {
+                sequence: Sequence::new(rows.sequence[at]),
+                now: Timestamp::from_nanos(rows.ts[at]),
+                batch_id: batch_id.to_owned(),
+                row: integer(&rows.columns[1], at).cast_unsigned(),
+                reason: text(&rows.columns[2], at).to_owned(),
+                detail: text(&rows.columns[3], at).to_owned(),
+                raw: text(&rows.columns[4], at).to_owned(),
+            });
+            if newest.len() > limit {
+                newest.pop_front();
+            }
+        })?;
+        let mut letters: Vec<DeadLetter> = newest.into();
+        // Stable: rows of one batch stay in order.
+        letters.sort_by_key(|letter| std::cmp::Reverse(letter.sequence));
+        Ok(letters)
+    }
+
+    /// Calls `on_row` with every row of a ledger, oldest first.
+    pub(crate) fn each_of_ledger(
+        &self,
+        schema: &dataset::Schema,
+        mut on_row: impl FnMut(&Rows, usize),
+    ) -> Result<(), Error> {
+        let mut scanner = self.scan(Scan {
+            series: ledger_series(schema.dataset),
+            start: Timestamp::MIN,
+            end: Timestamp::MAX,
+            columns: schema.columns.iter().map(|column| column.id).collect(),
+            as_of: None,
+            at_sequence: None,
+            revisions: Revisions::All,
+        })?;
+        while let Some(rows) = scanner.next()? {
+            (0..rows.len()).for_each(|at| on_row(&rows, at));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn text(column: &Column, at: usize) -> &str {
+    let Values::Text(texts) = &column.values else {
+        unreachable!("invariant: the schema says that it is text")
+    };
+    texts.get(at)
+}
+
+pub(crate) fn integer(column: &Column, at: usize) -> i64 {
+    let Values::I64(values) = &column.values else {
+        unreachable!("invariant: the schema says that it is an integer")
+    };
+    values[at]
+}
+
+/// A small code; one that does not fit is no code of ours and becomes 0, which is none either.
+pub(crate) fn narrow<T: TryFrom<i64> + Default>(column: &Column, at: usize) -> T {
+    T::try_from(integer(column, at)).unwrap_or_default()
+}
+
+fn batch_entry(rows: &Rows, at: usize) -> BatchEntry {
+    let count = |place: usize| integer(&rows.columns[place], at).cast_unsigned();
+    BatchEntry {
+        sequence: Sequence::new(rows.sequence[at]),
+        now: Timestamp::from_nanos(rows.ts[at]),
+        batch_id: text(&rows.columns[0], at).to_owned(),
+        source: text(&rows.columns[1], at).to_owned(),
+        dataset: DatasetId::new(narrow(&rows.columns[2], at)),
+        body_hash: text(&rows.columns[3], at).to_owned(),
+        counts: Counts {
+            accepted: count(4),
+            duplicates: count(5),
+            corrected: count(6),
+            superseded: count(7),
+            rejected: count(8),
+        },
+    }
+}

@@ -1,0 +1,360 @@
+//! Reading a range of one series: which extents and runs, in what pieces, and which row of a key.
+//!
+//! *Sources* are the extents and runs that overlap the range. If each of them that is not history
+//! lies wholly at or below (T, N), the visible row of a key is the greatest of base, delta and
+//! memtable, and history is left out: a loser's victor is visible too. Otherwise every source
+//! takes part and rows above (T, N) are dropped one by one.
+//!
+//! The range is read in pieces that end where enough sources end, so that memory is bounded by the
+//! sources that overlap one piece.
+
+use std::sync::Arc;
+
+use barrow_types::{SeriesId, SeriesKey, Timestamp};
+
+use crate::dataset::{self, Identity, Schema};
+use crate::error::Error;
+use crate::memtable::{Run, Zone, sorted_places};
+use crate::rows::Rows;
+use crate::segment::Extent;
+
+use super::{Revisions, Scan, Snapshot};
+
+/// A piece ends once the sources that end in it have this many rows.
+const PIECE_ROWS: usize = 32_768;
+
+/// How many rows from the end of a source are looked at first for the newest row.
+const NEWEST_ROWS: usize = 64;
+
+enum Data {
+    Run(Arc<Run>),
+    Extent(Extent),
+    /// What is left of an extent that reaches past the last piece, decoded.
+    Decoded(Rows),
+}
+
+/// Rows of one key and one rank are in the order of their places in the batch: those that lost are
+/// in history, so history comes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    History,
+    Current,
+}
+
+struct Source {
+    zone: Zone,
+    rows: usize,
+    order: Order,
+    data: Data,
+}
+
+/// The limits (T, N) of a question.
+#[derive(Clone, Copy)]
+struct Limits {
+    known_at: i64,
+    sequence: u64,
+}
+
+impl Limits {
+    const fn admit_all_of(&self, zone: &Zone) -> bool {
+        zone.known_at.max <= self.known_at && zone.sequence.max <= self.sequence
+    }
+
+    const fn admit_none_of(&self, zone: &Zone) -> bool {
+        zone.known_at.min > self.known_at || zone.sequence.min > self.sequence
+    }
+
+    fn admit(&self, rows: &Rows, at: usize) -> bool {
+        rows.known_at[at] <= self.known_at && rows.sequence[at] <= self.sequence
+    }
+}
+
+/// The rows of a scan, a piece at a time.
+pub struct Scanner {
+    snapshot: Snapshot,
+    key: Arc<SeriesKey>,
+    schema: &'static Schema,
+    places: Vec<usize>,
+    limits: Limits,
+    revisions: Revisions,
+    /// Whether rows have to be compared with the limits one by one.
+    filter: bool,
+    /// First and last `ts` still to read; `None` when done.
+    range: Option<(i64, i64)>,
+    sources: Vec<Source>,
+}
+
+impl Scanner {
+    pub(super) fn new(snapshot: Snapshot, scan: Scan) -> Result<Self, Error> {
+        let key =
+            snapshot.generation().catalog.key(scan.series).ok_or_else(|| {
+                Error::not_found(format!("there is no series {}", scan.series.get()))
+            })?;
+        let schema = dataset::schema(key.dataset).expect("invariant: a series has a dataset");
+        let places = scan
+            .columns
+            .iter()
+            .map(|&id| {
+                schema.place(id).ok_or_else(|| {
+                    Error::invalid(format!("{} has no column {}", schema.name, id.get()))
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let limits = Limits {
+            known_at: scan.as_of.unwrap_or(Timestamp::MAX).nanos(),
+            sequence: scan
+                .at_sequence
+                .unwrap_or(snapshot.sequence())
+                .min(snapshot.sequence())
+                .get(),
+        };
+        let range = (scan.start < scan.end).then(|| (scan.start.nanos(), scan.end.nanos() - 1));
+        let mut scanner = Self {
+            key,
+            schema,
+            places,
+            limits,
+            revisions: scan.revisions,
+            filter: false,
+            range,
+            sources: Vec::new(),
+            snapshot,
+        };
+        scanner.find_sources(scan.series);
+        Ok(scanner)
+    }
+
+    fn find_sources(&mut self, series: SeriesId) {
+        let Some((first, last)) = self.range else { return };
+        let overlaps = |zone: &Zone| zone.ts.min <= last && zone.ts.max >= first;
+        let generation = self.snapshot.generation();
+        // The memtable is read before the list of extents is, but of one generation, so a row is
+        // in exactly one of them.
+        let slot = generation.memtable.slot(series);
+        let runs = slot.map(|slot| slot.runs()).unwrap_or_default();
+        let extents: Vec<&Extent> = generation
+            .extents(series)
+            .iter()
+            .filter(|extent| overlaps(&extent.meta().zone))
+            .collect();
+        let runs: Vec<Arc<Run>> = runs.into_iter().filter(|run| overlaps(&run.zone)).collect();
+        let limits = self.limits;
+        let current = extents.iter().filter(|extent| !extent.is_history());
+        self.filter = !(current.map(|extent| &extent.meta().zone))
+            .chain(runs.iter().map(|run| &run.zone))
+            .all(|zone| limits.admit_all_of(zone));
+        let history = self.filter || self.revisions == Revisions::All;
+        for extent in extents {
+            let meta = extent.meta();
+            if (history || !extent.is_history()) && !limits.admit_none_of(&meta.zone) {
+                self.sources.push(Source {
+                    zone: meta.zone,
+                    rows: meta.rows as usize,
+                    order: if extent.is_history() { Order::History } else { Order::Current },
+                    data: Data::Extent(extent.clone()),
+                });
+            }
+        }
+        for run in runs {
+            if !limits.admit_none_of(&run.zone) {
+                self.sources.push(Source {
+                    zone: run.zone,
+                    rows: run.rows.len(),
+                    order: Order::Current,
+                    data: Data::Run(run),
+                });
+            }
+        }
+        if self.revisions == Revisions::All {
+            self.filter = !self.sources.iter().all(|source| limits.admit_all_of(&source.zone));
+        }
+        // Latest end last, so that pieces take sources off the end of the list.
+        self.sources.sort_by_key(|source| std::cmp::Reverse(source.zone.ts.max));
+    }
+
+    /// The next rows, never none; `None` at the end.
+    ///
+    /// # Errors
+    /// `Corrupt` if a block that is needed is damaged, `Disk` if it cannot be read.
+    #[expect(clippy::should_implement_trait, reason = "a fallible iterator is not an `Iterator`")]
+    pub fn next(&mut self) -> Result<Option<Rows>, Error> {
+        while let Some((first, last)) = self.range {
+            let piece_last = self.piece_end(last);
+            self.range = piece_last.checked_add(1).filter(|&next| next <= last).map(|n| (n, last));
+            let rows = self.read(first, piece_last)?;
+            if self.sources.is_empty() {
+                self.range = None;
+            }
+            if !rows.is_empty() {
+                return Ok(Some(rows));
+            }
+        }
+        Ok(None)
+    }
+
+    fn piece_end(&self, last: i64) -> i64 {
+        let mut rows = 0;
+        for source in self.sources.iter().rev() {
+            rows += source.rows;
+            if rows >= PIECE_ROWS {
+                return source.zone.ts.max.min(last);
+            }
+        }
+        last
+    }
+
+    /// The rows of `first..=last`, decided.
+    fn read(&mut self, first: i64, last: i64) -> Result<Rows, Error> {
+        let mut parts: Vec<(Order, Rows)> = Vec::new();
+        let mut kept = Vec::with_capacity(self.sources.len());
+        for mut source in std::mem::take(&mut self.sources) {
+            if source.zone.ts.min <= last {
+                let rows = self.read_source(&mut source, first, last)?;
+                if !rows.is_empty() {
+                    parts.push((source.order, rows));
+                }
+            }
+            if source.zone.ts.max > last {
+                kept.push(source);
+            }
+        }
+        self.sources = kept;
+        let Some(mut rows) = concatenate(parts) else {
+            let kinds = self.places.iter().map(|&place| self.schema.columns[place].kind);
+            return Ok(Rows::empty(kinds));
+        };
+        let in_order =
+            |at: usize| (rows.ts[at - 1], rows.rank(at - 1)) <= (rows.ts[at], rows.rank(at));
+        if !(1..rows.len()).all(in_order) {
+            rows = rows.take(&sorted_places(&rows));
+        }
+        Ok(self.decide(rows))
+    }
+
+    fn read_source(&self, source: &mut Source, first: i64, last: i64) -> Result<Rows, Error> {
+        match &source.data {
+            Data::Run(run) => {
+                let rows = &run.rows;
+                Ok(rows.slice_columns(range_of(rows, first, last), &self.places))
+            }
+            Data::Decoded(rows) => Ok(rows.slice(range_of(rows, first, last))),
+            Data::Extent(extent) => {
+                let end = if source.zone.ts.max > last {
+                    // It will be needed again: decode the rest of the range once.
+                    self.range.map_or(last, |(_, end)| end)
+                } else {
+                    last
+                };
+                let disk = &*self.snapshot.generation().disk;
+                let step = self.key.step;
+                let rows = extent.read(disk, step, self.schema, &self.places, first, end)?;
+                if end == last {
+                    return Ok(rows);
+                }
+                let piece = rows.slice(range_of(&rows, first, last));
+                source.data = Data::Decoded(rows);
+                Ok(piece)
+            }
+        }
+    }
+
+    /// Drops what lies above the limits and, unless all revisions are wanted, what lost.
+    fn decide(&self, rows: Rows) -> Rows {
+        let visible = self.revisions == Revisions::Visible && self.schema.identity == Identity::Ts;
+        let unique = || rows.ts.is_sorted_by(|a, b| a < b);
+        let retracts = || (0..rows.len()).any(|at| rows.is_retract(at));
+        if !self.filter && (!visible || (unique() && !retracts())) {
+            return rows;
+        }
+        let mut places: Vec<u32> = Vec::with_capacity(rows.len());
+        for at in 0..rows.len() {
+            if self.filter && !self.limits.admit(&rows, at) {
+                continue;
+            }
+            let same_key = places.last().is_some_and(|&last| rows.ts[last as usize] == rows.ts[at]);
+            if visible && same_key {
+                places.pop();
+            }
+            places.push(u32::try_from(at).expect("invariant: a piece is below 4 Gi rows"));
+        }
+        if visible {
+            places.retain(|&at| !rows.is_retract(at as usize));
+        }
+        rows.take(&places)
+    }
+}
+
+/// All parts, one after the other, history first; `None` if there are none.
+fn concatenate(mut parts: Vec<(Order, Rows)>) -> Option<Rows> {
+    parts.sort_by_key(|(order, rows)| (*order, rows.ts[0]));
+    let mut parts = parts.into_iter().map(|(_, rows)| rows);
+    let mut all = parts.next()?;
+    for part in parts {
+        all.extend_from(&part);
+    }
+    Some(all)
+}
+
+/// The places of the rows with `ts` in `first..=last`.
+fn range_of(rows: &Rows, first: i64, last: i64) -> std::ops::Range<usize> {
+    let start = rows.ts.partition_point(|&ts| ts < first);
+    start..rows.ts.partition_point(|&ts| ts <= last).max(start)
+}
+
+/// See [`Snapshot::newest`].
+pub(super) fn newest(snapshot: &Snapshot, series: SeriesId) -> Result<Option<Rows>, Error> {
+    let generation = snapshot.generation();
+    let key = generation.catalog.key(series);
+    let key =
+        key.ok_or_else(|| Error::not_found(format!("there is no series {}", series.get())))?;
+    let schema = dataset::schema(key.dataset).expect("invariant: a series has a dataset");
+    let mut end = i64::MAX;
+    loop {
+        let Some(first) = newest_from(snapshot, series, end)? else { return Ok(None) };
+        let mut scanner = snapshot.scan(Scan {
+            series,
+            start: Timestamp::from_nanos(first),
+            end: Timestamp::from_nanos(end),
+            columns: schema.columns.iter().map(|column| column.id).collect(),
+            as_of: None,
+            at_sequence: None,
+            revisions: Revisions::Visible,
+        })?;
+        let mut newest = None;
+        while let Some(rows) = scanner.next()? {
+            newest = Some(rows);
+        }
+        if let Some(rows) = newest {
+            let last =
+                u32::try_from(rows.len() - 1).expect("invariant: a piece is below 4 Gi rows");
+            return Ok(Some(rows.take(&[last])));
+        }
+        end = first;
+    }
+}
+
+/// A `ts` from which on some of the newest rows before `end` lie; `None` if there are none.
+fn newest_from(snapshot: &Snapshot, series: SeriesId, end: i64) -> Result<Option<i64>, Error> {
+    let generation = snapshot.generation();
+    let runs = generation.memtable.slot(series).map(|slot| slot.runs()).unwrap_or_default();
+    let before_end = |ts: &[i64]| {
+        let len = ts.partition_point(|&ts| ts < end);
+        (len > 0).then(|| (ts[len - 1], ts[len.saturating_sub(NEWEST_ROWS)]))
+    };
+    let mut newest: Option<(i64, i64)> = None;
+    for run in runs.iter().filter(|run| run.zone.sequence.min <= snapshot.sequence().get()) {
+        newest = newest.max(before_end(&run.rows.ts));
+    }
+    let mut extents: Vec<&Extent> = generation.extents(series).iter().collect();
+    extents.sort_by_key(|extent| std::cmp::Reverse(extent.meta().zone.ts.max));
+    for extent in extents {
+        let zone = &extent.meta().zone;
+        if newest.is_some_and(|(last, _)| last >= zone.ts.max) {
+            break;
+        }
+        if zone.ts.min < end && !extent.is_history() {
+            newest = newest.max(before_end(&extent.ts(&*generation.disk)?));
+        }
+    }
+    Ok(newest.map(|(_, first)| first))
+}

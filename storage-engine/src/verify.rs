@@ -1,0 +1,199 @@
+//! Re-reads everything a store holds and checks that it says what it must. Writes nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use barrow_types::{SeriesId, SeriesKey};
+
+use crate::bytes::usize_from;
+use crate::dataset::{self, Identity};
+use crate::disk::Disk;
+use crate::engine::open::{self, Found};
+use crate::error::Error;
+use crate::generation::Generation;
+use crate::memtable::{Span, Zone};
+use crate::rows::Rows;
+use crate::segment::layout::{self, ExtentKind};
+use crate::segment::{self, Extent, Segment};
+use crate::snapshot::Snapshot;
+use crate::wal;
+
+/// What was read and what was wrong with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Files read.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Records of the log.
+    pub records: u64,
+    /// Extents of segments.
+    pub extents: u64,
+    /// Rows in segments and log, of ledgers too.
+    pub rows: u64,
+    /// What was wrong, a sentence each; empty if all is well.
+    pub problems: Vec<String>,
+}
+
+impl VerifyReport {
+    fn problem(&mut self, error: &Error) {
+        self.problems.push(error.to_string());
+    }
+}
+
+/// Checks a store that nobody has open: format, roots, manifest, segments, log.
+///
+/// # Errors
+/// `NotFound` if there is no store. Damage is not an error but a problem of the report.
+pub fn verify(disk: &Arc<dyn Disk>) -> Result<VerifyReport, Error> {
+    let mut report = VerifyReport::default();
+    let found = match open::find(disk) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Err(Error::not_found("there is no store here")),
+        Err(error) => {
+            report.problem(&error);
+            return Ok(report);
+        }
+    };
+    check_segments(&found.generation, &mut report);
+    for entry in &found.manifest.segments {
+        let rows = |segment: &&Arc<Segment>| segment.number == entry.number;
+        let segment = found.generation.segments.iter().find(rows);
+        let rows: u64 =
+            segment.map_or(0, |segment| segment.extents.iter().map(|e| u64::from(e.rows)).sum());
+        if rows != entry.rows {
+            let path = segment::path(entry.number);
+            report.problems.push(format!("{path} has {rows} rows, the manifest {}", entry.rows));
+        }
+    }
+    check_log(&**disk, &found, &mut report);
+    Ok(report)
+}
+
+/// Checks the segments that `snapshot` reads, of a store that is open.
+pub fn verify_live(snapshot: &Snapshot) -> VerifyReport {
+    let mut report = VerifyReport::default();
+    check_segments(snapshot.generation(), &mut report);
+    report
+}
+
+fn check_log(disk: &dyn Disk, found: &Found, report: &mut VerifyReport) {
+    for file in &found.wal_files {
+        report.files += 1;
+        report.bytes += disk.len(&file.path()).unwrap_or(0);
+    }
+    let (mut records, mut rows) = (0, 0);
+    let low = found.manifest.root.low;
+    let replayed = wal::scan::replay(disk, &found.wal_files, found.expected(), |header, body| {
+        records += 1;
+        if header.sequence < low {
+            return Ok(());
+        }
+        let Some(content) = open::decode(&found.generation, header, body)? else { return Ok(()) };
+        rows += content.blocks.iter().map(|block| block.rows.len() as u64).sum::<u64>();
+        for symbol in content.new_symbols {
+            found.generation.catalog.add(SeriesKey {
+                dataset: content.dataset,
+                symbol,
+                step: content.step,
+                side: content.side,
+                source: content.source.clone(),
+            });
+        }
+        Ok(())
+    });
+    report.records += records;
+    report.rows += rows;
+    if let Err(error) = replayed {
+        report.problem(&error);
+    }
+}
+
+fn check_segments(generation: &Generation, report: &mut VerifyReport) {
+    let mut base: BTreeMap<SeriesId, Vec<Span<i64>>> = BTreeMap::new();
+    for segment in &generation.segments {
+        report.files += 1;
+        report.bytes += segment.len;
+        if let Err(error) = check_holes(generation, segment) {
+            report.problem(&error);
+        }
+        for (place, meta) in segment.extents.iter().enumerate() {
+            report.extents += 1;
+            report.rows += u64::from(meta.rows);
+            let extent = Extent { segment: Arc::clone(segment), place };
+            if let Err(error) = check_extent(generation, &extent) {
+                report.problem(&error);
+            }
+            let identity = dataset::schema(meta.dataset).map(|schema| schema.identity);
+            if meta.kind == ExtentKind::Base && identity == Some(Identity::Ts) {
+                base.entry(meta.series).or_default().push(meta.zone.ts);
+            }
+        }
+    }
+    for (series, mut spans) in base {
+        spans.sort_unstable_by_key(|span| span.min);
+        if !spans.is_sorted_by(|a, b| a.max < b.min) {
+            report.problems.push(format!("two base extents of series {} overlap", series.get()));
+        }
+    }
+}
+
+/// Bytes that belong to no block are zero.
+fn check_holes(generation: &Generation, segment: &Segment) -> Result<(), Error> {
+    let path = segment::path(segment.number);
+    let disk = &*generation.disk;
+    let trailer_at = segment.len - layout::TRAILER_LEN as u64;
+    let trailer = disk.read(&path, trailer_at, layout::TRAILER_LEN)?;
+    let damage = |why: &str| Error::corrupt(format!("{path}: {why}"));
+    let (footer_len, _) = layout::decode_trailer(&trailer).map_err(|e| damage(e.0))?;
+    let mut spans: Vec<(u64, u64)> = segment
+        .extents
+        .iter()
+        .flat_map(|extent| &extent.blocks)
+        .map(|block| (block.at, block.at + u64::from(block.len)))
+        .collect();
+    spans.push((trailer_at - footer_len, segment.len));
+    spans.sort_unstable();
+    let mut end = layout::HEADER_LEN as u64;
+    for (start, next) in spans {
+        let hole = usize_from(start.checked_sub(end).ok_or_else(|| damage("blocks overlap"))?)
+            .map_err(|e| damage(e.0))?;
+        if disk.read(&path, end, hole)?.iter().any(|&byte| byte != 0) {
+            return Err(damage(&format!("the bytes between blocks at {end} are not zero")));
+        }
+        end = next;
+    }
+    Ok(())
+}
+
+/// Every block passes its checksum, every column decodes, and the rows are what the directory says.
+fn check_extent(generation: &Generation, extent: &Extent) -> Result<(), Error> {
+    let disk = &*generation.disk;
+    let meta = extent.meta();
+    let path = segment::path(extent.segment.number);
+    let damage = |why: &str| {
+        Error::corrupt(format!("{path}, an extent of series {}: {why}", meta.series.get()))
+    };
+    for block in &meta.blocks {
+        extent.block_bytes(disk, block)?;
+    }
+    let key = generation.catalog.key(meta.series).ok_or_else(|| damage("unknown series"))?;
+    let schema = dataset::schema(meta.dataset).ok_or_else(|| damage("unknown dataset"))?;
+    let places: Vec<usize> = (0..schema.columns.len()).collect();
+    let rows = extent.read(disk, key.step, schema, &places, i64::MIN, i64::MAX)?;
+    if rows.len() != meta.rows as usize {
+        return Err(damage("it has another number of rows than the directory says"));
+    }
+    if Zone::of(&rows) != meta.zone {
+        return Err(damage("its rows span something else than the directory says"));
+    }
+    let order = |rows: &Rows, at: usize| (rows.ts[at], rows.rank(at));
+    if !(1..rows.len()).all(|at| order(&rows, at - 1) <= order(&rows, at)) {
+        return Err(damage("its rows are not in order"));
+    }
+    let unique = rows.ts.is_sorted_by(|a, b| a < b);
+    if schema.identity == Identity::Ts && meta.kind == ExtentKind::Base && !unique {
+        return Err(damage("a base extent holds a key twice"));
+    }
+    Ok(())
+}

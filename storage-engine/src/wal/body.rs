@@ -1,0 +1,444 @@
+//! The body of a rows record: one batch after it passed the door, with the outcome of every row.
+//!
+//! Replay validates nothing and reads no segment: what is here is what `apply` does.
+//!
+//! ```text
+//! batch_id text, source text, dataset u16, schema_version u16, step u8, side u8, body_hash 16,
+//! policy u8 (0 ingest, 1 ts_end), policy_nanos i64, counts 5 x u64,
+//! facts u8 (0 none, 1: session text, align text),
+//! new series: count u32, symbol text each          (ids are given in this order by `apply`)
+//! blocks: count u32, each
+//!     series u32 (high bit: place among the new series), rows u32,
+//!     ts i64 x rows,
+//!     flags u8 (0: all zero, 1: u8 x rows), known_at i64 x (rows with STATED or ASSUMED),
+//!     columns in the schema's order, each
+//!         kind u8, form u8 (0 all valid, 1 validity bitmap follows, 2 all null and nothing follows)
+//!         F64, I64: 8 bytes x rows; Text: length u32 x rows, then the bytes
+//! dead letters: count u32, each row u64, reason text, detail text, raw text
+//! ```
+//!
+//! A text is its length as u32 and its bytes. Little-endian. Nothing follows the last field.
+
+use barrow_types::{DatasetId, Nanos, PriceSide, Source, Step, Symbol};
+
+use crate::batch::{Counts, KnownAt, Refused, SourceFacts};
+use crate::bytes::{Fields, Put, u32_len};
+use crate::column::Damaged;
+use crate::dataset::{Schema, schema};
+use crate::rows::{Bitmap, Column, ColumnType, Rows, Texts, Values, flags};
+
+/// The high bit of a block's series: the rest is a place among the record's new series.
+const NEW_SERIES: u32 = 1 << 31;
+
+/// Which series a block belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeriesRef {
+    /// A series of the store, by its number.
+    Known(u32),
+    /// A series that this record brings, by its place in `new_symbols`.
+    New(u32),
+}
+
+/// The rows of one series, sorted. Until `apply`, `sequence` is empty and `known_at` counts only
+/// for rows that state or assume it.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// Whose rows they are.
+    pub series: SeriesRef,
+    /// The rows.
+    pub rows: Rows,
+}
+
+/// One batch as the log holds it.
+#[derive(Clone, Debug)]
+pub struct RowsBody {
+    /// The sender's id.
+    pub batch_id: String,
+    /// Who delivered.
+    pub source: Source,
+    /// The table.
+    pub dataset: DatasetId,
+    /// Which step.
+    pub step: Step,
+    /// Which price.
+    pub side: PriceSide,
+    /// XXH3-128 of the content.
+    pub body_hash: [u8; 16],
+    /// The policy its rows came under.
+    pub policy: KnownAt,
+    /// What became of the rows.
+    pub counts: Counts,
+    /// Facts about the source.
+    pub facts: Option<SourceFacts>,
+    /// Symbols of the series that begin here.
+    pub new_symbols: Vec<Symbol>,
+    /// Stored rows.
+    pub blocks: Vec<Block>,
+    /// Rejected rows.
+    pub dead: Vec<Refused>,
+}
+
+impl RowsBody {
+    /// The bytes of the body.
+    pub fn encode(&self) -> Vec<u8> {
+        let schema = schema(self.dataset).expect("invariant: prepare knows the dataset");
+        let rows_len: usize = self.blocks.iter().map(|block| block.rows.byte_len() + 64).sum();
+        let mut out = Vec::with_capacity(rows_len + 256);
+        out.put_text(&self.batch_id);
+        out.put_text(self.source.as_str());
+        out.put_u16(self.dataset.get());
+        out.put_u16(schema.version);
+        out.put_u8(self.step.code());
+        out.put_u8(self.side.code());
+        out.extend_from_slice(&self.body_hash);
+        let (policy, nanos) = match self.policy {
+            KnownAt::Ingest => (0, 0),
+            KnownAt::TsEnd(delay) => (1, delay.get()),
+        };
+        out.put_u8(policy);
+        out.put_i64(nanos);
+        let counts = &self.counts;
+        for count in [
+            counts.accepted,
+            counts.duplicates,
+            counts.corrected,
+            counts.superseded,
+            counts.rejected,
+        ] {
+            out.put_u64(count);
+        }
+        match &self.facts {
+            None => out.put_u8(0),
+            Some(facts) => {
+                out.put_u8(1);
+                out.put_text(&facts.session);
+                out.put_text(&facts.align);
+            }
+        }
+        out.put_u32(u32_len(self.new_symbols.len()));
+        for symbol in &self.new_symbols {
+            out.put_text(symbol.as_str());
+        }
+        out.put_u32(u32_len(self.blocks.len()));
+        for block in &self.blocks {
+            encode_block(block, &mut out);
+        }
+        out.put_u32(u32_len(self.dead.len()));
+        for dead in &self.dead {
+            out.put_u64(dead.row);
+            out.put_text(&dead.reason);
+            out.put_text(&dead.detail);
+            out.put_text(&dead.raw);
+        }
+        out
+    }
+
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// The bytes are not a body of a dataset and schema version that this build knows. Allocates
+    /// no more than a small multiple of `bytes`.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let mut fields = Fields::new(bytes);
+        let batch_id = fields.text()?.to_owned();
+        let source =
+            Source::new(fields.text()?).map_err(|_| Damaged("the source is not a name"))?;
+        let dataset = DatasetId::new(fields.u16()?);
+        let schema = schema(dataset).ok_or(Damaged("this build does not know the dataset"))?;
+        if fields.u16()? != schema.version {
+            return Err(Damaged("this build does not know the schema's version"));
+        }
+        let step = Step::from_code(fields.u8()?).ok_or(Damaged("there is no such step"))?;
+        let side = PriceSide::from_code(fields.u8()?).ok_or(Damaged("there is no such side"))?;
+        let body_hash = fields.bytes(16)?.try_into().expect("invariant: 16 bytes were taken");
+        let policy = match (fields.u8()?, fields.i64()?) {
+            (0, _) => KnownAt::Ingest,
+            (1, nanos) => KnownAt::TsEnd(Nanos::new(nanos)),
+            _ => return Err(Damaged("there is no such known_at policy")),
+        };
+        let counts = Counts {
+            accepted: fields.u64()?,
+            duplicates: fields.u64()?,
+            corrected: fields.u64()?,
+            superseded: fields.u64()?,
+            rejected: fields.u64()?,
+        };
+        let facts = match fields.u8()? {
+            0 => None,
+            1 => Some(SourceFacts {
+                session: fields.text()?.to_owned(),
+                align: fields.text()?.to_owned(),
+            }),
+            _ => return Err(Damaged("the mark of facts is neither 0 nor 1")),
+        };
+        let new_symbols = (0..fields.count(4)?)
+            .map(|_| Symbol::new(fields.text()?).map_err(|_| Damaged("a symbol is not a name")))
+            .collect::<Result<Vec<_>, _>>()?;
+        let blocks = (0..fields.count(8)?)
+            .map(|_| decode_block(schema, new_symbols.len(), &mut fields))
+            .collect::<Result<Vec<_>, _>>()?;
+        let dead = (0..fields.count(20)?)
+            .map(|_| {
+                Ok(Refused {
+                    row: fields.u64()?,
+                    reason: fields.text()?.to_owned(),
+                    detail: fields.text()?.to_owned(),
+                    raw: fields.text()?.to_owned(),
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        fields.end()?;
+        Ok(Self {
+            batch_id,
+            source,
+            dataset,
+            step,
+            side,
+            body_hash,
+            policy,
+            counts,
+            facts,
+            new_symbols,
+            blocks,
+            dead,
+        })
+    }
+}
+
+fn put_words<T: Copy>(values: &[T], to_bytes: impl Fn(T) -> [u8; 8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + values.len() * 8, 0);
+    for (slot, value) in out[start..].chunks_exact_mut(8).zip(values) {
+        slot.copy_from_slice(&to_bytes(*value));
+    }
+}
+
+fn take_words<T>(
+    count: usize,
+    from_bytes: impl Fn([u8; 8]) -> T,
+    fields: &mut Fields<'_>,
+) -> Result<Vec<T>, Damaged> {
+    let len =
+        count.checked_mul(8).ok_or(Damaged("a count is larger than the bytes that follow"))?;
+    let bytes = fields.bytes(len)?;
+    let words = bytes.chunks_exact(8);
+    Ok(words.map(|word| from_bytes(word.try_into().expect("invariant: 8 bytes"))).collect())
+}
+
+const fn has_known_at(row_flags: u8) -> bool {
+    row_flags & (flags::STATED | flags::ASSUMED) != 0
+}
+
+fn encode_block(block: &Block, out: &mut Vec<u8>) {
+    out.put_u32(match block.series {
+        SeriesRef::Known(id) => id,
+        SeriesRef::New(place) => NEW_SERIES | place,
+    });
+    let rows = &block.rows;
+    out.put_u32(u32_len(rows.len()));
+    put_words(&rows.ts, i64::to_le_bytes, out);
+    if rows.flags.iter().all(|&row| row == 0) {
+        out.put_u8(0);
+    } else {
+        out.put_u8(1);
+        out.extend_from_slice(&rows.flags);
+        for (at, &row_flags) in rows.flags.iter().enumerate() {
+            if has_known_at(row_flags) {
+                out.put_i64(rows.known_at[at]);
+            }
+        }
+    }
+    for column in &rows.columns {
+        encode_column(column, out);
+    }
+}
+
+fn encode_column(column: &Column, out: &mut Vec<u8>) {
+    out.put_u8(column.kind().code());
+    match &column.validity {
+        None => out.put_u8(0),
+        Some(bits) if bits.count() == 0 => {
+            out.put_u8(2);
+            return;
+        }
+        Some(bits) => {
+            out.put_u8(1);
+            out.extend_from_slice(bits.bytes());
+        }
+    }
+    match &column.values {
+        Values::F64(values) => put_words(values, |value| value.to_bits().to_le_bytes(), out),
+        Values::I64(values) => put_words(values, i64::to_le_bytes, out),
+        Values::Text(texts) => {
+            texts.iter().for_each(|text| out.put_u32(u32_len(text.len())));
+            texts.iter().for_each(|text| out.extend_from_slice(text.as_bytes()));
+        }
+    }
+}
+
+fn decode_block(
+    schema: &Schema,
+    new_count: usize,
+    fields: &mut Fields<'_>,
+) -> Result<Block, Damaged> {
+    let series = fields.u32()?;
+    let series = if series & NEW_SERIES == 0 {
+        SeriesRef::Known(series)
+    } else if ((series & !NEW_SERIES) as usize) < new_count {
+        SeriesRef::New(series & !NEW_SERIES)
+    } else {
+        return Err(Damaged("a block names a new series that the record does not bring"));
+    };
+    let count = fields.count(8)?;
+    let ts = take_words(count, i64::from_le_bytes, fields)?;
+    if !ts.is_sorted() {
+        return Err(Damaged("the rows of a block are not in order of ts"));
+    }
+    let row_flags = match fields.u8()? {
+        0 => vec![0; count],
+        1 => fields.bytes(count)?.to_vec(),
+        _ => return Err(Damaged("the mark of flags is neither 0 nor 1")),
+    };
+    if row_flags.iter().any(|&row| row & !flags::ALL != 0) {
+        return Err(Damaged("a row has a flag that this build does not know"));
+    }
+    let known_at = row_flags
+        .iter()
+        .map(|&row| if has_known_at(row) { fields.i64() } else { Ok(0) })
+        .collect::<Result<Vec<_>, _>>()?;
+    let columns = schema
+        .columns
+        .iter()
+        .map(|definition| {
+            let column = decode_column(count, fields)?;
+            if column.kind() == definition.kind {
+                Ok(column)
+            } else {
+                Err(Damaged("a column has another type than its dataset says"))
+            }
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let rows = Rows { ts, sequence: Vec::new(), known_at, flags: row_flags, columns };
+    Ok(Block { series, rows })
+}
+
+fn decode_column(count: usize, fields: &mut Fields<'_>) -> Result<Column, Damaged> {
+    let kind = ColumnType::from_code(fields.u8()?).ok_or(Damaged("there is no such type"))?;
+    let validity = match fields.u8()? {
+        0 => None,
+        1 => {
+            let bytes = fields.bytes(count.div_ceil(8))?.to_vec();
+            Some(Bitmap::from_bytes(bytes, count).expect("invariant: as many bytes as bits need"))
+        }
+        2 => return Ok(Column::nulls(kind, count)),
+        _ => return Err(Damaged("the form of a column is not 0, 1 or 2")),
+    };
+    let values = match kind {
+        ColumnType::F64 => {
+            Values::F64(take_words(count, |word| f64::from_bits(u64::from_le_bytes(word)), fields)?)
+        }
+        ColumnType::I64 => Values::I64(take_words(count, i64::from_le_bytes, fields)?),
+        ColumnType::Text => {
+            let mut lens = Vec::new();
+            for _ in 0..count {
+                lens.push(fields.u32()? as usize);
+            }
+            let mut texts = Texts::new();
+            for len in lens {
+                let text = std::str::from_utf8(fields.bytes(len)?);
+                texts.push(text.map_err(|_| Damaged("a text is not UTF-8"))?);
+            }
+            Values::Text(texts)
+        }
+    };
+    Ok(Column { values, validity })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body() -> RowsBody {
+        let mut volume = Column::new(Values::F64(vec![5.0]));
+        volume.push_null();
+        let price = |value: f64| Column::new(Values::F64(vec![value, -0.0]));
+        let rows = Rows {
+            ts: vec![-60, 0],
+            sequence: Vec::new(),
+            known_at: vec![0, 77],
+            flags: vec![0, flags::STATED],
+            columns: vec![
+                price(1.0),
+                price(2.0),
+                price(f64::from_bits(0x7FF8_0000_0000_0001)),
+                price(1.5),
+                volume,
+                Column::nulls(ColumnType::F64, 2),
+                Column::nulls(ColumnType::I64, 2),
+            ],
+        };
+        RowsBody {
+            batch_id: "b".to_owned(),
+            source: Source::new("s").unwrap(),
+            dataset: DatasetId::BARS,
+            step: Step::M1,
+            side: PriceSide::Bid,
+            body_hash: [9; 16],
+            policy: KnownAt::TsEnd(Nanos::new(-1)),
+            counts: Counts { accepted: 1, superseded: 1, rejected: 1, ..Counts::default() },
+            facts: Some(SourceFacts { session: "all".to_owned(), align: "clock".to_owned() }),
+            new_symbols: vec![Symbol::new("A").unwrap()],
+            blocks: vec![Block { series: SeriesRef::New(0), rows }],
+            dead: vec![Refused {
+                row: 3,
+                reason: "r".to_owned(),
+                detail: String::new(),
+                raw: "x".to_owned(),
+            }],
+        }
+    }
+
+    #[test]
+    fn golden_bytes_of_a_body() {
+        let nan = b"\x01\0\0\0\0\0\xF8\x7F\0\0\0\0\0\0\0\x80";
+        let mut expected: Vec<u8> = Vec::new();
+        for part in [
+            &b"\x01\0\0\0b\x01\0\0\0s\x01\0\x01\0\x02\x01"[..],
+            &[9; 16],
+            b"\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
+            b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0",
+            b"\x01\x03\0\0\0all\x05\0\0\0clock",
+            b"\x01\0\0\0\x01\0\0\0A",
+            b"\x01\0\0\0\0\0\0\x80\x02\0\0\0",
+            b"\xC4\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0\0\0\0\0\0\0\0",
+            b"\x01\0\x02\x4D\0\0\0\0\0\0\0",
+            b"\0\0\0\0\0\0\0\0\xF0\x3F\0\0\0\0\0\0\0\x80",
+            b"\0\0\0\0\0\0\0\0\0\x40\0\0\0\0\0\0\0\x80",
+            b"\0\0",
+            nan,
+            b"\0\0\0\0\0\0\0\0\xF8\x3F\0\0\0\0\0\0\0\x80",
+            b"\0\x01\x01\0\0\0\0\0\0\x14\x40\0\0\0\0\0\0\0\0",
+            b"\0\x02\x01\x02",
+            b"\x01\0\0\0\x03\0\0\0\0\0\0\0\x01\0\0\0r\0\0\0\0\x01\0\0\0x",
+        ] {
+            expected.extend_from_slice(part);
+        }
+        assert_eq!(body().encode(), expected);
+    }
+
+    #[test]
+    fn a_body_comes_back_as_it_was() {
+        let bytes = body().encode();
+        let decoded = RowsBody::decode(&bytes).unwrap();
+        assert_eq!(decoded.encode(), bytes);
+        assert_eq!(decoded.blocks[0].rows.known_at, [0, 77]);
+    }
+
+    #[test]
+    fn a_body_that_is_cut_anywhere_is_refused() {
+        let bytes = body().encode();
+        for len in 0..bytes.len() {
+            assert!(RowsBody::decode(&bytes[..len]).is_err(), "cut at {len}");
+        }
+    }
+}

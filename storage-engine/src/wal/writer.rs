@@ -1,0 +1,202 @@
+//! Appends records. The space of a record is there before its first byte is written.
+
+use std::sync::Arc;
+
+use crate::disk::{Disk, DiskError, DiskErrorKind};
+use crate::error::Error;
+
+use super::file::{self, WalFile};
+use super::record::{self, Body, Header, Kind};
+
+/// Bytes of staged records that are gathered before they are written.
+const BUFFER_BYTES: usize = 1 << 20;
+
+struct Open {
+    file: WalFile,
+    len: u64,
+    at: u64,
+}
+
+/// The end of the log. Records are staged one by one, then written and synced together.
+pub(crate) struct Writer {
+    disk: Arc<dyn Disk>,
+    instance: [u8; 16],
+    epoch: u64,
+    file_bytes: u64,
+    /// Every file of the log, oldest first.
+    files: Vec<WalFile>,
+    current: Option<Open>,
+    /// Staged bytes that belong at `current.at`.
+    buffer: Vec<u8>,
+    /// Files that were left in the middle of a group.
+    unsynced: Vec<WalFile>,
+    next_sequence: u64,
+    durable: u64,
+    chain: u32,
+    syncs: u64,
+}
+
+impl Writer {
+    /// A writer for the log of `files`; it makes files of its own.
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        instance: [u8; 16],
+        epoch: u64,
+        file_bytes: u64,
+        files: Vec<WalFile>,
+    ) -> Self {
+        Self {
+            disk,
+            instance,
+            epoch,
+            file_bytes,
+            files,
+            current: None,
+            buffer: Vec::new(),
+            unsynced: Vec::new(),
+            next_sequence: 1,
+            durable: 0,
+            chain: 0,
+            syncs: 0,
+        }
+    }
+
+    /// Goes on after record `last`, which is on disk and whose header's checksum is `chain`.
+    pub(crate) const fn go_on_after(&mut self, last: u64, chain: u32) {
+        self.next_sequence = last + 1;
+        self.durable = last;
+        self.chain = chain;
+    }
+
+    /// The greatest sequence known to be on disk.
+    pub(crate) const fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    /// How often the log was synced since it was opened.
+    pub(crate) const fn syncs(&self) -> u64 {
+        self.syncs
+    }
+
+    /// How many files the log has.
+    pub(crate) fn file_count(&self) -> u64 {
+        self.files.len() as u64
+    }
+
+    /// Puts a record after the last one; [`Self::sync`] makes it durable. Returns its sequence.
+    ///
+    /// # Errors
+    /// `Full` if there is no space for it: the log is as it was. Any other kind is final: what is
+    /// on disk is unknown, and the writer must not be used again.
+    pub(crate) fn stage(&mut self, kind: Kind, now: i64, body: &Body) -> Result<u64, Error> {
+        let len = (record::HEADER_LEN + body.bytes.len()) as u64;
+        let space =
+            self.current.as_ref().map_or(0, |open| open.len - open.at - self.buffer.len() as u64);
+        if len > space {
+            self.begin_file(len)?;
+        }
+        let sequence = self.next_sequence;
+        let header = Header {
+            body_len: body.len,
+            body_crc: body.crc,
+            epoch: self.epoch,
+            sequence,
+            durable: self.durable,
+            now,
+            chain: self.chain,
+            kind,
+        }
+        .encode();
+        self.chain = u32::from_le_bytes(header[..4].try_into().expect("invariant: 4 bytes"));
+        self.next_sequence += 1;
+        self.buffer.extend_from_slice(&header);
+        if self.buffer.len() + body.bytes.len() <= BUFFER_BYTES {
+            self.buffer.extend_from_slice(&body.bytes);
+        } else {
+            self.write_buffer()?;
+            self.write(&body.bytes)?;
+        }
+        Ok(sequence)
+    }
+
+    /// Makes every staged record durable.
+    ///
+    /// # Errors
+    /// Final: what is on disk is unknown, and the writer must not be used again.
+    pub(crate) fn sync(&mut self) -> Result<(), Error> {
+        self.write_buffer()?;
+        let current = self.current.as_ref().map(|open| open.file);
+        for file in self.unsynced.drain(..).chain(current) {
+            self.disk.sync(&file.path()).map_err(final_error)?;
+            self.syncs += 1;
+        }
+        self.durable = self.next_sequence - 1;
+        Ok(())
+    }
+
+    fn write_buffer(&mut self) -> Result<(), Error> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.write(&buffer)?;
+        buffer.clear();
+        self.buffer = buffer;
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let open = self.current.as_mut().expect("invariant: nothing is staged without a file");
+        self.disk.write_at(&open.file.path(), open.at, bytes).map_err(final_error)?;
+        open.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Makes a file with room for a record of `len` bytes, and leaves the current one.
+    fn begin_file(&mut self, len: u64) -> Result<(), Error> {
+        let file = WalFile { epoch: self.epoch, first: self.next_sequence };
+        let file_len = self.file_bytes.max(file::HEADER_LEN as u64 + len);
+        self.make(file, file_len)?;
+        self.write_buffer()?;
+        if let Some(left) = self.current.take() {
+            self.unsynced.push(left.file);
+        }
+        self.files.push(file);
+        self.current = Some(Open { file, len: file_len, at: file::HEADER_LEN as u64 });
+        Ok(())
+    }
+
+    fn make(&self, file: WalFile, len: u64) -> Result<(), Error> {
+        let path = file.path();
+        match self.disk.create(&path, len) {
+            Err(error) if error.kind == DiskErrorKind::Full => {
+                return Err(Error::from(error).within("allocate space in the log"));
+            }
+            other => other.map_err(final_error)?,
+        }
+        self.disk.write_at(&path, 0, &file.encode(self.instance)).map_err(final_error)?;
+        self.disk.sync(&path).map_err(final_error)?;
+        self.disk.sync_dir(super::DIR).map_err(final_error)
+    }
+
+    /// Removes the files whose records all lie before `needed`.
+    ///
+    /// # Errors
+    /// A file could not be removed; it stays in the list.
+    pub(crate) fn release(&mut self, needed: u64) -> Result<(), Error> {
+        let keep_from = self.files.iter().rposition(|file| file.first <= needed).unwrap_or(0);
+        for _ in 0..keep_from {
+            self.disk.remove(&self.files[0].path())?;
+            self.files.remove(0);
+        }
+        if keep_from > 0 {
+            self.disk.sync_dir(super::DIR)?;
+        }
+        Ok(())
+    }
+}
+
+/// An error after which nobody knows what the log holds.
+fn final_error(error: DiskError) -> Error {
+    Error::disk(format!("{error}; the log takes no more records until the store is opened again"))
+}
