@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use barrow_types::{DatasetId, PriceSide, SeriesId, SeriesKey, Source, Step, Symbol};
+use barrow_types::{DatasetId, PriceSide, Sequence, SeriesId, SeriesKey, Source, Step, Symbol};
 use parking_lot::RwLock;
 
 /// The ledgers come first and have fixed numbers, so that a store can be read before its series
@@ -18,13 +18,17 @@ pub(crate) fn ledger_series(dataset: DatasetId) -> SeriesId {
     SeriesId::new(u32::try_from(place).expect("invariant: there are four ledgers"))
 }
 
-/// The series of one symbol, in order of their keys.
-type OfSymbol = Vec<(Arc<SeriesKey>, SeriesId)>;
+/// A series and the record that brought it.
+struct Entry {
+    key: Arc<SeriesKey>,
+    id: SeriesId,
+    since: Sequence,
+}
 
 #[derive(Default)]
 struct Inner {
     by_id: Vec<Arc<SeriesKey>>,
-    by_symbol: BTreeMap<DatasetId, BTreeMap<Symbol, OfSymbol>>,
+    by_symbol: BTreeMap<DatasetId, BTreeMap<Symbol, Vec<Entry>>>,
 }
 
 /// The series of a store.
@@ -38,19 +42,20 @@ impl Catalog {
         let catalog = Self { inner: RwLock::default() };
         let name = "-";
         for dataset in LEDGERS {
-            catalog.add(SeriesKey {
+            let key = SeriesKey {
                 dataset,
                 symbol: Symbol::new(name).expect("invariant: a dash is a name"),
                 step: Step::Tick,
                 side: PriceSide::Trade,
                 source: Source::new(name).expect("invariant: a dash is a name"),
-            });
+            };
+            catalog.add(key, Sequence::ZERO);
         }
         catalog
     }
 
-    /// Gives `key` the next number.
-    pub(crate) fn add(&self, key: SeriesKey) -> SeriesId {
+    /// Gives `key`, which record `since` brought, the next number.
+    pub(crate) fn add(&self, key: SeriesKey, since: Sequence) -> SeriesId {
         let mut inner = self.inner.write();
         let id = u32::try_from(inner.by_id.len()).expect("invariant: series_max is a u32");
         let id = SeriesId::new(id);
@@ -58,8 +63,8 @@ impl Catalog {
         inner.by_id.push(Arc::clone(&key));
         let symbols = inner.by_symbol.entry(key.dataset).or_default();
         let of_symbol = symbols.entry(key.symbol.clone()).or_default();
-        let place = of_symbol.partition_point(|(other, _)| *other < key);
-        of_symbol.insert(place, (key, id));
+        let place = of_symbol.partition_point(|other| other.key < key);
+        of_symbol.insert(place, Entry { key, id, since });
         id
     }
 
@@ -77,26 +82,29 @@ impl Catalog {
     pub(crate) fn find(&self, key: &SeriesKey) -> Option<SeriesId> {
         let inner = self.inner.read();
         let of_symbol = inner.by_symbol.get(&key.dataset)?.get(&key.symbol)?;
-        of_symbol.iter().find(|(other, _)| **other == *key).map(|&(_, id)| id)
+        of_symbol.iter().find(|entry| *entry.key == *key).map(|entry| entry.id)
     }
 
-    /// The series of a dataset in order of their keys, of one symbol if it is given.
+    /// The series of a dataset that were there at `sequence`, in order of their keys; of one
+    /// symbol, if it is given.
     pub(crate) fn list(
         &self,
         dataset: DatasetId,
         symbol: Option<&str>,
+        sequence: Sequence,
     ) -> Vec<(SeriesId, SeriesKey)> {
         let inner = self.inner.read();
         let Some(symbols) = inner.by_symbol.get(&dataset) else { return Vec::new() };
-        let take = |list: &[(Arc<SeriesKey>, SeriesId)]| {
-            list.iter().map(|(key, id)| (*id, SeriesKey::clone(key))).collect::<Vec<_>>()
+        let take = |entries: &[Entry]| {
+            let known = entries.iter().filter(|entry| entry.since <= sequence);
+            known.map(|entry| (entry.id, SeriesKey::clone(&entry.key))).collect::<Vec<_>>()
         };
         match symbol {
-            None => symbols.values().flat_map(|list| take(list)).collect(),
+            None => symbols.values().flat_map(|entries| take(entries)).collect(),
             Some(symbol) => Symbol::new(symbol)
                 .ok()
                 .and_then(|symbol| symbols.get(&symbol))
-                .map(|list| take(list))
+                .map(|entries| take(entries))
                 .unwrap_or_default(),
         }
     }

@@ -21,8 +21,8 @@ use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
 use crate::flush::{FlushDone, FlushJob};
 use crate::generation::{Generation, Published};
-use crate::manifest::Manifest;
 use crate::manifest::edit::{Edit, SegmentEntry};
+use crate::manifest::{Certain, Manifest};
 use crate::options::Options;
 use crate::prepare::{Outcome, Prepared, Ready, prepare, repeated};
 use crate::snapshot::Snapshot;
@@ -298,7 +298,7 @@ impl Engine {
             }],
             removed: Vec::new(),
         };
-        let installed = self.manifest.install(&edit, self.log.durable(), self.epoch);
+        let installed = self.manifest.install(&edit, self.certain());
         installed.map_err(|error| self.poison(error))?;
         let old = self.published.generation();
         let mut segments = old.segments.clone();
@@ -347,7 +347,12 @@ impl Engine {
     pub fn close(mut self, now: Timestamp) -> Result<(), Error> {
         self.check_intake()?;
         self.seal(now)?;
-        self.manifest.note_durable(self.log.durable(), self.epoch)
+        self.manifest.note(self.certain())
+    }
+
+    fn certain(&self) -> Certain {
+        let now = self.snapshot().now().nanos();
+        Certain { durable: self.log.durable(), now, epoch: self.epoch }
     }
 
     fn sync_log(&mut self) -> Result<(), Error> {

@@ -202,7 +202,7 @@ fn check(batch: &Batch) -> Result<(&'static Schema, Source), Error> {
             return Err(Error::invalid(format!("{name} is {value:?}, not one of {allowed}")));
         }
     }
-    if batch.act == Act::Retract && batch.known_at.is_some() {
+    if batch.act == Act::Retract && batch.known_at.as_ref().is_some_and(Column::has_values) {
         return Err(Error::invalid("known_at: a retraction is known since it comes in"));
     }
     let rows = batch.symbols.of_row.len();

@@ -294,6 +294,11 @@ impl Column {
         self.validity.as_ref().is_none_or(|bits| bits.get(at))
     }
 
+    /// Whether any row has a value.
+    pub fn has_values(&self) -> bool {
+        self.validity.as_ref().map_or(!self.is_empty(), |bits| bits.count() > 0)
+    }
+
     /// Adds row `at` of `source` at the end.
     pub fn push_from(&mut self, source: &Self, at: usize) {
         if source.is_valid(at) {

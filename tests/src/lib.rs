@@ -1,1 +1,4 @@
-//! Not written yet.
+//! What the whole-system tests share.
+
+pub mod model;
+pub mod random;

@@ -2,7 +2,7 @@
 //!
 //! | at | size | field | meaning |
 //! |---:|-----:|-------|---------|
-//! | 0 | 4 × n | `ends` | where each of the `n` parts ends, counted from the first part's first byte |
+//! | 0 | 4 × n | `ends` | where each of the n parts ends, from the first part's first byte |
 //! | 4 × n | | `parts` | the parts; none is empty; the last one ends with the bytes |
 //!
 //! Little-endian. `n` is known to the reader. Ends that do not rise, or a last end that is not the

@@ -66,6 +66,8 @@ mod tests {
         // Constant; zig-zag of the bits is 0xFFF0_0000_0000_0002.
         let nan = f64::from_bits(0x7FF8_0000_0000_0001);
         let golden = [[1, 0x82].as_slice(), &[0x80; 6], &[0x80 | 0x78, 0xFF, 1]].concat();
-        assert_eq!(encoded(&[nan]), golden);
+        assert_eq!(encoded(&[nan, nan]), golden);
+        // Alone it is shorter raw.
+        assert_eq!(encoded(&[nan]), b"\x06\x01\0\0\0\0\0\xF8\x7F");
     }
 }

@@ -9,7 +9,7 @@
 //! | 0 | 1 | `form` | 1 one column; 2 open, high, low and close together |
 //! | 1 | 1 | `kind` | [`ColumnType`] code of the values; that of doubles if `form` is 2 |
 //! | 2 | 2 | `vector_count` | rows / 1,024, rounded up |
-//! | 4 | | `vectors` | a [`directory`] of [`vector`]s (`form` 1) or [`candle`]s (`form` 2) |
+//! | 4 | | `vectors` | a `directory` of `vector`s (`form` 1) or `candle`s (`form` 2) |
 //!
 //! Integers are little-endian. The number of rows is not in the chunk: whoever refers to it knows.
 //! A chunk carries no checksum; the block it stands in does. Readers accept any bytes: they return

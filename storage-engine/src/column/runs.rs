@@ -10,7 +10,7 @@
 //!
 //! | size | field | meaning |
 //! |-----:|-------|---------|
-//! | 1–10 | `jump` | signed number: (start - last value of the run before) / `unit`; not in the first run |
+//! | 1–10 | `jump` | signed number: (start - last value before) / `unit`; not in the first run |
 //! | 1–10 | `step` | signed number: difference between the run's neighbours / `unit` |
 //! | 1–2 | `count` | number, at least 1: rows of the run |
 //!

@@ -74,7 +74,7 @@ pub(super) fn check_candle(prices: [&Column; 4], ranges: &[Range<usize>]) {
     let rows = prices[0].len();
     let mut chunk = Vec::new();
     encode_candle(prices, &mut chunk);
-    for range in ranges.iter().cloned().chain([0..rows]) {
+    for range in ranges.iter().cloned().chain(std::iter::once(0..rows)) {
         for wanted in 0..16_u8 {
             let wanted = [1, 2, 4, 8].map(|bit| wanted & bit != 0);
             let got = decode_candle(&chunk, rows, range.clone(), wanted).unwrap();

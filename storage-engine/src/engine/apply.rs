@@ -36,7 +36,7 @@ pub(super) fn apply(
             side: content.side,
             source: content.source.clone(),
         };
-        new_series.push(generation.catalog.add(key));
+        new_series.push(generation.catalog.add(key, sequence));
         memtable.add_slot();
     }
     ledger.series(&content, &new_series);

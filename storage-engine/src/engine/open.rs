@@ -50,7 +50,7 @@ pub(crate) struct Found {
     pub(crate) manifest: manifest::State,
     pub(crate) generation: Generation,
     pub(crate) wal_files: Vec<WalFile>,
-    /// The newest ingest time that segments hold.
+    /// The newest ingest time that segments hold or the root knows.
     pub(crate) now: Timestamp,
 }
 
@@ -92,7 +92,8 @@ pub(crate) fn find(disk: &Arc<dyn Disk>) -> Result<Option<Found>, Error> {
         .filter(|extent| extent.dataset == DatasetId::BATCHES)
         .map(|extent| extent.zone.ts.max)
         .max()
-        .map_or(Timestamp::MIN, Timestamp::from_nanos);
+        .map_or(Timestamp::MIN, Timestamp::from_nanos)
+        .max(Timestamp::from_nanos(manifest.root.now));
     let catalog = Arc::new(Catalog::new());
     // The ledger of series is read through a generation whose catalog knows only the ledgers.
     let ledgers = Generation::new(
@@ -103,8 +104,8 @@ pub(crate) fn find(disk: &Arc<dyn Disk>) -> Result<Option<Found>, Error> {
     );
     let low = Sequence::new(manifest.root.low - 1);
     let keys = series_keys(&Snapshot::new(Arc::new(ledgers), low, now))?;
-    for key in keys {
-        catalog.add(key);
+    for (key, since) in keys {
+        catalog.add(key, since);
     }
     let slots = catalog.len();
     let of_known_series = segments.iter().flat_map(|segment| &segment.extents).all(|extent| {
@@ -123,9 +124,10 @@ pub(crate) fn find(disk: &Arc<dyn Disk>) -> Result<Option<Found>, Error> {
     Ok(Some(Found { format, manifest, generation, wal_files, now }))
 }
 
-/// The keys of all series in segments, in order of their numbers.
-fn series_keys(snapshot: &Snapshot) -> Result<Vec<SeriesKey>, Error> {
-    let mut keys: BTreeMap<i64, SeriesKey> = BTreeMap::new();
+/// The keys of all series in segments, in order of their numbers, with the records that brought
+/// them.
+fn series_keys(snapshot: &Snapshot) -> Result<Vec<(SeriesKey, Sequence)>, Error> {
+    let mut keys: BTreeMap<i64, (SeriesKey, Sequence)> = BTreeMap::new();
     let mut unreadable = false;
     snapshot.each_of_ledger(&dataset::SERIES, |rows, at| {
         let key = || {
@@ -138,7 +140,11 @@ fn series_keys(snapshot: &Snapshot) -> Result<Vec<SeriesKey>, Error> {
             })
         };
         match key().filter(|key| dataset::schema(key.dataset).is_some()) {
-            Some(key) => unreadable |= keys.insert(integer(&rows.columns[0], at), key).is_some(),
+            Some(key) => {
+                let since = Sequence::new(rows.sequence[at]);
+                let known = keys.insert(integer(&rows.columns[0], at), (key, since));
+                unreadable |= known.is_some();
+            }
             None => unreadable = true,
         }
     })?;

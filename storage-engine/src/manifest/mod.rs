@@ -36,6 +36,17 @@ pub(crate) struct Manifest {
     state: State,
 }
 
+/// What is known to be on disk when a root is written.
+#[derive(Clone, Copy)]
+pub(crate) struct Certain {
+    /// The greatest sequence.
+    pub(crate) durable: u64,
+    /// The ingest time of the last visible record.
+    pub(crate) now: i64,
+    /// Which opening of the store says so.
+    pub(crate) epoch: u64,
+}
+
 fn log_path(number: u64) -> String {
     format!("{DIR}/{number:010}.log")
 }
@@ -162,20 +173,18 @@ impl Manifest {
         self.state.roots.iter().map(|root| root.map_or(0, |root| root.low)).min().unwrap_or(0)
     }
 
-    /// Makes `edit` durable. `durable` is the greatest sequence on disk.
+    /// Makes `edit` durable.
     ///
     /// # Errors
     /// Final: what is on disk is unknown, and the manifest must not be changed again before the
     /// store is opened anew.
-    pub(crate) fn install(&mut self, edit: &Edit, durable: u64, epoch: u64) -> Result<(), Error> {
+    pub(crate) fn install(&mut self, edit: &Edit, certain: Certain) -> Result<(), Error> {
         let mut segments = self.state.segments.clone();
         apply(&mut segments, edit).expect("invariant: the engine edits what it knows");
         let mut root = Root {
             generation: self.state.root.generation + 1,
             low: edit.low,
-            durable: durable.max(self.state.root.durable),
-            epoch,
-            ..self.state.root
+            ..self.root_with(certain)
         };
         if root.log_len > self.log_bytes_max {
             root.log += 1;
@@ -192,10 +201,20 @@ impl Manifest {
         self.write_root(root)
     }
 
-    /// Notes in the root that everything up to `durable` is on disk.
-    pub(crate) fn note_durable(&mut self, durable: u64, epoch: u64) -> Result<(), Error> {
+    /// Notes in the root what is on disk.
+    pub(crate) fn note(&mut self, certain: Certain) -> Result<(), Error> {
         let generation = self.state.root.generation + 1;
-        self.write_root(Root { generation, durable, epoch, ..self.state.root })
+        self.write_root(Root { generation, ..self.root_with(certain) })
+    }
+
+    fn root_with(&self, certain: Certain) -> Root {
+        let root = self.state.root;
+        Root {
+            durable: certain.durable.max(root.durable),
+            now: certain.now.max(root.now),
+            epoch: certain.epoch,
+            ..root
+        }
     }
 
     fn write_root(&mut self, root: Root) -> Result<(), Error> {

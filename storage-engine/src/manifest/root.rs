@@ -12,7 +12,8 @@
 //! | 48 |    8 | `durable`    | the greatest sequence that was on disk                    |
 //! | 56 |    8 | `epoch`      | which opening of the store wrote it                       |
 //! | 64 |    4 | `chain`      | checksum of the last certain edit                         |
-//! | 68 |   12 |              | zero                                                      |
+//! | 68 |    4 |              | zero                                                      |
+//! | 72 |    8 | `now`        | ingest time of the last record that was visible           |
 
 use crate::bytes::{Fields, Put};
 use crate::column::Damaged;
@@ -24,7 +25,7 @@ pub const VERSION: u32 = 1;
 
 const MAGIC: [u8; 8] = *b"BARROOT\0";
 const GENERATION_AT: usize = MAGIC.len() + 4 + 4;
-const _: () = assert!(GENERATION_AT + 6 * 8 + 4 + 12 == LEN, "the table above says 80");
+const _: () = assert!(GENERATION_AT + 6 * 8 + 4 + 4 + 8 == LEN, "the table above says 80");
 
 /// What the root says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +44,23 @@ pub struct Root {
     pub epoch: u64,
     /// Checksum of the last certain edit.
     pub chain: u32,
+    /// Ingest time of the last record that was visible.
+    pub now: i64,
 }
 
 impl Root {
     /// Of a store in which nothing has happened.
     pub(crate) const fn first() -> Self {
-        Self { generation: 1, log: 1, log_len: 0, low: 1, durable: 0, epoch: 0, chain: 0 }
+        Self {
+            generation: 1,
+            log: 1,
+            log_len: 0,
+            low: 1,
+            durable: 0,
+            epoch: 0,
+            chain: 0,
+            now: i64::MIN,
+        }
     }
 
     /// The bytes.
@@ -61,7 +73,8 @@ impl Root {
             out.put_u64(word);
         }
         out.put_u32(self.chain);
-        out.resize(LEN, 0);
+        out.put_u32(0);
+        out.put_i64(self.now);
         let crc = crc32c::crc32c(&out[GENERATION_AT..]);
         out[GENERATION_AT - 4..GENERATION_AT].copy_from_slice(&crc.to_le_bytes());
         out
@@ -83,17 +96,17 @@ impl Root {
         if version != VERSION {
             return Err(Damaged("this build does not know the version of the root"));
         }
-        let root = Self {
-            generation: fields.u64()?,
-            log: fields.u64()?,
-            log_len: fields.u64()?,
-            low: fields.u64()?,
-            durable: fields.u64()?,
-            epoch: fields.u64()?,
-            chain: fields.u32()?,
-        };
-        fields.zeros(12)?;
+        let generation = fields.u64()?;
+        let log = fields.u64()?;
+        let log_len = fields.u64()?;
+        let low = fields.u64()?;
+        let durable = fields.u64()?;
+        let epoch = fields.u64()?;
+        let chain = fields.u32()?;
+        fields.zeros(4)?;
+        let now = fields.i64()?;
         fields.end()?;
+        let root = Self { generation, log, log_len, low, durable, epoch, chain, now };
         if root.low == 0 {
             return Err(Damaged("the root needs a record 0, which there never is"));
         }
@@ -106,7 +119,7 @@ mod tests {
     use super::*;
 
     fn root() -> Root {
-        Root { generation: 1, log: 2, log_len: 3, low: 4, durable: 5, epoch: 6, chain: 7 }
+        Root { generation: 1, log: 2, log_len: 3, low: 4, durable: 5, epoch: 6, chain: 7, now: -1 }
     }
 
     #[test]
@@ -115,7 +128,7 @@ mod tests {
         assert_eq!(&bytes[..12], b"BARROOT\0\x01\0\0\0");
         let words: Vec<u8> = (1..=7_u64).flat_map(u64::to_le_bytes).collect();
         assert_eq!(&bytes[16..72], &words);
-        assert_eq!(&bytes[72..], [0; 8]);
+        assert_eq!(&bytes[72..], [0xFF; 8]);
         assert_eq!(Root::decode(&bytes).unwrap(), root());
     }
 

@@ -31,7 +31,9 @@ pub(super) fn content(batch: &Batch) -> [u8; 16] {
     }
     symbols(&mut hash, &batch.symbols);
     column(&mut hash, &batch.ts);
-    for given in batch.known_at.iter().chain(&batch.columns) {
+    let stated = batch.known_at.as_ref().filter(|known_at| known_at.has_values());
+    hash.update(&[u8::from(stated.is_some())]);
+    for given in stated.into_iter().chain(&batch.columns) {
         column(&mut hash, given);
     }
     for refused in &batch.refused {
@@ -75,18 +77,25 @@ fn symbols(hash: &mut Xxh3, symbols: &Symbols) {
 }
 
 fn column(hash: &mut Xxh3, column: &Column) {
-    hash.update(&[u8::from(column.validity.is_some())]);
-    if let Some(bits) = &column.validity {
+    let nulls = column.validity.as_ref().filter(|bits| bits.count() < bits.len());
+    hash.update(&[u8::from(nulls.is_some())]);
+    if let Some(bits) = nulls {
         hash.update(bits.bytes());
     }
+    let valid = |at: usize| nulls.is_none_or(|bits| bits.get(at));
     let mut words = Words::new(hash);
     match &column.values {
-        Values::F64(values) => values.iter().for_each(|value| words.put(value.to_bits())),
-        Values::I64(values) => values.iter().for_each(|value| words.put(value.cast_unsigned())),
+        Values::F64(values) => {
+            let bits = values.iter().map(|value| value.to_bits()).enumerate();
+            bits.for_each(|(at, bits)| words.put(if valid(at) { bits } else { 0 }));
+        }
+        Values::I64(values) => {
+            let bits = values.iter().map(|value| value.cast_unsigned()).enumerate();
+            bits.for_each(|(at, bits)| words.put(if valid(at) { bits } else { 0 }));
+        }
         Values::Text(texts) => {
-            drop(words);
-            texts.iter().for_each(|value| text(hash, value));
-            return;
+            let texts = texts.iter().enumerate();
+            texts.for_each(|(at, value)| text(words.hash, if valid(at) { value } else { "" }));
         }
     }
     words.flush();

@@ -131,7 +131,7 @@ impl Snapshot {
 
     /// The series of a dataset in order of (symbol, step, side, source); of one symbol, if given.
     pub fn series(&self, dataset: DatasetId, symbol: Option<&str>) -> Vec<(SeriesId, SeriesKey)> {
-        self.generation.catalog.list(dataset, symbol)
+        self.generation.catalog.list(dataset, symbol, self.sequence)
     }
 
     /// Streams the rows of one series in the order (`ts`, `known_at`, `sequence`, place in batch),

@@ -1,0 +1,209 @@
+//! Asks the engine and the model the same question and panics where the answers differ.
+
+use barrow_engine::dataset::BARS;
+use barrow_engine::rows::{Column, Rows, Values, flags};
+use barrow_engine::{Revisions, Scan, Snapshot};
+use barrow_tests::model::{COLUMN_COUNT, Entry, Model, Stored, Value};
+use barrow_types::{ColumnId, DatasetId, Sequence, SeriesId, SeriesKey, Timestamp};
+
+/// A question about one series.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) key: SeriesKey,
+    pub(crate) series: SeriesId,
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    /// Places of columns in the schema, in the order wanted.
+    pub(crate) columns: Vec<usize>,
+    pub(crate) as_of: Option<Timestamp>,
+    pub(crate) at_sequence: Option<Sequence>,
+    pub(crate) revisions: Revisions,
+}
+
+/// The bounds (T, N) that a question means when it is put to a snapshot at `held`.
+fn bounds(question: &Question, held: Sequence) -> (i64, u64) {
+    let as_of = question.as_of.map_or(i64::MAX, Timestamp::nanos);
+    let at_sequence = question.at_sequence.map_or(held, |asked| asked.min(held));
+    (as_of, at_sequence.get())
+}
+
+/// Scans both; returns how many rows were compared.
+pub(crate) fn scan(snapshot: &Snapshot, model: &Model, question: &Question) -> u64 {
+    let found = read(snapshot, question);
+    let (as_of, at_sequence) = bounds(question, snapshot.sequence());
+    let (key, start, end) = (&question.key, question.start, question.end);
+    let expected = match question.revisions {
+        Revisions::Visible => model.visible(key, start, end, as_of, at_sequence),
+        Revisions::All => model.all(key, start, end, as_of, at_sequence),
+    };
+    if let Some(why) = difference(&found, &expected, &question.columns) {
+        panic!("{question:#?}\nat a snapshot of sequence {}: {why}", snapshot.sequence());
+    }
+    count(expected.len())
+}
+
+fn count(len: usize) -> u64 {
+    u64::try_from(len).expect("invariant: lengths fit 64 bits")
+}
+
+/// The rows that the engine gives, pieces put together.
+fn read(snapshot: &Snapshot, question: &Question) -> Rows {
+    let wanted = |place: &usize| &BARS.columns[*place];
+    let columns: Vec<ColumnId> = question.columns.iter().map(|at| wanted(at).id).collect();
+    let mut rows = Rows::empty(question.columns.iter().map(|at| wanted(at).kind));
+    let scan = Scan {
+        series: question.series,
+        start: Timestamp::from_nanos(question.start),
+        end: Timestamp::from_nanos(question.end),
+        columns,
+        as_of: question.as_of,
+        at_sequence: question.at_sequence,
+        revisions: question.revisions,
+    };
+    let ask = |error| -> ! { panic!("{question:#?}\nwas answered: {error}") };
+    let mut scanner = snapshot.scan(scan).unwrap_or_else(|error| ask(error));
+    while let Some(piece) = scanner.next().unwrap_or_else(|error| ask(error)) {
+        assert!(!piece.is_empty(), "{question:#?}\ngave a piece without rows");
+        assert_eq!(piece.columns.len(), question.columns.len(), "columns of a piece");
+        rows.extend_from(&piece);
+    }
+    rows
+}
+
+fn difference(found: &Rows, expected: &[&Stored], columns: &[usize]) -> Option<String> {
+    for at in 0..found.len().max(expected.len()) {
+        let (mine, theirs) = (expected.get(at), at < found.len());
+        let theirs = if theirs { Some(stored(found, at)) } else { None };
+        let mine = mine.map(|row| Shown::of(row, columns));
+        if mine != theirs {
+            let model = mine.map_or("nothing".into(), |row| format!("{row:?}"));
+            let engine = theirs.map_or("nothing".into(), |row| format!("{row:?}"));
+            let (rows, all) = (found.len(), expected.len());
+            return Some(format!(
+                "row {at} of {all} in the model, {rows} in the engine\n model  {model}\n engine {engine}"
+            ));
+        }
+    }
+    None
+}
+
+/// A row as an answer shows it: without its place in the batch.
+#[derive(Debug, PartialEq)]
+struct Shown {
+    ts: i64,
+    known_at: i64,
+    sequence: u64,
+    flags: u8,
+    values: Vec<Value>,
+}
+
+impl Shown {
+    fn of(row: &Stored, columns: &[usize]) -> Self {
+        let set = |on: bool, flag: u8| if on { flag } else { 0 };
+        Self {
+            ts: row.ts,
+            known_at: row.known_at,
+            sequence: row.sequence,
+            flags: set(row.retract, flags::RETRACT)
+                | set(row.stated, flags::STATED)
+                | set(row.assumed, flags::ASSUMED),
+            values: columns.iter().map(|place| row.values[*place]).collect(),
+        }
+    }
+}
+
+fn stored(rows: &Rows, at: usize) -> Shown {
+    Shown {
+        ts: rows.ts[at],
+        known_at: rows.known_at[at],
+        sequence: rows.sequence[at],
+        flags: rows.flags[at],
+        values: rows.columns.iter().map(|column| value(column, at)).collect(),
+    }
+}
+
+fn value(column: &Column, at: usize) -> Value {
+    match &column.values {
+        _ if !column.is_valid(at) => Value::Null,
+        Values::F64(values) => Value::F64(values[at].to_bits()),
+        Values::I64(values) => Value::I64(values[at]),
+        Values::Text(_) => panic!("a bar has no texts"),
+    }
+}
+
+/// The newest visible row of a series, with all columns.
+pub(crate) fn newest(snapshot: &Snapshot, model: &Model, key: &SeriesKey, series: SeriesId) {
+    let found = snapshot.newest(series).unwrap_or_else(|error| panic!("newest {key:?}: {error}"));
+    let expected: Vec<&Stored> = model.newest(key, snapshot.sequence().get()).into_iter().collect();
+    let found = found.unwrap_or_else(|| Rows::empty(BARS.kinds()));
+    let all: Vec<usize> = (0..COLUMN_COUNT).collect();
+    if let Some(why) = difference(&found, &expected, &all) {
+        panic!("newest of {key:?} at a snapshot of sequence {}: {why}", snapshot.sequence());
+    }
+}
+
+/// The list of series: exactly those with rows, in order.
+pub(crate) fn series(snapshot: &Snapshot, model: &Model) -> Vec<(SeriesId, SeriesKey)> {
+    let found = snapshot.series(DatasetId::BARS, None);
+    let names: Vec<&SeriesKey> = found.iter().map(|(_, key)| key).collect();
+    let expected: Vec<&SeriesKey> = model.series(snapshot.sequence().get()).collect();
+    assert_eq!(names, expected, "series at a snapshot of sequence {}", snapshot.sequence());
+    found
+}
+
+/// What the ledgers say of a batch; nothing, while the snapshot is older than it.
+pub(crate) fn batch(snapshot: &Snapshot, model: &Model, id: &str) {
+    let found = snapshot.batch(id).unwrap_or_else(|error| panic!("batch {id}: {error}"));
+    let letters = snapshot
+        .dead_letters(Some(id), usize::MAX)
+        .unwrap_or_else(|error| panic!("dead letters of {id}: {error}"));
+    let held = snapshot.sequence().get();
+    let Some(entry) = model.batch(id).filter(|entry| entry.sequence <= held) else {
+        assert!(found.is_none(), "batch {id} is not stored at {held}, yet: {found:?}");
+        assert!(letters.is_empty(), "batch {id} is not stored at {held}, yet: {letters:?}");
+        return;
+    };
+    let found = found.unwrap_or_else(|| panic!("batch {id} is stored at {held}, yet not found"));
+    assert_eq!(found.batch_id, id);
+    assert_eq!(found.sequence.get(), entry.sequence, "sequence of batch {id}");
+    assert_eq!(found.now.nanos(), entry.now, "ingest time of batch {id}");
+    assert_eq!(found.source, entry.load.source, "source of batch {id}");
+    assert_eq!(found.dataset, DatasetId::BARS, "dataset of batch {id}");
+    counts(&found.counts, entry);
+    let mut reasons: Vec<(u64, &str)> =
+        letters.iter().map(|letter| (letter.row, letter.reason.as_str())).collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons, rejected(entry), "dead letters of batch {id}");
+    assert!(letters.iter().all(|letter| letter.batch_id == id), "dead letters of batch {id}");
+}
+
+/// What became of a batch's rows.
+pub(crate) fn counts(found: &barrow_engine::batch::Counts, entry: &Entry) {
+    let outcome = &entry.outcome;
+    let rejected_count = found.rejected;
+    let found = [found.accepted, found.duplicates, found.corrected, found.superseded];
+    let expected = [outcome.accepted, outcome.duplicates, outcome.corrected, outcome.superseded];
+    let id = &entry.load.id;
+    assert_eq!(found, expected, "accepted, duplicates, corrected, superseded of batch {id}");
+    assert_eq!(rejected_count, count(outcome.rejected.len()), "rejected rows of batch {id}");
+}
+
+/// Every rejected row of the store, the newest first.
+pub(crate) fn dead_letters(snapshot: &Snapshot, model: &Model) {
+    let found = snapshot
+        .dead_letters(None, usize::MAX)
+        .unwrap_or_else(|error| panic!("all dead letters: {error}"));
+    let held = snapshot.sequence().get();
+    let stored = model.batches().filter(|entry| entry.sequence <= held);
+    let expected: usize = stored.map(|entry| entry.outcome.rejected.len()).sum();
+    assert_eq!(found.len(), expected, "all dead letters at a snapshot of sequence {held}");
+    assert!(
+        found.is_sorted_by(|one, next| one.sequence >= next.sequence),
+        "dead letters come with the newest first"
+    );
+}
+
+/// Row and reason of what was rejected, in order of rows.
+pub(crate) fn rejected(entry: &Entry) -> Vec<(u64, &'static str)> {
+    entry.outcome.rejected.iter().map(|(place, reason)| (count(*place), *reason)).collect()
+}

@@ -1,0 +1,387 @@
+//! Random batches in which keys, values and times collide as often as they can.
+
+use barrow_engine::batch::{Act, Batch, KnownAt, Refused, Symbols};
+use barrow_engine::rows::{Bitmap, Column, ColumnType, Values};
+use barrow_tests::model::{
+    COLUMN_COUNT, Load, Model, Offered, REQUIRED_COUNT, Stored, UNREADABLE, Value, series_key,
+};
+use barrow_tests::random::Random;
+use barrow_types::{
+    DAY_NANOS, DatasetId, Nanos, PriceSide, Step, Timestamp, civil_from_days, days_from_civil,
+};
+
+/// Where the clock of every episode starts: 2023-11-14T22:13:20Z, less the odd seconds.
+pub(crate) const START: i64 = 1_699_999_980 * SECOND;
+
+const SECOND: i64 = 1_000_000_000;
+const MINUTE: i64 = 60 * SECOND;
+
+/// Later than any clock of an episode comes.
+const FAR_FUTURE: i64 = START + 40 * 365 * DAY_NANOS;
+
+/// Keys cluster here, besides the last minutes before [`START`]: 1960 and 1815.
+const OLD_TIMES: [i64; 2] = [-312_000_000 * SECOND, -4_890_000_000 * SECOND];
+
+/// How big things get in one episode.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// How many operations it has.
+    pub(crate) operations: u64,
+    /// How many different minutes each cluster of keys has.
+    pub(crate) minutes: i64,
+    /// How many symbols.
+    pub(crate) symbols: usize,
+    /// Most rows of a batch.
+    pub(crate) rows_max: usize,
+    /// Chance in a hundred of a question after an operation.
+    pub(crate) questions: u64,
+    /// Length of a log file.
+    pub(crate) wal_file_bytes: u64,
+    /// Size of the memtable at which a flush is due.
+    pub(crate) memtable_bytes_max: u64,
+}
+
+/// Up to when a batch may say that things happened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Horizon {
+    /// The batch comes in at exactly this time: what is later by a nanosecond is the future.
+    Exact(i64),
+    /// The batch comes in at this time or any time after it.
+    AtLeast(i64),
+}
+
+impl Horizon {
+    /// The same, but nothing may be said about what is later.
+    const fn past(self) -> Self {
+        match self {
+            Self::Exact(now) | Self::AtLeast(now) => Self::AtLeast(now),
+        }
+    }
+}
+
+const SYMBOLS: [&str; 5] = ["SPY", "AAPL", "BRK.B", "EUR/USD", "Ä"];
+const BAD_SYMBOLS: [&str; 5] = ["", "A,B", " A", "../A", "A\0"];
+const SOURCES: [&str; 2] = ["lean", "ib"];
+const STEPS: [Step; 3] = [Step::M1, Step::D1, Step::Mo1];
+const PRICES: [f64; 6] = [100.25, 100.5, 99.75, 0.0, -0.0, 1e-3];
+const DELAYS: [i64; 5] = [0, 15 * MINUTE, DAY_NANOS, 20 * 365 * DAY_NANOS, i64::MAX];
+
+/// A number from 0 up to `bound`, without it.
+pub(crate) fn span(random: &mut Random, bound: i64) -> i64 {
+    random.below(bound.unsigned_abs()).cast_signed()
+}
+
+/// One of `all`, which is not empty.
+pub(crate) fn pick<'a, T>(random: &mut Random, all: &'a [T]) -> &'a T {
+    &all[random.place(all.len())]
+}
+
+/// A batch of rows, or of keys to take away.
+pub(crate) fn load(
+    random: &mut Random,
+    shape: &Shape,
+    model: &Model,
+    id: String,
+    horizon: Horizon,
+) -> Load {
+    let mut load = Load {
+        id,
+        source: if random.chance(85) { SOURCES[0] } else { SOURCES[1] }.to_owned(),
+        step: if random.chance(75) { Step::M1 } else { *pick(random, &STEPS) },
+        side: if random.chance(90) { PriceSide::Trade } else { PriceSide::Bid },
+        policy: if random.chance(25) { Some(*pick(random, &DELAYS)) } else { None },
+        retract: random.chance(12),
+        rows: Vec::new(),
+        refused: if random.chance(4) { 1 + random.place(3) } else { 0 },
+    };
+    let rows = 1 + if random.chance(50) { random.place(4) } else { random.place(shape.rows_max) };
+    if load.retract {
+        load.policy = None;
+    }
+    for _ in 0..rows {
+        let row = if load.retract {
+            key(random, shape, &load, horizon.past())
+        } else {
+            row(random, shape, model, &load, horizon)
+        };
+        load.rows.push(row);
+        if random.chance(10) {
+            let again = load.rows[random.place(load.rows.len())].clone();
+            load.rows.push(again);
+        }
+    }
+    load
+}
+
+/// The same batch with something changed, so that it is (nearly always) other content.
+pub(crate) fn altered(random: &mut Random, mut load: Load) -> Load {
+    let at = random.place(load.rows.len());
+    let change = if load.retract { random.below(2) } else { random.below(7) };
+    match change {
+        0 => load.rows.truncate(at.max(1)),
+        1 => load.source = SOURCES[random.place(2)].to_owned(),
+        2 => load.policy = Some(span(random, MINUTE)),
+        3 => load.side = PriceSide::Mid,
+        4 => load.rows[at].known_at = Some(START - span(random, MINUTE)),
+        5 => load.rows[at].ts = load.rows[at].ts.map(|ts| ts - DAY_NANOS),
+        _ => {
+            let value = &mut load.rows[at].values[COLUMN_COUNT - 1];
+            *value = if *value == Value::Null { Value::I64(0) } else { Value::Null };
+        }
+    }
+    load
+}
+
+fn key(random: &mut Random, shape: &Shape, load: &Load, horizon: Horizon) -> Offered {
+    let symbol = SYMBOLS[random.place(shape.symbols)];
+    let minutes = span(random, shape.minutes) * MINUTE;
+    let mut ts = match random.below(20) {
+        0..14 => START - minutes,
+        14 | 15 => OLD_TIMES[0] - minutes,
+        16 => OLD_TIMES[1] - minutes,
+        17 => START - minutes - span(random, 3),
+        _ => recent(random, horizon),
+    };
+    if load.step.is_dated() {
+        ts = ts.div_euclid(DAY_NANOS) * DAY_NANOS;
+    }
+    if load.step == Step::Mo1 {
+        let (year, month, _) = civil_from_days(ts.div_euclid(DAY_NANOS));
+        ts = days_from_civil(year, month, 1) * DAY_NANOS;
+    }
+    Offered { symbol: Some(symbol.to_owned()), ts: Some(ts), known_at: None, values: Vec::new() }
+}
+
+fn recent(random: &mut Random, horizon: Horizon) -> i64 {
+    match horizon {
+        Horizon::Exact(now) if random.chance(50) => now + MINUTE + span(random, 4) - 2,
+        Horizon::Exact(now) => now + span(random, 4) - 2,
+        Horizon::AtLeast(now) => now - span(random, 4),
+    }
+}
+
+fn row(
+    random: &mut Random,
+    shape: &Shape,
+    model: &Model,
+    load: &Load,
+    horizon: Horizon,
+) -> Offered {
+    let mut row = key(random, shape, load, horizon);
+    row.values = values(random, model, load, &row);
+    if matches!(horizon, Horizon::Exact(now) if row.ts.is_some_and(|ts| ts > now)) {
+        // Rejected as it is. With a second fault the reason would be a matter of taste.
+        return row;
+    }
+    row.known_at = match random.below(20) {
+        0 => Some(recent(random, horizon)),
+        1 => Some(FAR_FUTURE),
+        2 | 3 => Some(START - span(random, 4)),
+        4 => Some(START - span(random, shape.minutes) * MINUTE),
+        5 => Some(OLD_TIMES[0] + span(random, 3)),
+        _ => None,
+    };
+    if random.chance(3) {
+        spoil(random, &mut row);
+    }
+    row
+}
+
+/// Makes the row one that the door rejects, for one reason.
+fn spoil(random: &mut Random, row: &mut Offered) {
+    row.known_at = None;
+    match random.below(7) {
+        0 => row.symbol = None,
+        1 => row.symbol = Some((*pick(random, &BAD_SYMBOLS)).to_owned()),
+        2 => row.ts = None,
+        3 => row.ts = Some(FAR_FUTURE),
+        4 => row.ts = Some(if random.chance(50) { i64::MIN } else { i64::MIN + 1 }),
+        5 => row.values[random.place(REQUIRED_COUNT)] = Value::Null,
+        _ => {
+            let wrong = *pick(random, &[f64::NAN, f64::INFINITY, f64::NEG_INFINITY]);
+            row.values[random.place(COLUMN_COUNT - 1)] = Value::F64(wrong.to_bits());
+        }
+    }
+}
+
+fn values(random: &mut Random, model: &Model, load: &Load, row: &Offered) -> Vec<Value> {
+    let known = row.symbol.as_deref().zip(row.ts).and_then(|(symbol, ts)| {
+        let key = series_key(load, symbol)?;
+        let rows = model.all(&key, ts, ts.checked_add(1)?, i64::MAX, u64::MAX);
+        let rows: Vec<&Stored> = rows.into_iter().filter(|row| !row.retract).collect();
+        if rows.is_empty() { None } else { Some(pick(random, &rows).values.clone()) }
+    });
+    match known {
+        Some(values) if random.chance(25) => values,
+        Some(mut values) if random.chance(40) => {
+            let at = random.place(COLUMN_COUNT);
+            values[at] = value(random, at);
+            values
+        }
+        _ => {
+            let flat = random.chance(50);
+            let first = value(random, 0);
+            (0..COLUMN_COUNT)
+                .map(|at| if flat && at < REQUIRED_COUNT { first } else { value(random, at) })
+                .collect()
+        }
+    }
+}
+
+fn value(random: &mut Random, at: usize) -> Value {
+    let is_integer = at == COLUMN_COUNT - 1;
+    match random.below(20) {
+        0..9 if at >= REQUIRED_COUNT => Value::Null,
+        9 if is_integer => Value::I64(random.number().cast_signed()),
+        _ if is_integer => Value::I64(span(random, 3) - 1),
+        9 => loop {
+            let bits = random.number();
+            if f64::from_bits(bits).is_finite() {
+                break Value::F64(bits);
+            }
+        },
+        10 => Value::F64(pick(random, &[f64::MAX, f64::MIN, 5e-324, -5e-324]).to_bits()),
+        _ => Value::F64(pick(random, &PRICES).to_bits()),
+    }
+}
+
+/// The batch as the engine takes it. Equal loads come out in unequal but equivalent forms.
+pub(crate) fn batch(random: &mut Random, load: &Load) -> Batch {
+    let rows = &load.rows;
+    let columns = if load.retract { 0 } else { COLUMN_COUNT };
+    let columns = (0..columns).map(|at| {
+        let values: Vec<Value> = rows.iter().map(|row| row.values[at]).collect();
+        let kind = if at == COLUMN_COUNT - 1 { ColumnType::I64 } else { ColumnType::F64 };
+        column(random, kind, &values)
+    });
+    let columns = columns.collect();
+    let of = |at: Option<i64>| at.map_or(Value::Null, Value::I64);
+    let ts: Vec<Value> = rows.iter().map(|row| of(row.ts)).collect();
+    let known_at: Vec<Value> = rows.iter().map(|row| of(row.known_at)).collect();
+    let states_none = known_at.iter().all(|value| *value == Value::Null);
+    let known_at = if states_none && random.chance(80) {
+        None
+    } else {
+        Some(column(random, ColumnType::I64, &known_at))
+    };
+    Batch {
+        id: load.id.clone(),
+        dataset: DatasetId::BARS,
+        source: load.source.clone(),
+        step: load.step,
+        side: load.side,
+        known_at_policy: load
+            .policy
+            .map_or(KnownAt::Ingest, |delay| KnownAt::TsEnd(Nanos::new(delay))),
+        facts: None,
+        act: if load.retract { Act::Retract } else { Act::Insert },
+        symbols: symbols(random, rows),
+        ts: column(random, ColumnType::I64, &ts),
+        known_at,
+        columns,
+        numbers: None,
+        raw: None,
+        refused: (rows.len()..rows.len() + load.refused).map(refused).collect(),
+    }
+}
+
+fn refused(place: usize) -> Refused {
+    Refused {
+        row: u64::try_from(place).expect("invariant: lengths fit 64 bits"),
+        reason: UNREADABLE.to_owned(),
+        detail: "a line of the generator".to_owned(),
+        raw: format!("line {place}"),
+    }
+}
+
+fn symbols(random: &mut Random, rows: &[Offered]) -> Symbols {
+    let mut names: Vec<String> = Vec::new();
+    for name in rows.iter().filter_map(|row| row.symbol.as_ref()) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    if random.chance(20) {
+        names.reverse();
+    }
+    let place = |row: &Offered| {
+        let place = names.iter().position(|name| Some(name) == row.symbol.as_ref());
+        place.map_or(Symbols::NONE, |at| u32::try_from(at).expect("invariant: few names"))
+    };
+    let of_row = rows.iter().map(place).collect();
+    Symbols { names, of_row }
+}
+
+fn column(random: &mut Random, kind: ColumnType, values: &[Value]) -> Column {
+    let bits: Bitmap = values.iter().map(|value| *value != Value::Null).collect();
+    let values = match kind {
+        ColumnType::F64 => Values::F64(values.iter().map(|value| double(*value)).collect()),
+        _ => Values::I64(values.iter().map(|value| integer(*value)).collect()),
+    };
+    let is_full = bits.count() == bits.len();
+    let validity = if is_full && random.chance(90) { None } else { Some(bits) };
+    Column { values, validity }
+}
+
+fn double(value: Value) -> f64 {
+    match value {
+        Value::Null => 0.0,
+        Value::F64(bits) => f64::from_bits(bits),
+        Value::I64(_) => panic!("invariant: doubles in columns of doubles"),
+    }
+}
+
+fn integer(value: Value) -> i64 {
+    match value {
+        Value::Null => 0,
+        Value::I64(value) => value,
+        Value::F64(_) => panic!("invariant: integers in columns of integers"),
+    }
+}
+
+/// The load that a batch of the engine's own making (a retraction) stands for.
+pub(crate) fn load_of(batch: &Batch) -> Load {
+    let symbol = |at: &u32| batch.symbols.names.get(usize::try_from(*at).ok()?).cloned();
+    let ts = match &batch.ts.values {
+        Values::I64(values) => values,
+        other => panic!("times as {other:?}"),
+    };
+    let rows = batch.symbols.of_row.iter().zip(ts).map(|(of, ts)| Offered {
+        symbol: symbol(of),
+        ts: Some(*ts),
+        known_at: None,
+        values: Vec::new(),
+    });
+    Load {
+        id: batch.id.clone(),
+        source: batch.source.clone(),
+        step: batch.step,
+        side: batch.side,
+        policy: None,
+        retract: batch.act == Act::Retract,
+        rows: rows.collect(),
+        refused: batch.refused.len(),
+    }
+}
+
+/// A time that is worth asking about.
+pub(crate) fn instant(random: &mut Random, instants: &[i64]) -> Option<Timestamp> {
+    let at = match random.below(10) {
+        0..3 => return None,
+        3 => *pick(random, &[i64::MIN, i64::MAX, 0, OLD_TIMES[1], FAR_FUTURE]),
+        4 | 5 => START - span(random, 5),
+        _ if instants.is_empty() => START,
+        _ => pick(random, instants).saturating_add(span(random, 3) - 1),
+    };
+    Some(Timestamp::from_nanos(at))
+}
+
+/// A range of `ts` that is worth asking about: `[start, end)`.
+pub(crate) fn range(random: &mut Random, shape: &Shape) -> (i64, i64) {
+    if random.chance(40) {
+        return (i64::MIN, i64::MAX);
+    }
+    let cluster = if random.chance(70) { START } else { *pick(random, &OLD_TIMES) };
+    let start = cluster - span(random, shape.minutes + 1) * MINUTE + span(random, 3) - 1;
+    (start, start + span(random, shape.minutes + 1) * MINUTE + span(random, 3))
+}

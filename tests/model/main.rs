@@ -1,0 +1,124 @@
+//! The engine against a plain model: random operations, then the same questions to both.
+//!
+//! An *episode* is one store from its creation to its end, made from one seed. Most are short,
+//! with few keys, so that a failure is small; some are long, some have batches of thousands of
+//! rows. The default is what CI can afford; the whole proof is one command:
+//!
+//! ```text
+//! BARROW_MODEL_OPERATIONS=1000000 cargo test --release -p barrow-tests --test model
+//! ```
+//!
+//! `BARROW_MODEL_SEED` replaces the first seed. A failing episode prints its own seed and its
+//! last operations, and how to run it again alone. One operation is one batch offered (inserts,
+//! revisions, a retraction, a repeated or altered one), a step of a flush, a seal, a reopening or
+//! a snapshot taken; questions are not counted.
+
+mod compare;
+mod episode;
+mod generate;
+mod trail;
+
+use std::io::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::episode::{Episode, Totals};
+use crate::generate::Shape;
+
+const OPERATIONS_DEFAULT: u64 = 60_000;
+const SEED_DEFAULT: u64 = 20_131_007;
+
+const SMALL: Shape = Shape {
+    operations: 60,
+    minutes: 3,
+    symbols: 1,
+    rows_max: 4,
+    questions: 60,
+    wal_file_bytes: 16 << 10,
+    memtable_bytes_max: 16 << 10,
+};
+const MIDDLE: Shape = Shape {
+    operations: 600,
+    minutes: 20,
+    symbols: 3,
+    rows_max: 20,
+    questions: 30,
+    wal_file_bytes: 64 << 10,
+    memtable_bytes_max: 64 << 10,
+};
+const LONG: Shape = Shape {
+    operations: 5_000,
+    minutes: 200,
+    symbols: 5,
+    rows_max: 50,
+    questions: 10,
+    wal_file_bytes: 1 << 20,
+    memtable_bytes_max: 512 << 10,
+};
+const WIDE: Shape = Shape {
+    operations: 80,
+    minutes: 10_000,
+    symbols: 2,
+    rows_max: 4_000,
+    questions: 30,
+    wal_file_bytes: 4 << 20,
+    memtable_bytes_max: 2 << 20,
+};
+
+/// The shapes of the episodes, over and over.
+const SHAPES: [Shape; 10] =
+    [SMALL, SMALL, MIDDLE, SMALL, WIDE, MIDDLE, SMALL, MIDDLE, LONG, MIDDLE];
+
+fn setting(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    let number = text.replace('_', "").parse();
+    Some(number.unwrap_or_else(|_| panic!("{name} is {text:?}: give a whole number")))
+}
+
+/// Shape and seed of every episode until there are `operations`.
+fn plan(operations: u64, seed: u64) -> Vec<(Shape, u64)> {
+    let mut planned = 0;
+    let mut plan = Vec::new();
+    for (shape, seed) in SHAPES.into_iter().cycle().zip(seed..) {
+        if planned >= operations {
+            break;
+        }
+        let shape = Shape { operations: shape.operations.min(operations - planned), ..shape };
+        planned += shape.operations;
+        plan.push((shape, seed));
+    }
+    plan
+}
+
+fn run_all(plan: &[(Shape, u64)]) -> Totals {
+    let next = AtomicUsize::new(0);
+    let totals = Mutex::new(Totals::default());
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers.min(plan.len()) {
+            scope.spawn(|| {
+                while let Some((shape, seed)) = plan.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let done = Episode::new(*shape, *seed).run();
+                    totals.lock().expect("another episode failed, see above").add(&done);
+                }
+            });
+        }
+    });
+    totals.into_inner().expect("an episode failed, see above")
+}
+
+#[test]
+fn engine_and_model_give_the_same_answers() {
+    let plan = if let Some(seed) = setting("BARROW_MODEL_EPISODE") {
+        // An episode's seed is its place counted from the first seed, so the shape follows.
+        let first = setting("BARROW_MODEL_SEED").unwrap_or(SEED_DEFAULT);
+        let place = seed.checked_sub(first).expect("an episode's seed is the first one or above");
+        let place = usize::try_from(place).expect("a seed far above the first one");
+        vec![(SHAPES[place % SHAPES.len()], seed)]
+    } else {
+        let operations = setting("BARROW_MODEL_OPERATIONS").unwrap_or(OPERATIONS_DEFAULT);
+        plan(operations, setting("BARROW_MODEL_SEED").unwrap_or(SEED_DEFAULT))
+    };
+    let totals = run_all(&plan);
+    let _ = writeln!(std::io::stdout(), "{} episodes: {totals}", plan.len());
+}

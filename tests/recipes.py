@@ -1,0 +1,401 @@
+"""Loads every CSV file of bars under ../shared/data and compares the store with pandas.
+
+For each file and each recipe of tests/recipes.toml that fits it: a fresh server on an empty
+folder, one `barrow import`, and then
+- accepted + duplicates + corrected + superseded + rejected = rows in the file, and each of the
+  first three and the last is what pandas counts;
+- over `revisions=all`, the mapped columns hold the same values as pandas reads from the file,
+  less the duplicates: minimum, maximum, exact sum, nulls, and every value as a multiset;
+- the first and last time, where the recipe leaves no question about the time zone.
+Recipes that expect a refusal must be refused with their message. A file without a recipe fails.
+
+Run by .ci/run, or: python tests/recipes.py --barrow target/release/barrow [PART_OF_A_PATH ...]
+Needs tests/requirements.txt. Ends with 1 on any difference; without the data it says so and
+ends with 0.
+"""
+
+import argparse
+import fnmatch
+import io
+import math
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT.parent / "shared" / "data"
+FOLDERS = ("daily", "minute")
+PRICES = ("open", "high", "low", "close")
+COUNTS = ("accepted", "duplicates", "corrected", "superseded", "rejected")
+# How the summary of the import may write them.
+SUMMARY_WORDS = {"read": "read", "duplicates": "duplicates?"}
+
+
+class Difference(Exception):
+    """What the store says is not what pandas says."""
+
+
+# --- recipes ------------------------------------------------------------------------------------
+
+
+def load_recipes(path):
+    """The recipes, with arguments as a list."""
+    tables = tomllib.loads(path.read_text())
+    recipes = next(value for value in tables.values() if isinstance(value, list))
+    for recipe in recipes:
+        if isinstance(recipe["args"], str):
+            recipe["args"] = shlex.split(recipe["args"])
+    return recipes
+
+
+def csv_files():
+    """Every CSV file of bars, as paths from DATA, in order."""
+    found = []
+    for folder in FOLDERS:
+        for path in sorted((DATA / folder).rglob("*")):
+            if re.search(r"\.csv(\.gz|\.zst)?$", path.name):
+                found.append(path.relative_to(DATA))
+    return found
+
+
+def fits(path, recipe):
+    """Whether the recipe is for this file; `*` in its glob also crosses folders."""
+    return fnmatch.fnmatchcase(path.as_posix(), recipe["glob"].replace("**/", "*"))
+
+
+def stem(path):
+    return path.name.split(".csv")[0]
+
+
+def argument(recipe, name, default=None):
+    """The value of an option of the import in the recipe, if it is given."""
+    args = recipe["args"]
+    for at, arg in enumerate(args):
+        if arg == name and at + 1 < len(args):
+            return args[at + 1]
+        if arg.startswith(name + "="):
+            return arg[len(name) + 1 :]
+    return default
+
+
+# --- what pandas says ---------------------------------------------------------------------------
+
+
+def read_file(pd, path, recipe):
+    """The file's mapped columns: `symbol` and `ts` as text, values as doubles."""
+    header = recipe.get("header", True)
+    columns = recipe["columns"]
+    stamps = recipe["ts"] if isinstance(recipe["ts"], list) else [recipe["ts"]]
+    symbol = recipe.get("symbol")
+    texts = {name: str for name in stamps}
+    if symbol is not None:
+        texts[symbol] = str
+    if header is False:
+        # Columns are numbered from 0, as the importer's messages do.
+        texts = {int(name): kind for name, kind in texts.items() if str(name).isdigit()}
+        header = None
+    elif header is True:
+        header = 0
+    names = header if isinstance(header, list) else None
+    frame = pd.read_csv(
+        path,
+        sep=recipe.get("sep", ","),
+        header=None if names else header,
+        names=names,
+        dtype=texts,
+        float_precision="round_trip",
+        index_col=False,
+        low_memory=False,
+    )
+    frame.columns = [str(name) for name in frame.columns]
+    # pandas calls a column without a name `Unnamed: 0`.
+    renamed = {f"Unnamed: {at}": "" for at in range(len(frame.columns))}
+    frame = frame.rename(columns=renamed)
+    out = pd.DataFrame(index=frame.index)
+    if symbol is not None and str(symbol) in frame.columns:
+        out["symbol"] = frame[str(symbol)]
+    else:
+        out["symbol"] = argument(recipe, "--symbol", symbol or stem(path))
+    parts = [frame[str(name)].astype(str).where(frame[str(name)].notna()) for name in stamps]
+    out["ts"] = parts[0] if len(parts) == 1 else parts[0].str.cat(parts[1:], sep=" ")
+    for name, source in columns.items():
+        out[name] = pd.to_numeric(frame[str(source)], errors="coerce").astype("float64")
+    return out
+
+
+def expectation(np, frame):
+    """Counts by outcome and the rows that must be stored, by the design's rule of identity."""
+    values = [name for name in frame.columns if name not in ("symbol", "ts")]
+    whole = frame["symbol"].notna() & frame["ts"].notna()
+    for name in values:
+        column = frame[name]
+        whole &= ~np.isinf(column)
+        if name in PRICES:
+            whole &= column.notna()
+    rows = frame[whole]
+    # As bits, so that -0.0 is not 0.0; every null alike.
+    bits = {
+        name: np.where(rows[name].isna(), np.int64(-1), rows[name].to_numpy().view(np.int64))
+        for name in values
+    }
+    visible, keep = {}, []
+    counts = dict.fromkeys(COUNTS, 0)
+    counts["rejected"] = int((~whole).sum())
+    columns = [bits[name] for name in values]
+    for at, key in enumerate(zip(rows["symbol"], rows["ts"])):
+        row = tuple(column[at] for column in columns)
+        known = visible.get(key)
+        if known == row:
+            counts["duplicates"] += 1
+            keep.append(False)
+            continue
+        counts["accepted" if known is None else "corrected"] += 1
+        visible[key] = row
+        keep.append(True)
+    return counts, rows[np.array(keep, dtype=bool)]
+
+
+def instants(pd, texts, recipe):
+    """The times as UTC instants, or None where the recipe leaves more than one reading."""
+    if argument(recipe, "--stamp") == "end" or recipe["expect"] != "load":
+        return None
+    zone = argument(recipe, "--time-zone")
+    sample = str(texts.iloc[0])
+    if argument(recipe, "--timeframe") in ("1d", "1w"):
+        try:
+            return pd.to_datetime(texts.str.slice(0, 10), format="%Y-%m-%d", utc=True)
+        except ValueError:
+            return None
+    try:
+        if sample.isdigit() and len(sample) in (10, 13, 16, 19):
+            unit = {10: "s", 13: "ms", 16: "us", 19: "ns"}[len(sample)]
+            return pd.to_datetime(texts.astype("int64"), unit=unit, utc=True)
+        if re.search(r"(Z|[+-]\d\d:?\d\d)$", sample):
+            return pd.to_datetime(texts, utc=True)
+        if zone is None or not re.match(r"\d{4}-\d\d-\d\d[ T]\d", sample):
+            return None
+        local = pd.to_datetime(texts, format="ISO8601")
+        return local.dt.tz_localize(zone).dt.tz_convert("UTC")
+    except ValueError:
+        return None
+
+
+# --- what Barrow says ---------------------------------------------------------------------------
+
+
+class Server:
+    """A `barrow serve` on an empty folder, for as long as the `with` lasts."""
+
+    def __init__(self, barrow, folder):
+        self.log = open(Path(folder) / "server.log", "w+")
+        command = [barrow, "serve", "--data", str(Path(folder) / "data"), "--http", "127.0.0.1:0"]
+        self.process = subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=self.log, text=True
+        )
+        for line in self.process.stdout:
+            found = re.match(r"ready\b.*\bhttp=(\S+)", line)
+            if found:
+                self.url = "http://" + found.group(1).removeprefix("http://")
+                return
+        self.log.seek(0)
+        raise SystemExit(f"`barrow serve` ended before it was ready:\n{self.log.read()}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+        self.process.stdout.close()
+        self.log.close()
+
+    def bars(self, ipc, symbols, recipe):
+        """All stored rows of these symbols as one Arrow table."""
+        query = {
+            "symbols": ",".join(symbols),
+            "start": "1900-01-01T00:00:00Z",
+            "end": "2200-01-01T00:00:00Z",
+            "frequency": argument(recipe, "--timeframe"),
+            "layer": "raw",
+            "revisions": "all",
+            "price": argument(recipe, "--price", "trade"),
+            "format": "arrow",
+        }
+        url = f"{self.url}/v1/bars?{urllib.parse.urlencode(query)}"
+        try:
+            with urllib.request.urlopen(url) as reply:
+                return ipc.open_stream(io.BytesIO(reply.read())).read_all()
+        except urllib.error.HTTPError as error:
+            raise Difference(f"GET {url}: {error.code} {error.read().decode()[:500]}") from error
+
+
+def run_import(barrow, server, path, recipe):
+    """Exit code, standard output and standard error of the import."""
+    args = [arg.replace("{stem}", stem(path)) for arg in recipe["args"]]
+    command = [barrow, "import", str(path), *args, "--server", server.url]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def summary(text):
+    """The numbers of the import's summary."""
+    found = {}
+    for name in ("read", *COUNTS):
+        word = SUMMARY_WORDS.get(name, name)
+        hit = re.search(rf"\b{word}\b\s*[:=]?\s*([\d,_]+)", text) or re.search(
+            rf"([\d,_]+)\s+{word}\b", text
+        )
+        if hit is None:
+            raise Difference(f"no {name} in the summary:\n{text}")
+        found[name] = int(re.sub(r"[,_]", "", hit.group(1)))
+    return found
+
+
+# --- the comparison -----------------------------------------------------------------------------
+
+
+def compare_column(np, name, file, store):
+    """Raises if the two columns differ as multisets; says where in the words of the check."""
+    file, store = np.sort(file[~np.isnan(file)]), np.sort(store[~np.isnan(store)])
+    for what, of in (("values", len), ("exact sum", math.fsum)):
+        mine, theirs = of(file), of(store)
+        if mine != theirs:
+            raise Difference(f"{name}: {what} {mine!r} in the file, {theirs!r} in the store")
+    for what, at in (("minimum", 0), ("maximum", -1)):
+        if len(file) and file[at] != store[at]:
+            raise Difference(f"{name}: {what} {file[at]!r} in the file, {store[at]!r} in the store")
+    if not np.array_equal(file, store):
+        at = int(np.argmax(file != store))
+        raise Difference(f"{name}: {file[at]!r} in the file, {store[at]!r} in the store")
+
+
+def check_load(modules, barrow, server, path, recipe):
+    """Imports and compares; returns the summary."""
+    np, pd, ipc = modules
+    code, out, err = run_import(barrow, server, path, recipe)
+    if code != 0:
+        raise Difference(f"import ended with {code}: {(err or out).strip()}")
+    found = summary(out + err)
+    frame = read_file(pd, path, recipe)
+    total = sum(found[name] for name in COUNTS)
+    if total != len(frame) or found["read"] != len(frame):
+        raise Difference(f"{len(frame)} rows in the file, read {found['read']}, counted {total}")
+    counts, stored = expectation(np, frame)
+    wrong = {name: (counts[name], found[name]) for name in COUNTS if counts[name] != found[name]}
+    if wrong:
+        raise Difference(f"counts (pandas, barrow): {wrong}")
+    symbols = sorted(stored["symbol"].unique())
+    table = server.bars(ipc, symbols, recipe)
+    if table.num_rows != len(stored):
+        raise Difference(f"{len(stored)} rows to store, {table.num_rows} in the store")
+    for name in recipe["columns"]:
+        store = table.column(name).to_pandas().to_numpy(dtype="float64", na_value=np.nan)
+        compare_column(np, name, stored[name].to_numpy(), store)
+    times = instants(pd, stored["ts"], recipe)
+    if times is not None and len(stored):
+        store = table.column("ts").to_pandas()
+        file, there = (times.min(), times.max()), (store.min(), store.max())
+        if file != there:
+            raise Difference(f"ts from {file[0]} to {file[1]}, in the store {there[0]}, {there[1]}")
+        found["times"] = True
+    return found
+
+
+def check_refusal(barrow, server, path, recipe):
+    """Imports, expects to be refused; returns the message."""
+    code, out, err = run_import(barrow, server, path, recipe)
+    message = " ".join(err.split())
+    if code == 0:
+        raise Difference(f"loaded, though the recipe expects a refusal: {out.strip()}")
+    if recipe.get("message", "") not in message:
+        raise Difference(f"refused with {message!r}, not with {recipe['message']!r}")
+    return message
+
+
+def check(modules, barrow, path, recipe):
+    """One file by one recipe on a fresh store."""
+    with tempfile.TemporaryDirectory(prefix="barrow-recipes-") as folder:
+        with Server(barrow, folder) as server:
+            if recipe["expect"] == "refuse":
+                return check_refusal(barrow, server, DATA / path, recipe)
+            return check_load(modules, barrow, server, DATA / path, recipe)
+
+
+def show(path, recipe):
+    price = argument(recipe, "--price")
+    return f"{path} ({price})" if price else str(path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Compares imports of real files with pandas.")
+    parser.add_argument("--barrow", default=str(ROOT / "target/debug/barrow"))
+    parser.add_argument("parts", nargs="*", help="only files whose path contains one of these")
+    options = parser.parse_args()
+    if not DATA.is_dir():
+        print(f"SKIPPED: no real data at {DATA}")
+        return 0
+    if not Path(options.barrow).is_file():
+        print(f"no {options.barrow}: run `cargo build -p barrow-server` or give --barrow")
+        return 1
+    import numpy as np
+    import pandas as pd
+    from pyarrow import ipc
+
+    modules = (np, pd, ipc)
+    barrow = str(Path(options.barrow).resolve())
+    recipes = load_recipes(ROOT / "tests" / "recipes.toml")
+    started = time.monotonic()
+    loaded, refused, wrong, rows, timed = 0, [], [], 0, 0
+    line = "{:<62} {:>8} {:>8} {:>6} {:>6} {:>6} {:>6} {}"
+    print(line.format("file", "rows", "accept", "dup", "corr", "super", "reject", ""))
+    for path in csv_files():
+        if options.parts and not any(part in str(path) for part in options.parts):
+            continue
+        fitting = [recipe for recipe in recipes if fits(path, recipe)]
+        if not fitting:
+            wrong.append((str(path), "no recipe in tests/recipes.toml: add one"))
+        for recipe in fitting:
+            name = show(path, recipe)
+            try:
+                found = check(modules, barrow, path, recipe)
+            except Difference as difference:
+                wrong.append((name, str(difference)))
+                print(line.format(name, *[""] * 6, "DIFFERS"), flush=True)
+                continue
+            if recipe["expect"] == "refuse":
+                refused.append((name, found))
+                print(line.format(name, *[""] * 6, "refused, rightly"), flush=True)
+                continue
+            loaded += 1
+            rows += found["read"]
+            timed += "times" in found
+            numbers = [found["read"], *(found[count] for count in COUNTS)]
+            print(line.format(name, *numbers, "ok"), flush=True)
+    if refused:
+        print("\nRefused, as the recipes say:")
+        for name, message in refused:
+            print(f"  {name}: {message}")
+    if wrong:
+        print("\nDifferences:")
+        for name, message in wrong:
+            print(f"  {name}: {message}")
+    seconds = time.monotonic() - started
+    print(
+        f"\n{loaded} loads of {rows} rows equal to pandas ({timed} with first and last time), "
+        f"{len(refused)} refused, {len(wrong)} differ; {seconds:.0f} s"
+    )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
