@@ -123,7 +123,9 @@ pub(crate) fn altered(random: &mut Random, mut load: Load) -> Load {
         2 => load.policy = Some(span(random, MINUTE)),
         3 => load.side = PriceSide::Mid,
         4 => load.rows[at].known_at = Some(START - span(random, MINUTE)),
-        5 => load.rows[at].ts = load.rows[at].ts.map(|ts| ts - DAY_NANOS),
+        5 if load.step != Step::Mo1 => {
+            load.rows[at].ts = load.rows[at].ts.map(|ts| ts.saturating_sub(DAY_NANOS));
+        }
         _ => {
             let value = &mut load.rows[at].values[COLUMN_COUNT - 1];
             *value = if *value == Value::Null { Value::I64(0) } else { Value::Null };
@@ -259,7 +261,7 @@ pub(crate) fn batch(random: &mut Random, load: &Load) -> Batch {
     let ts: Vec<Value> = rows.iter().map(|row| of(row.ts)).collect();
     let known_at: Vec<Value> = rows.iter().map(|row| of(row.known_at)).collect();
     let states_none = known_at.iter().all(|value| *value == Value::Null);
-    let known_at = if states_none && random.chance(80) {
+    let known_at = if load.retract || states_none && random.chance(80) {
         None
     } else {
         Some(column(random, ColumnType::I64, &known_at))

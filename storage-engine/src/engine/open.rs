@@ -231,6 +231,8 @@ pub(super) fn open(
     }
     disk.sync_dir(wal::DIR)?;
     let end = replay(&mut engine, &wal_files, expected, &mut recovery)?;
+    let newest = engine.snapshot();
+    engine.published.advance_to(newest.sequence(), newest.now().max(now));
     engine.log.go_on_after(end.last, end.chain);
     engine.unsealed = end.last > expected.durable;
     recovery.replayed_records = end.records;
@@ -251,7 +253,7 @@ fn replay(
         }
         let generation = engine.published.generation();
         let sequence = Sequence::new(header.sequence);
-        let now = Timestamp::from_nanos(header.now).max(engine.snapshot().now());
+        let now = Timestamp::from_nanos(header.now);
         if let Some(content) = decode(&generation, header, body)? {
             let rows: usize = content.blocks.iter().map(|block| block.rows.len()).sum();
             recovery.replayed_rows += rows as u64;
