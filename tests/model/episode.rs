@@ -146,15 +146,17 @@ impl Episode {
 
     fn operate(&mut self) {
         self.tick();
+        if self.random.chance(self.shape.flushes) {
+            return self.flush_a_step();
+        }
         match self.random.below(100) {
-            0..56 => self.offer_now(),
-            56..66 => self.prepare_and_wait(),
-            66..74 => self.commit_waiting(),
-            74..78 => self.retract_a_batch(),
-            78..91 => self.flush_a_step(),
-            91..93 => self.seal(),
-            93..97 => self.keep_a_snapshot(),
-            97..99 => self.reopen(true),
+            0..70 => self.offer_now(),
+            70..80 => self.prepare_and_wait(),
+            80..88 => self.commit_waiting(),
+            88..92 => self.retract_a_batch(),
+            92..94 => self.seal(),
+            94..98 => self.keep_a_snapshot(),
+            98 => self.reopen(true),
             _ => self.reopen(false),
         }
         if self.engine().flush_due() && self.random.chance(50) {

@@ -35,6 +35,8 @@ pub(crate) struct Shape {
     pub(crate) rows_max: usize,
     /// Chance in a hundred of a question after an operation.
     pub(crate) questions: u64,
+    /// Chance in a hundred that an operation is a step of a flush.
+    pub(crate) flushes: u64,
     /// Length of a log file.
     pub(crate) wal_file_bytes: u64,
     /// Size of the memtable at which a flush is due.

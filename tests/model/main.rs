@@ -34,6 +34,7 @@ const SMALL: Shape = Shape {
     symbols: 1,
     rows_max: 4,
     questions: 60,
+    flushes: 13,
     wal_file_bytes: 16 << 10,
     memtable_bytes_max: 16 << 10,
 };
@@ -43,15 +44,17 @@ const MIDDLE: Shape = Shape {
     symbols: 3,
     rows_max: 20,
     questions: 30,
+    flushes: 10,
     wal_file_bytes: 64 << 10,
     memtable_bytes_max: 64 << 10,
 };
 const LONG: Shape = Shape {
-    operations: 5_000,
+    operations: 2_000,
     minutes: 200,
     symbols: 5,
     rows_max: 50,
     questions: 10,
+    flushes: 3,
     wal_file_bytes: 1 << 20,
     memtable_bytes_max: 512 << 10,
 };
@@ -61,13 +64,14 @@ const WIDE: Shape = Shape {
     symbols: 2,
     rows_max: 4_000,
     questions: 30,
+    flushes: 13,
     wal_file_bytes: 4 << 20,
     memtable_bytes_max: 2 << 20,
 };
 
 /// The shapes of the episodes, over and over.
 const SHAPES: [Shape; 10] =
-    [SMALL, SMALL, MIDDLE, SMALL, WIDE, MIDDLE, SMALL, MIDDLE, LONG, MIDDLE];
+    [SMALL, SMALL, MIDDLE, SMALL, WIDE, MIDDLE, MIDDLE, MIDDLE, LONG, MIDDLE];
 
 fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

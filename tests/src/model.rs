@@ -21,7 +21,6 @@ pub const COLUMN_COUNT: usize = 7;
 pub const REQUIRED_COUNT: usize = 4;
 
 /// Largest `ts` in size: a bar of a month still ends within 64 bits.
-#[expect(clippy::cast_lossless, reason = "`i128::from` is not const yet")]
 pub const TS_SIZE_MAX: i128 = i64::MAX as i128 - 40 * DAY;
 
 /// The reason of a row that could not be read.

@@ -1,0 +1,182 @@
+//! Wiring: everything is started in order and stopped in reverse.
+//!
+//! The store is opened, its log replayed and the writer started before the port opens, so whoever
+//! reaches the server finds all data there.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use barrow_engine::disk::{Disk, OsDisk};
+use barrow_engine::{Engine, Error, Options, Recovery};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::auth::Keys;
+use crate::config::{Config, ConfigError};
+use crate::http::{self, App};
+use crate::metrics::Metrics;
+use crate::{random, writer};
+
+/// Why the server did not start: one line for a person.
+#[derive(Debug)]
+pub enum StartError {
+    /// The settings make no sense.
+    Config(ConfigError),
+    /// The keys file cannot be used.
+    Keys(String),
+    /// The store cannot be opened: in use by another process, damaged, on a failing disk.
+    Store(Error),
+    /// The port cannot be opened.
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The system gives no thread or no random bytes.
+    System(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Keys(why) => f.write_str(why),
+            Self::Store(error) => error.fmt(f),
+            Self::Bind { address, error } if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(f, "bind {address}: the port is taken; stop what holds it or choose another")
+            }
+            Self::Bind { address, error } => write!(f, "bind {address}: {error}"),
+            Self::System(error) => write!(f, "start: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Why the server did not stop cleanly. Everything acknowledged is on disk all the same.
+#[derive(Debug)]
+pub enum StopError {
+    /// Requests were still going when `[server] shutdown_seconds` were over; they were broken off.
+    Unfinished,
+    /// The store was not closed; the next start replays its log.
+    Store(Error),
+}
+
+impl fmt::Display for StopError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unfinished => {
+                f.write_str("stop: requests were broken off after [server] shutdown_seconds")
+            }
+            Self::Store(error) => write!(f, "close the store: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StopError {}
+
+/// A server that takes requests.
+pub struct Running {
+    /// The address it listens on, with the port it was given.
+    pub http: SocketAddr,
+    app: Arc<App>,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<bool>,
+    writer: writer::Handle,
+}
+
+/// Opens the store and takes requests.
+///
+/// # Errors
+/// Before anything is served: what did not start and why.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    config.check().map_err(StartError::Config)?;
+    let keys = keys(&config.auth.keys_file).map_err(StartError::Keys)?;
+    let opening = config.clone();
+    let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
+    let (engine, disk, recovery) = opened.map_err(|error| StartError::System(error.into()))??;
+    let metrics = Arc::new(Metrics::new());
+    metrics.recovery(&recovery);
+    // Before the writer starts: a port that is taken leaves nothing to stop.
+    let address = config.server.http;
+    let bind = |error| StartError::Bind { address, error };
+    let listener = TcpListener::bind(address).await.map_err(bind)?;
+    let http = listener.local_addr().map_err(bind)?;
+    let reader = engine.reader();
+    let (writer, intake, progress) =
+        writer::start(engine, disk, &config, Arc::clone(&metrics)).map_err(StartError::System)?;
+    let app = Arc::new(App::new(config, reader, intake, progress, keys, metrics));
+    let (stop, stopped) = oneshot::channel();
+    let router = http::router(Arc::clone(&app));
+    let serving = tokio::spawn(http::serve::serve(listener, router, Arc::clone(&app), stopped));
+    tracing::info!(%http, "taking requests");
+    Ok(Running { http, app, stop, serving, writer })
+}
+
+fn keys(file: &Path) -> Result<Keys, String> {
+    if file.as_os_str().is_empty() { Ok(Keys::open()) } else { Keys::load(file) }
+}
+
+fn open(config: &Config) -> Result<(Engine, Arc<dyn Disk>, Recovery), StartError> {
+    let start = Instant::now();
+    let dir = &config.server.data_dir;
+    let store = |error: Error| StartError::Store(error);
+    let disk = OsDisk::open(dir).map_err(|error| store(error.into()))?;
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    let instance = random::bytes().map_err(|error| StartError::System(io::Error::other(error)))?;
+    let settings = &config.engine;
+    let options = Options {
+        wal_file_bytes: settings.wal_file_bytes,
+        memtable_bytes_max: settings.memtable_bytes_max,
+        batch_bytes_max: settings.batch_bytes_max,
+        series_max: settings.series_max,
+        manifest_bytes_max: settings.manifest_bytes_max,
+    };
+    let doing = format!("open {}", dir.display());
+    let (engine, recovery) = Engine::open(Arc::clone(&disk), options, instance)
+        .map_err(|error| store(error.within(&doing)))?;
+    tracing::info!(
+        data_dir = %dir.display(),
+        created = recovery.created,
+        records = recovery.replayed_records,
+        rows = recovery.replayed_rows,
+        took_ms = start.elapsed().as_millis(),
+        "store opened"
+    );
+    if recovery.torn_bytes > 0 {
+        let bytes = recovery.torn_bytes;
+        tracing::warn!(bytes, "an unfinished record at the end of the log was dropped");
+    }
+    if !recovery.removed_files.is_empty() {
+        let files = recovery.removed_files.join(", ");
+        tracing::warn!(files, "flushes that a crash had broken off were removed");
+    }
+    Ok((engine, disk, recovery))
+}
+
+impl Running {
+    /// Takes no new connection, finishes the requests that were accepted, commits their batches
+    /// and closes the store.
+    ///
+    /// # Errors
+    /// Requests had to be broken off, or the store was not closed; both are as after a crash.
+    pub async fn stop(self) -> Result<(), StopError> {
+        let Self { app, stop, serving, writer, .. } = self;
+        app.stop();
+        tracing::info!("stopping");
+        // Nobody listens only if serving has ended already.
+        let _ = stop.send(());
+        let finished = serving.await.expect("invariant: serving does not panic");
+        let closing = tokio::task::spawn_blocking(move || writer.stop());
+        let closed = closing.await.expect("invariant: the writer aborts, it does not unwind");
+        closed.map_err(StopError::Store)?;
+        tracing::info!("stopped");
+        if finished { Ok(()) } else { Err(StopError::Unfinished) }
+    }
+}

@@ -1,0 +1,230 @@
+//! Rows become Arrow: times `timestamp[ns, UTC]`, names `dictionary<int32, utf8>`, numbers f64 and
+//! i64, flags bool. Buffers of values move; none is copied but where the type differs.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch,
+    StringArray, TimestampNanosecondArray,
+};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimeUnit};
+use arrow::error::ArrowError;
+use barrow_engine::rows::{Bitmap, Column, Values, flags};
+use barrow_types::{PriceSide, Step, Timestamp};
+
+use crate::http::columns::{Layout, Out, OutType, Piece, SourceOf};
+
+/// Turns pieces of one answer into record batches of one schema and the same dictionaries.
+pub(crate) struct ArrowOut {
+    schema: Arc<Schema>,
+    columns: Vec<(Out, Option<usize>)>,
+    symbols: ArrayRef,
+    sources: ArrayRef,
+    timeframes: ArrayRef,
+    prices: ArrayRef,
+}
+
+fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(names))
+}
+
+impl ArrowOut {
+    /// For an answer of that layout.
+    pub(crate) fn new(layout: &Layout) -> Self {
+        let fields: Vec<Field> = layout
+            .columns
+            .iter()
+            .map(|column| {
+                let kind = data_type(column.kind());
+                Field::new(column.name(), kind, column.is_nullable(layout.retractions))
+            })
+            .collect();
+        Self {
+            schema: Arc::new(Schema::new(fields)),
+            columns: layout.columns.iter().copied().zip(layout.places()).collect(),
+            symbols: names(layout.symbols.iter().map(String::as_str)),
+            sources: names(layout.sources.iter().map(String::as_str)),
+            timeframes: names(Step::ALL.iter().map(|step| step.name())),
+            prices: names(PriceSide::ALL.iter().map(|side| side.name())),
+        }
+    }
+
+    /// The schema of every batch.
+    pub(crate) fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// The rows of `piece` as a record batch.
+    ///
+    /// # Errors
+    /// The piece does not fit the layout; that would be a fault of ours.
+    pub(crate) fn batch(&self, piece: Piece) -> Result<RecordBatch, ArrowError> {
+        let Piece { symbol, source, step, side, mut rows } = piece;
+        let len = rows.len();
+        let flagged = |all: &[u8], flag: u8| {
+            let bits = BooleanBuffer::collect_bool(len, |at| all[at] & flag != 0);
+            Arc::new(BooleanArray::new(bits, None))
+        };
+        let is_end = |column: &Out| matches!(column, Out::TsEnd | Out::AvailableAt);
+        let ends = if self.columns.iter().any(|(column, _)| is_end(column)) {
+            times(step_ends(step, &rows.ts))
+        } else {
+            times(Vec::new())
+        };
+        let mut user: Vec<Option<Column>> = rows.columns.into_iter().map(Some).collect();
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
+        for &(column, place) in &self.columns {
+            arrays.push(match column {
+                Out::Symbol => dictionary(SourceOf::One(symbol), len, &self.symbols)?,
+                Out::Source => dictionary(source.clone(), len, &self.sources)?,
+                Out::Timeframe => {
+                    dictionary(SourceOf::One(step.code().into()), len, &self.timeframes)?
+                }
+                Out::Price => dictionary(SourceOf::One(side.code().into()), len, &self.prices)?,
+                Out::Ts => times(std::mem::take(&mut rows.ts)),
+                Out::TsEnd | Out::AvailableAt => Arc::clone(&ends),
+                Out::KnownAt => times(std::mem::take(&mut rows.known_at)),
+                Out::Assumed => flagged(&rows.flags, flags::ASSUMED),
+                Out::Retracted => flagged(&rows.flags, flags::RETRACT),
+                Out::Sequence => {
+                    let numbers = rows.sequence.iter().map(|n| n.cast_signed());
+                    Arc::new(Int64Array::from_iter_values(numbers))
+                }
+                Out::User(_) => {
+                    let column = place.and_then(|at| user.get_mut(at)).and_then(Option::take);
+                    values(column.expect("invariant: a piece brings the columns of its layout"))
+                }
+            });
+        }
+        RecordBatch::try_new(Arc::clone(&self.schema), arrays)
+    }
+}
+
+fn data_type(kind: OutType) -> DataType {
+    match kind {
+        OutType::Name => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+        OutType::Timestamp => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+        OutType::F64 => DataType::Float64,
+        OutType::I64 => DataType::Int64,
+        OutType::Text => DataType::Utf8,
+        OutType::Bool => DataType::Boolean,
+    }
+}
+
+fn times(nanos: Vec<i64>) -> ArrayRef {
+    Arc::new(TimestampNanosecondArray::new(nanos.into(), None).with_timezone("UTC"))
+}
+
+fn step_ends(step: Step, ts: &[i64]) -> Vec<i64> {
+    ts.iter().map(|&ts| step.ts_end(Timestamp::from_nanos(ts)).nanos()).collect()
+}
+
+fn dictionary(of: SourceOf, len: usize, names: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let key = |place: u32| place.cast_signed();
+    let keys = match of {
+        SourceOf::One(place) => vec![key(place); len],
+        SourceOf::Each(places) => places.into_iter().map(key).collect(),
+    };
+    let keys = Int32Array::new(ScalarBuffer::from(keys), None);
+    Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(names))?))
+}
+
+fn values(column: Column) -> ArrayRef {
+    let nulls = column.validity.map(nulls);
+    match column.values {
+        Values::F64(values) => Arc::new(Float64Array::new(values.into(), nulls)),
+        Values::I64(values) => Arc::new(Int64Array::new(values.into(), nulls)),
+        Values::Text(texts) => {
+            let valid = |at| nulls.as_ref().is_none_or(|nulls: &NullBuffer| nulls.is_valid(at));
+            let texts = texts.iter().enumerate().map(|(at, text)| valid(at).then_some(text));
+            Arc::new(StringArray::from_iter(texts))
+        }
+    }
+}
+
+fn nulls(bits: Bitmap) -> NullBuffer {
+    let len = bits.len();
+    NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(bits.into_bytes()), 0, len))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::{Float64Type, TimestampNanosecondType};
+    use barrow_engine::rows::Rows;
+
+    use super::*;
+
+    fn piece() -> Piece {
+        let mut volume = Column::new(Values::F64(vec![5.0]));
+        volume.push_null();
+        let rows = Rows {
+            ts: vec![-60_000_000_000, 0],
+            sequence: vec![7, 8],
+            known_at: vec![10, 20],
+            flags: vec![flags::ASSUMED, flags::RETRACT],
+            columns: vec![Column::new(Values::F64(vec![1.5, -0.0])), volume],
+        };
+        Piece {
+            symbol: 1,
+            source: SourceOf::Each(vec![1, 0]),
+            step: Step::M1,
+            side: PriceSide::Bid,
+            rows,
+        }
+    }
+
+    fn layout() -> Layout {
+        let mut columns = Out::of_latest();
+        columns.retain(|column| match column {
+            Out::User(place) => [0, 4].contains(place),
+            _ => true,
+        });
+        columns.push(Out::Retracted);
+        Layout {
+            columns,
+            symbols: vec!["A".into(), "B".into()],
+            sources: vec!["x".into(), "y".into()],
+            retractions: true,
+        }
+    }
+
+    /// Instants as their nanoseconds: Arrow shows named zones only with its own zone table.
+    fn cell(array: &ArrayRef, row: usize) -> String {
+        match array.as_primitive_opt::<TimestampNanosecondType>() {
+            Some(times) => times.value(row).to_string(),
+            None => arrow::util::display::array_value_to_string(array, row).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_piece_becomes_a_batch_of_the_contracts_types() {
+        let batch = ArrowOut::new(&layout()).batch(piece()).unwrap();
+        let shown: Vec<String> = (0..2)
+            .map(|row| batch.columns().iter().map(|array| cell(array, row)).collect::<Vec<_>>())
+            .map(|cells| cells.join(" "))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "B 1m bid -60000000000 1.5 5.0 0 y 0 10 true 7 false",
+                "B 1m bid 0 -0.0  60000000000 x 60000000000 20 false 8 true",
+            ]
+        );
+        let kind = |name| batch.schema().field_with_name(name).unwrap().data_type().to_string();
+        assert_eq!(kind("symbol"), "Dictionary(Int32, Utf8)");
+        assert_eq!(kind("ts"), "Timestamp(ns, \"UTC\")");
+        assert_eq!(kind("sequence"), "Int64");
+    }
+
+    #[test]
+    fn prices_move_into_arrow_without_a_copy() {
+        let piece = piece();
+        let Values::F64(open) = &piece.rows.columns[0].values else { panic!("open is f64") };
+        let before = open.as_ptr();
+        let batch = ArrowOut::new(&layout()).batch(piece).unwrap();
+        let open = batch.column_by_name("open").unwrap().as_primitive::<Float64Type>();
+        assert_eq!(open.values().as_ptr(), before);
+    }
+}

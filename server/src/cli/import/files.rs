@@ -1,0 +1,233 @@
+//! Which files an import reads, and their bytes: folders walked, compression undone, content
+//! hashed on the way.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::cli::CliError;
+
+const BUFFER_LEN: usize = 256 * 1024;
+
+/// How a file is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// What the name of a file says about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Csv(Packing),
+    NotBuilt(&'static str),
+    Unknown,
+}
+
+fn kind(path: &Path) -> Kind {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let (inner, packing) = if let Some(inner) = name.strip_suffix(".gz") {
+        (inner, Packing::Gzip)
+    } else if let Some(inner) = name.strip_suffix(".zst") {
+        (inner, Packing::Zstd)
+    } else {
+        (name.as_str(), Packing::None)
+    };
+    let ends = |ending: &str| inner.ends_with(ending);
+    if ends(".csv") {
+        Kind::Csv(packing)
+    } else if ends(".parquet") {
+        Kind::NotBuilt("Parquet")
+    } else if ends(".feather") || ends(".arrow") || ends(".ipc") {
+        Kind::NotBuilt("Feather and Arrow files")
+    } else if ends(".json") || ends(".jsonl") || ends(".ndjson") {
+        Kind::NotBuilt("JSON")
+    } else {
+        Kind::Unknown
+    }
+}
+
+/// A file's name up to its first `.`, in lower case or not as it stands.
+pub(crate) fn stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    name.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// A file's name up to its first `_`, `-` or `.`: often the symbol.
+pub(crate) fn stem_part(path: &Path) -> String {
+    stem(path).split(['_', '-']).next().unwrap_or_default().to_owned()
+}
+
+/// What is to be read, and what was left out of the folders.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) left_out: Vec<PathBuf>,
+}
+
+/// The CSV files among `paths`; folders are walked, in order of names.
+pub(crate) fn find(paths: &[PathBuf]) -> Result<Found, CliError> {
+    let mut found = Found::default();
+    for path in paths {
+        let shown = path.display();
+        let about = std::fs::metadata(path).map_err(|error| {
+            CliError::failed(format!("import {shown}: {error}; give a file or a folder"))
+        })?;
+        if about.is_dir() {
+            walk(path, &mut found)?;
+            continue;
+        }
+        match kind(path) {
+            Kind::Csv(_) => found.files.push(path.clone()),
+            Kind::NotBuilt(what) => {
+                return Err(CliError::not_available(format!(
+                    "import {shown}: {what} (.csv, .csv.gz and .csv.zst are)"
+                )));
+            }
+            Kind::Unknown => {
+                return Err(CliError::usage(format!(
+                    "import {shown}: do not know this kind of file; give .csv, .csv.gz or .csv.zst"
+                )));
+            }
+        }
+    }
+    if found.files.is_empty() {
+        let places: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        return Err(CliError::failed(format!(
+            "import {}: no .csv, .csv.gz or .csv.zst file there",
+            places.join(" ")
+        )));
+    }
+    Ok(found)
+}
+
+fn walk(folder: &Path, found: &mut Found) -> Result<(), CliError> {
+    let failed =
+        |error: io::Error| CliError::failed(format!("read folder {}: {error}", folder.display()));
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        // A link to a folder is left out: it may lead back.
+        let is_dir = entry.file_type().map_err(failed)?.is_dir();
+        entries.push((entry.path(), is_dir));
+    }
+    entries.sort();
+    for (path, is_dir) in entries {
+        if is_dir {
+            walk(&path, found)?;
+        } else if matches!(kind(&path), Kind::Csv(_)) && path.is_file() {
+            found.files.push(path);
+        } else {
+            found.left_out.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Opens a file for reading its text; `packed` counts the bytes taken from the disk.
+pub(crate) fn open(path: &Path, packed: Arc<AtomicU64>) -> io::Result<Box<dyn BufRead + Send>> {
+    let file = Counted { file: File::open(path)?, count: packed };
+    let packing = match kind(path) {
+        Kind::Csv(packing) => packing,
+        Kind::NotBuilt(_) | Kind::Unknown => Packing::None,
+    };
+    Ok(match packing {
+        Packing::None => Box::new(BufReader::with_capacity(BUFFER_LEN, file)),
+        Packing::Gzip => {
+            let inner = BufReader::with_capacity(BUFFER_LEN, file);
+            Box::new(BufReader::with_capacity(
+                BUFFER_LEN,
+                flate2::bufread::MultiGzDecoder::new(inner),
+            ))
+        }
+        Packing::Zstd => Box::new(BufReader::with_capacity(BUFFER_LEN, zstd::Decoder::new(file)?)),
+    })
+}
+
+struct Counted {
+    file: File,
+    count: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        // Only shown to a person; nothing is ordered by it.
+        self.count.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// The hash of a file's text: the same however it is packed.
+pub(crate) fn content_hash(path: &Path) -> io::Result<u128> {
+    let mut input = open(path, Arc::default())?;
+    let mut hasher = Xxh3::new();
+    loop {
+        let buffer = match input.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        if buffer.is_empty() {
+            return Ok(hasher.digest128());
+        }
+        hasher.update(buffer);
+        let len = buffer.len();
+        input.consume(len);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn the_same_text_has_the_same_hash_however_it_is_packed() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = b"ts,open,high,low,close\n2024-01-02,1,1,1,1\n";
+        let plain = folder.path().join("a.csv");
+        std::fs::write(&plain, text).unwrap();
+        let gzip = folder.path().join("a.csv.gz");
+        let mut out = flate2::write::GzEncoder::new(
+            File::create(&gzip).unwrap(),
+            flate2::Compression::fast(),
+        );
+        out.write_all(text).unwrap();
+        out.finish().unwrap();
+        let zst = folder.path().join("a.csv.zst");
+        std::fs::write(&zst, zstd::encode_all(&text[..], 1).unwrap()).unwrap();
+        let hash = content_hash(&plain).unwrap();
+        assert_eq!(content_hash(&gzip).unwrap(), hash);
+        assert_eq!(content_hash(&zst).unwrap(), hash);
+    }
+
+    #[test]
+    fn folders_are_walked_in_order_and_what_is_no_csv_is_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("b")).unwrap();
+        for name in ["c.csv", "b/a.csv.gz", "a.csv.zst", "notes.txt", "b/x.parquet"] {
+            std::fs::write(folder.path().join(name), b"").unwrap();
+        }
+        let found = find(&[folder.path().to_owned()]).unwrap();
+        let names = |paths: &[PathBuf]| -> Vec<String> {
+            let below = |path: &PathBuf| path.strip_prefix(folder.path()).unwrap().to_owned();
+            paths.iter().map(|path| below(path).display().to_string()).collect()
+        };
+        assert_eq!(names(&found.files), ["a.csv.zst", "b/a.csv.gz", "c.csv"]);
+        assert_eq!(names(&found.left_out), ["b/x.parquet", "notes.txt"]);
+        let error = find(&[folder.path().join("b/x.parquet")]).unwrap_err();
+        assert!(error.to_string().contains("not available yet"), "{error}");
+    }
+
+    #[test]
+    fn a_name_suggests_its_symbol() {
+        assert_eq!(stem_part(Path::new("x/AAPL_1min.csv.gz")), "AAPL");
+        assert_eq!(stem_part(Path::new("4063-T-1d.csv")), "4063");
+        assert_eq!(stem(Path::new("x/EA-15m.csv.gz")), "EA-15m");
+    }
+}

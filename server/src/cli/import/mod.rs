@@ -1,0 +1,329 @@
+//! `barrow import`: CSV files of bars, read on this side and sent as any client sends rows.
+//!
+//! ```text
+//! files ─▶ sample ─▶ plan (or questions) ─▶ rows ─▶ parts ─▶ POST ─▶ tally
+//! ```
+//!
+//! Every file is planned before any is loaded, so that a question about the last file comes before
+//! the first is stored. A file is one batch, in parts if it is long, whose id comes from its text
+//! and its plan: importing it again stores nothing.
+
+mod clock;
+mod columns;
+mod files;
+mod layout;
+mod lines;
+mod part;
+mod plan;
+mod read;
+mod rows;
+mod send;
+mod spacing;
+mod tally;
+mod time;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use barrow_client::Client;
+use barrow_types::{PriceSide, Step};
+use clap::Args;
+
+use crate::cli::target::TargetArgs;
+use crate::cli::{CliError, parse_side, parse_step};
+use clock::Stamp;
+use columns::Mapping;
+use plan::{Plan, Refusal, Said};
+use tally::Tally;
+pub(crate) use tally::grouped;
+
+/// Files whose detection is shown in full; of more, only the first of each kind.
+const FILES_SHOWN_MAX: usize = 8;
+
+const EXAMPLES: &str = "\
+Examples:
+  barrow import SPY.csv --timeframe 1d --symbol SPY --source yahoo
+  barrow import minutes.csv.gz --timeframe 1m --source lean --time-zone America/New_York \\
+      --map ts=ts_local --stamp start
+  barrow import bars/ --timeframe 15m --symbol '{stem-part}' --time-zone America/New_York --stamp end
+  barrow import quotes.csv.gz --timeframe 1m --price bid --time-zone UTC --stamp start --dry-run
+
+Columns, separator, header and time format are detected and shown; --dry-run only shows them.
+Times read: 2024-01-31, 2024-01-31 09:30:00[.123][+01:00], 20240131 093000, numbers since 1970.
+A local time that the clocks skipped is rejected; one that came twice is told by the file's order.
+Lines that cannot be read are kept as dead letters with their reason.";
+
+/// Import files of bars.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ImportArgs {
+    /// Files (.csv, .csv.gz, .csv.zst) or folders of them
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    options: ImportOptions,
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Show what was detected and what would be sent; send nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// How files are to be read.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ImportOptions {
+    /// The table; bars for now
+    #[arg(long, default_value = "bars")]
+    dataset: String,
+    /// How long the bars are: 1s, 1m, 5m, 15m, 30m, 1h, 4h, 1d, 1w, 1mo
+    #[arg(long, value_parser = parse_step)]
+    timeframe: Option<Step>,
+    /// The symbol of all rows; {stem} is the file's name, {stem-part} its part before _ - or .
+    #[arg(long)]
+    symbol: Option<String>,
+    /// Who delivers: part of what tells series apart
+    #[arg(long, default_value = "file")]
+    source: String,
+    /// Which price: trade, bid, ask, mid
+    #[arg(long, value_parser = parse_side)]
+    price: Option<PriceSide>,
+    /// Where in its bar a time stands: start, end
+    #[arg(long, value_parser = parse_stamp)]
+    stamp: Option<Stamp>,
+    /// Calendar of the sessions (not available yet)
+    #[arg(long)]
+    calendar: Option<String>,
+    /// Zone of times that carry no offset: America/New_York, UTC
+    #[arg(long)]
+    time_zone: Option<String>,
+    /// Columns by name: ts=Date,open=Open; `-` leaves one out; numbers where there is no header
+    #[arg(long, value_delimiter = ',', value_parser = columns::parse_mapping)]
+    map: Vec<Mapping>,
+    /// Claim that the files are all there is (not available yet)
+    #[arg(long)]
+    complete: bool,
+    /// Since when rows count as known: ingest, ts_end, ts_end+15m
+    #[arg(long, value_name = "POLICY", value_parser = parse_policy)]
+    known_at: Option<String>,
+    /// The session the source delivers: regular, extended, all
+    #[arg(long, value_parser = ["regular", "extended", "all"])]
+    session: Option<String>,
+    /// How bars are aligned: session, clock
+    #[arg(long, value_parser = ["session", "clock"])]
+    align: Option<String>,
+}
+
+fn parse_stamp(text: &str) -> Result<Stamp, String> {
+    match text {
+        "start" => Ok(Stamp::Start),
+        "end" => Ok(Stamp::End),
+        _ => Err("write start or end".to_owned()),
+    }
+}
+
+fn parse_policy(text: &str) -> Result<String, String> {
+    let delay_is_read = |delay: &str| {
+        let digits = delay.trim_end_matches(|unit: char| unit.is_ascii_lowercase());
+        !digits.is_empty()
+            && digits.len() < delay.len()
+            && digits.bytes().all(|b| b.is_ascii_digit())
+    };
+    match text {
+        "ingest" | "ts_end" => Ok(text.to_owned()),
+        _ if text.strip_prefix("ts_end+").is_some_and(delay_is_read) => Ok(text.to_owned()),
+        _ => Err("write ingest, ts_end or a delay after the bar's end: ts_end+15m".to_owned()),
+    }
+}
+
+impl ImportOptions {
+    fn said(&self) -> Result<Said, CliError> {
+        if self.dataset != "bars" {
+            let what = format!("--dataset {} (bars are)", self.dataset);
+            return Err(CliError::not_available(what));
+        }
+        if self.calendar.is_some() {
+            return Err(CliError::not_available("--calendar"));
+        }
+        if self.complete {
+            return Err(CliError::not_available("--complete"));
+        }
+        if let Err(error) = barrow_types::Source::new(&self.source) {
+            return Err(CliError::usage(format!("--source '{}' {error}", self.source)));
+        }
+        if self.timeframe == Some(Step::Tick) {
+            return Err(CliError::usage("--timeframe tick: bars have a step: 1s, 1m, 1d"));
+        }
+        Ok(Said {
+            timeframe: self.timeframe,
+            symbol: self.symbol.clone(),
+            source: self.source.clone(),
+            price: self.price,
+            stamp: self.stamp,
+            time_zone: self.time_zone.clone(),
+            map: self.map.clone(),
+            known_at: self.known_at.clone(),
+            session: self.session.clone(),
+            align: self.align.clone(),
+        })
+    }
+}
+
+/// A file and what is done with it.
+pub(crate) struct Planned {
+    path: PathBuf,
+    plan: Arc<Plan>,
+}
+
+/// Plans every file, or says what is missing for which.
+pub(crate) fn plan_files(
+    paths: &[PathBuf],
+    options: &ImportOptions,
+    out: &mut dyn Write,
+) -> Result<Vec<Planned>, CliError> {
+    let said = options.said()?;
+    let found = files::find(paths)?;
+    let mut planned = Vec::new();
+    let mut refused = Vec::new();
+    for path in found.files {
+        let sample = read::sample(&path)
+            .map_err(|error| CliError::failed(format!("read {}: {error}", path.display())))?;
+        match Plan::make(&path, &sample, &said) {
+            Ok(plan) => planned.push(Planned { path, plan: Arc::new(plan) }),
+            Err(refusal) => refused.push((path, refusal)),
+        }
+    }
+    if !refused.is_empty() {
+        return Err(CliError::usage(refusals(&refused)));
+    }
+    show(&planned, out)?;
+    if !found.left_out.is_empty() {
+        let count = found.left_out.len();
+        let first = found.left_out[0].display();
+        writeln!(out, "left out: {count} files that are not CSV ({first}{})", more(count))?;
+    }
+    Ok(planned)
+}
+
+const fn more(count: usize) -> &'static str {
+    if count > 1 { ", ..." } else { "" }
+}
+
+/// What is missing, once for all files that lack the same.
+fn refusals(refused: &[(PathBuf, Refusal)]) -> String {
+    let mut lines = Vec::new();
+    let mut shown: Vec<&Refusal> = Vec::new();
+    for (path, refusal) in refused {
+        if shown.contains(&refusal) || shown.len() == FILES_SHOWN_MAX {
+            continue;
+        }
+        shown.push(refusal);
+        lines.push(format!("import {}: nothing was loaded; say more:", path.display()));
+        lines.extend(
+            refusal.questions.iter().map(|(option, why)| format!("  {option}\n      {why}")),
+        );
+    }
+    let others = refused.len() - shown.len();
+    if others > 0 {
+        lines.push(format!("and {others} more files"));
+    }
+    lines.join("\n")
+}
+
+fn show(planned: &[Planned], out: &mut dyn Write) -> Result<(), CliError> {
+    for Planned { path, plan } in planned.iter().take(FILES_SHOWN_MAX) {
+        writeln!(out, "{}", path.display())?;
+        for line in plan.describe() {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    if planned.len() > FILES_SHOWN_MAX {
+        writeln!(out, "and {} more files", planned.len() - FILES_SHOWN_MAX)?;
+    }
+    Ok(())
+}
+
+/// Sends the planned files, in order.
+pub(crate) async fn send_files(
+    client: &Client,
+    planned: &[Planned],
+) -> (Tally, Result<(), CliError>) {
+    let paths: Vec<PathBuf> = planned.iter().map(|planned| planned.path.clone()).collect();
+    let progress = send::Progress::new(send::total_bytes(&paths));
+    let mut tally = Tally::default();
+    let mut result = Ok(());
+    for Planned { path, plan } in planned {
+        result = send::file(client, path, Arc::clone(plan), &progress, &mut tally).await;
+        if result.is_err() {
+            break;
+        }
+    }
+    progress.finish();
+    (tally, result)
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: ImportArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let planned = plan_files(&args.paths, &args.options, out)?;
+    if args.dry_run {
+        return dry_run(&planned, out);
+    }
+    let target = args.target.open().await?;
+    let started = Instant::now();
+    let (tally, sent) = send_files(&target.client, &planned).await;
+    let elapsed = started.elapsed();
+    let stopped = target.close().await;
+    tally.write(out, elapsed)?;
+    sent.and(stopped)
+}
+
+/// Reads the files whole and says what would be sent.
+fn dry_run(planned: &[Planned], out: &mut dyn Write) -> Result<(), CliError> {
+    let mut tally = Tally::default();
+    let started = Instant::now();
+    for Planned { path, plan } in planned {
+        let shown = path.display().to_string();
+        read::parts(path, plan, Arc::default(), |part, _| {
+            tally.add_unsent(&shown, part.batch.num_rows() as u64, &part.unread);
+            true
+        })
+        .map_err(|error| CliError::failed(format!("read {shown}: {error}")))?;
+    }
+    writeln!(out, "dry run: nothing was sent")?;
+    tally.write_unsent(out, started.elapsed())?;
+    Ok(())
+}
+
+/// One series of what was imported, to show something of it.
+pub(crate) struct FirstSeries {
+    pub(crate) symbol: String,
+    pub(crate) step: Step,
+    pub(crate) price: PriceSide,
+    pub(crate) source: String,
+}
+
+/// The series of the first row of the first file.
+pub(crate) fn first_series(planned: &[Planned]) -> Option<FirstSeries> {
+    let Planned { path, plan } = planned.first()?;
+    Some(FirstSeries {
+        symbol: first_symbol(path, plan)?,
+        step: plan.step,
+        price: plan.price,
+        source: plan.source.clone(),
+    })
+}
+
+fn first_symbol(path: &Path, plan: &Plan) -> Option<String> {
+    match &plan.symbol {
+        plan::SymbolFrom::Fixed(symbol) => Some(symbol.clone()),
+        plan::SymbolFrom::Column(place) => {
+            let sample = read::sample(path).ok()?;
+            let rows = plan.layout.rows(&sample);
+            Some(rows.first()?.1[*place].text().to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

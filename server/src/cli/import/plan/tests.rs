@@ -1,0 +1,247 @@
+//! Plans of small files, as a person would see them.
+
+use super::*;
+
+fn said(options: &str) -> Said {
+    let mut said = Said { source: "test".into(), ..Said::default() };
+    let words: Vec<&str> = options.split_whitespace().collect();
+    for pair in words.chunks(2) {
+        let value = pair[1].to_owned();
+        match pair[0] {
+            "--timeframe" => said.timeframe = Some(Step::parse(&value).unwrap()),
+            "--symbol" => said.symbol = Some(value),
+            "--price" => said.price = PriceSide::parse(&value),
+            "--stamp" if value == "start" => said.stamp = Some(Stamp::Start),
+            "--stamp" => said.stamp = Some(Stamp::End),
+            "--time-zone" => said.time_zone = Some(value),
+            "--map" => {
+                let texts = value.split(',');
+                said.map = texts.map(|text| columns::parse_mapping(text).unwrap()).collect();
+            }
+            other => panic!("no option {other}"),
+        }
+    }
+    said
+}
+
+/// What the plan of a file says, or its questions; the texts in `expected` must be in it.
+fn check(name: &str, options: &str, text: &str, expected: &[&str]) {
+    let lines = text.lines().map(|line| line.trim_start().to_owned());
+    let sample: Sample = (1..).zip(lines.filter(|line| !line.is_empty())).collect();
+    let got = match Plan::make(Path::new(name), &sample, &said(options)) {
+        Ok(plan) => plan.describe().join("\n"),
+        Err(refusal) => {
+            let lines = refusal.questions.iter().map(|(option, why)| format!("{option}\n  {why}"));
+            format!("refused\n{}", lines.collect::<Vec<_>>().join("\n"))
+        }
+    };
+    for text in expected {
+        assert!(got.contains(text), "{name} {options}: {text:?} is not in\n{got}");
+    }
+    let refused = expected.iter().any(|text| text.starts_with("refused"));
+    assert_eq!(got.starts_with("refused"), refused, "{name} {options}:\n{got}");
+}
+
+const MINUTES: &str = "
+    symbol,ts_local,open,high,low,close,volume
+    SPY,2013-10-04T09:30:00.000,167.65,167.65,167.65,167.65,20000
+    SPY,2013-10-04T09:31:00.000,167.62,167.62,167.62,167.62,300
+    SPY,2013-10-04T15:59:00.000,167.57,167.57,167.57,167.57,600";
+
+#[test]
+fn minutes_without_offset_need_a_zone_and_a_stamp() {
+    check(
+        "minutes.csv",
+        "--timeframe 1m",
+        MINUTES,
+        &[
+            "refused",
+            "--time-zone ZONE",
+            "times in ts_local carry no offset (first: 2013-10-04T09:30:00.000)",
+            "--stamp start or --stamp end",
+            "2013-10-04 09:30:00 to 15:59:00",
+        ],
+    );
+    check(
+        "minutes.csv",
+        "--timeframe 1m --time-zone America/New_York --stamp start",
+        MINUTES,
+        &[
+            "comma between fields, header in the first line",
+            "ts        ts_local   2013-10-04T09:30:00.000: ISO, America/New_York, start of bar",
+            "symbol    symbol",
+            "1m bars of trade prices from test",
+        ],
+    );
+}
+
+#[test]
+fn a_step_is_suggested_and_one_that_is_too_long_refused() {
+    let options = "--time-zone UTC --stamp start";
+    check("m.csv", options, MINUTES, &["refused", "--timeframe STEP", "look like 1m (60 s apart)"]);
+    let halves = "ts,open,high,low,close
+        2024-01-02T09:30:00Z,1,1,1,1
+        2024-01-02T09:30:30Z,1,1,1,1
+        2024-01-02T09:31:00Z,1,1,1,1";
+    check(
+        "h.csv",
+        "--timeframe 1m --symbol A --stamp start",
+        halves,
+        &["refused", "100 % of the rows lie closer together than 1m", "30 s apart, which is none"],
+    );
+    check("h.csv", "--timeframe 1s --symbol A --stamp start", halves, &["1s bars"]);
+}
+
+#[test]
+fn a_file_that_shows_its_stamps_is_not_asked() {
+    check(
+        "ada.csv",
+        "--timeframe 1m --symbol ADABTC",
+        "1637971200000,0.1,0.2,0.1,0.2,36304.2,1637971259999,1.03,79,19523.0,0.55,0
+         1637971260000,0.1,0.2,0.1,0.2,89196.6,1637971319999,2.54,98,59004.2,1.68,0",
+        &[
+            "no header, Binance klines",
+            "epoch milliseconds, start of bar, shown by",
+            "trades    trades",
+        ],
+    );
+    check(
+        "btcusd.csv",
+        "--timeframe 1mo --symbol BTCUSD",
+        ",Open,High,Low,Close,Volume
+         2012-01-31,4.58,7.38,3.8,5.55,2012.25
+         2012-02-29,5.55,6.5,3.8,4.99,4761.6",
+        &["ts        1   2012-01-31: ISO, end of bar, shown by dates that all end a month"],
+    );
+    check(
+        "weeks.csv",
+        "--timeframe 1w --symbol A",
+        "Date,Open,High,Low,Close
+         2024-01-05,1,1,1,1
+         2024-01-12,1,1,1,1",
+        &["refused", "--stamp start or --stamp end"],
+    );
+}
+
+#[test]
+fn a_zone_is_not_asked_where_times_say_it() {
+    check(
+        "6e.csv",
+        "--timeframe 1m --symbol 6EH4 --stamp end",
+        "timestamp_utc;open;high;low;close;volume;pricetype
+         2024-01-01 23:01:00;1.1076;1.10785;1.1076;1.1078;205;Last
+         2024-01-01 23:02:00;1.10775;1.1078;1.1077;1.10775;86;Last",
+        &["semicolon between fields", "ISO, UTC, end of bar", "ignored   pricetype"],
+    );
+    check(
+        "days.csv",
+        "--timeframe 1d --symbol A",
+        "Date,Open,High,Low,Close,Adj Close,Volume
+         2022-06-06 00:00:00+01:00,1,1,1,1,1,0
+         2022-06-01 00:00:00+01:00,1,1,1,1,1,0",
+        &["session date, newest first", "ignored   Adj Close"],
+    );
+    check(
+        "days.csv",
+        "--timeframe 1d --symbol A",
+        "Date,Open,High,Low,Close
+         2022-06-05T23:00:00Z,1,1,1,1
+         2022-06-06T23:00:00Z,1,1,1,1",
+        &["refused", "--time-zone ZONE", "UTC instants"],
+    );
+    check(
+        "days.csv",
+        "--timeframe 1d --symbol A --time-zone Mars/Olympus",
+        "Date,Open,High,Low,Close\n2022-06-05,1,1,1,1",
+        &["refused", "there is no zone 'Mars/Olympus'"],
+    );
+}
+
+#[test]
+fn a_symbol_comes_from_a_column_an_option_or_the_file_name() {
+    let rows = "Date,Open,High,Low,Close\n2022-06-05,1,1,1,1\n2022-06-06,1,1,1,1";
+    check("AAPL_daily.csv.gz", "--timeframe 1d", rows, &["refused", "(--symbol AAPL,"]);
+    check(
+        "x/AAPL_daily.csv",
+        "--timeframe 1d --symbol {stem-part}",
+        rows,
+        &["symbol    AAPL (all"],
+    );
+    check("4063-T.csv", "--timeframe 1d --symbol {stem}", rows, &["symbol    4063-T (all rows)"]);
+    check("a.csv", "--timeframe 1d --symbol A,B", rows, &["refused", "'A,B' holds a comma"]);
+    let named = "symbol,Date,Open,High,Low,Close\nA,2022-06-05,1,1,1,1\nB,2022-06-06,1,1,1,1";
+    check(
+        "a.csv",
+        "--timeframe 1d --symbol A",
+        named,
+        &["refused", "column symbol says the symbol"],
+    );
+    check("a.csv", "--timeframe 1d --symbol A --map symbol=-", named, &["ignored   symbol"]);
+}
+
+#[test]
+fn a_price_side_is_asked_where_the_file_has_two_or_its_name_says_one() {
+    let quotes = "symbol,ts,bid_open,bid_high,bid_low,bid_close,bid_size,ask_open,ask_high,ask_low,ask_close,ask_size
+        A,2024-01-02T09:30:00Z,1,1,1,1,0,2,2,2,2,0
+        A,2024-01-02T09:31:00Z,1,1,1,1,0,2,2,2,2,0";
+    check("q.csv", "--timeframe 1m --stamp start", quotes, &["refused", "--price bid"]);
+    check("q.csv", "--timeframe 1m --stamp start --price mid", quotes, &["refused", "mid is not"]);
+    check(
+        "q.csv",
+        "--timeframe 1m --stamp start --price ask",
+        quotes,
+        &["open      ask_open", "1m bars of ask prices", "bid_size", "ask_size"],
+    );
+    let rows = "Date,Open,High,Low,Close\n2022-06-05,1,1,1,1\n2022-06-06,1,1,1,1";
+    check("gbp_bid_2012.csv", "--timeframe 1d --symbol G", rows, &["refused", "says bid"]);
+    check("gbp_bid.csv", "--timeframe 1d --symbol G --price trade", rows, &["trade prices"]);
+    check("forbid.csv", "--timeframe 1d --symbol G", rows, &["trade prices"]);
+}
+
+#[test]
+fn a_file_that_is_not_understood_is_refused_with_what_was_seen() {
+    check(
+        "plain.csv",
+        "--timeframe 1d --symbol A",
+        "2024-01-02,1,2,0.5,1.5\n2024-01-03,1,2,0.5,1.5",
+        &["refused", "--map ts=1,open=2,high=3,low=4,close=5", "2024-01-02,1,2,0.5,1.5"],
+    );
+    check(
+        "plain.csv",
+        "--timeframe 1d --symbol A --map ts=1,open=2,high=3,low=4,close=5",
+        "2024-01-02,1,2,0.5,1.5\n2024-01-03,1,2,0.5,1.5",
+        &["no header", "open      2"],
+    );
+    check(
+        "us.csv",
+        "--timeframe 1d --symbol A",
+        "Date,Open,High,Low,Close\n01/02/2024,1,1,1,1",
+        &["refused", "column Date is not read as times (first: 01/02/2024)"],
+    );
+    check(
+        "comma.csv",
+        "--timeframe 1d --symbol A",
+        "Date;Open;High;Low;Close\n2024-01-02;1,5;1,5;1,5;1,5\n2024-01-03;1,5;1,5;1,5;1,5",
+        &["refused", "2 of the first 2 rows cannot be read; line 2: open '1,5' is not a number"],
+    );
+    check("head.csv", "--timeframe 1d", "Date,Open,High,Low,Close", &["refused", "no rows"]);
+    check("empty.csv", "--timeframe 1d", "", &["refused", "no lines"]);
+}
+
+#[test]
+fn the_identity_of_a_plan_changes_with_what_the_rows_become() {
+    let sample: Sample = (1..).zip(MINUTES.trim().lines().map(|l| l.trim().to_owned())).collect();
+    let identity =
+        |options: &str| Plan::make(Path::new("a.csv"), &sample, &said(options)).unwrap().identity();
+    let base = identity("--timeframe 1m --time-zone America/New_York --stamp start");
+    assert_eq!(base, identity("--stamp start --timeframe 1m --time-zone America/New_York"));
+    for other in [
+        "--timeframe 1m --time-zone America/New_York --stamp end",
+        "--timeframe 1m --time-zone UTC --stamp start",
+        "--timeframe 1s --time-zone America/New_York --stamp start",
+        "--timeframe 1m --time-zone America/New_York --stamp start --price bid",
+        "--timeframe 1m --time-zone America/New_York --stamp start --map volume=-",
+    ] {
+        assert_ne!(base, identity(other), "{other}");
+    }
+}

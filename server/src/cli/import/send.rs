@@ -1,0 +1,131 @@
+//! Parts on their way: read on one thread, sent from another, at most two waiting between them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use barrow_client::{Client, IngestOptions};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::part::Part;
+use super::plan::Plan;
+use super::tally::Tally;
+use super::{files, read};
+use crate::cli::CliError;
+
+/// Parts that wait to be sent: one is read while one travels.
+const PARTS_WAITING_MAX: usize = 1;
+
+/// The id under which a file is stored: of its text and of what the plan makes of it.
+fn batch_id(content: u128, plan: &Plan) -> String {
+    let mut hasher = Xxh3::new();
+    hasher.update(&content.to_le_bytes());
+    hasher.update(plan.identity().as_bytes());
+    format!("import-{:032x}", hasher.digest128())
+}
+
+/// How far the files are read, shown on a terminal.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    packed: Arc<AtomicU64>,
+}
+
+impl Progress {
+    /// A bar over `bytes` bytes of files; draws only if standard error is a terminal.
+    pub(crate) fn new(bytes: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {eta} {msg}");
+        bar.set_style(style.expect("invariant: the template is well formed"));
+        Self { bar, packed: Arc::default() }
+    }
+
+    fn show(&self, file: &Path) {
+        self.bar.set_message(file.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        self.bar.set_position(self.packed.load(Ordering::Relaxed));
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Sends one file; adds what became of its rows to `tally`, also when it fails midway.
+pub(crate) async fn file(
+    client: &Client,
+    path: &Path,
+    plan: Arc<Plan>,
+    progress: &Progress,
+    tally: &mut Tally,
+) -> Result<(), CliError> {
+    let shown = path.display().to_string();
+    let failed = |error: std::io::Error| CliError::failed(format!("read {shown}: {error}"));
+    let content = {
+        let path = path.to_owned();
+        let hash = tokio::task::spawn_blocking(move || files::content_hash(&path)).await;
+        hash.expect("invariant: hashing does not panic").map_err(failed)?
+    };
+    let id = batch_id(content, &plan);
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(PARTS_WAITING_MAX);
+    let reading = {
+        let (path, plan): (PathBuf, _) = (path.to_owned(), Arc::clone(&plan));
+        let packed = Arc::clone(&progress.packed);
+        tokio::task::spawn_blocking(move || {
+            read::parts(&path, &plan, packed, |part, is_last| {
+                sender.blocking_send((part, is_last)).is_ok()
+            })
+        })
+    };
+    let mut number = 0_u32;
+    while let Some((part, is_last)) = receiver.recv().await {
+        number += 1;
+        let whole = number == 1 && is_last;
+        let id = if whole { id.clone() } else { format!("{id}#{number}") };
+        progress.show(path);
+        send(client, &shown, &plan, id, part, tally).await?;
+    }
+    let read = reading.await.expect("invariant: reading does not panic").map_err(failed)?;
+    if read != content {
+        return Err(CliError::failed(format!(
+            "import {shown}: the file changed while it was read; import it again when it is whole"
+        )));
+    }
+    Ok(())
+}
+
+async fn send(
+    client: &Client,
+    shown: &str,
+    plan: &Plan,
+    id: String,
+    part: Part,
+    tally: &mut Tally,
+) -> Result<(), CliError> {
+    let options = IngestOptions {
+        dataset: "bars".to_owned(),
+        timeframe: plan.step,
+        source: plan.source.clone(),
+        price: plan.price,
+        symbol: None,
+        batch_id: Some(id.clone()),
+        known_at_policy: plan.known_at_policy.clone(),
+        session: plan.session.clone(),
+        align: plan.align.clone(),
+    };
+    let rows = part.batch.num_rows() as u64;
+    let answer = client.ingest_arrow(&options, &[part.batch]).await.map_err(|error| {
+        CliError::from(error).within(&format!(
+            "import {shown}: batch {id} was not stored ({} rows before it were; importing the \
+                 file again skips them)",
+            tally.answered()
+        ))
+    })?;
+    tally.add(shown, rows, &part.unread, &answer);
+    Ok(())
+}
+
+/// Bytes of all files together, for the progress bar; a file that cannot be asked counts nothing.
+pub(crate) fn total_bytes(paths: &[PathBuf]) -> u64 {
+    paths.iter().filter_map(|path| Some(std::fs::metadata(path).ok()?.len())).sum()
+}

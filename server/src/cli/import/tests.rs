@@ -1,0 +1,220 @@
+//! From text to Arrow, and the real files by their recipes.
+
+use super::*;
+use arrow::array::Array;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use clap::Parser;
+
+#[derive(Debug, Parser)]
+struct Program {
+    #[command(flatten)]
+    import: ImportArgs,
+}
+
+fn options(arguments: &[&str]) -> ImportOptions {
+    let words = ["import", "file.csv"].into_iter().chain(arguments.iter().copied());
+    Program::try_parse_from(words).unwrap().import.options
+}
+
+fn plan(name: &str, text: &str, arguments: &[&str]) -> Plan {
+    let sample = (1..).zip(text.lines().map(str::to_owned)).collect();
+    Plan::make(Path::new(name), &sample, &options(arguments).said().unwrap()).unwrap()
+}
+
+/// The parts of a text, each as lines of `name=value`, nulls left out.
+fn shown(text: &str, plan: &Plan, rows_max: usize) -> Vec<Vec<String>> {
+    let mut parts = Vec::new();
+    read::cut(text.as_bytes(), plan, rows_max * part::ROW_BYTES, |part, _| {
+        let (batch, schema) = (&part.batch, part.batch.schema());
+        let line = |row: usize| {
+            let values =
+                batch.columns().iter().zip(schema.fields()).filter_map(|(column, field)| {
+                    let column = crate::cli::table::with_offset(column);
+                    let formatter =
+                        ArrayFormatter::try_new(&column, &FormatOptions::default()).unwrap();
+                    let name = field.name();
+                    (!column.is_null(row)).then(|| format!("{name}={}", formatter.value(row)))
+                });
+            values.collect::<Vec<_>>().join(" ")
+        };
+        parts.push((0..batch.num_rows()).map(line).collect());
+        true
+    })
+    .unwrap();
+    parts
+}
+
+const DAYS: &str = "\
+symbol,date,open,high,low,close,volume
+A,2024-01-02,1,2.5,0.5,1.25,100
+B,2024-01-02,1e1,10,10,10,
+A,2024-01-03,x,2,1,1,5
+A,2024-01-04,1,2
+
+\"A\",2024-01-05,1,2,1,1,5
+";
+
+#[test]
+fn lines_become_rows_and_what_cannot_be_read_keeps_its_line() {
+    let plan = plan("a.csv", DAYS, &["--timeframe", "1d"]);
+    let expected = [
+        "symbol=A ts=2024-01-02T00:00:00Z open=1.0 high=2.5 low=0.5 close=1.25 volume=100.0 _line=2",
+        "symbol=B ts=2024-01-02T00:00:00Z open=10.0 high=10.0 low=10.0 close=10.0 _line=3",
+        "_line=4 _reject=bad_number: open 'x' is not a number _raw=A,2024-01-03,x,2,1,1,5",
+        "_line=5 _reject=too_few_fields: 4 fields where there are 7 _raw=A,2024-01-04,1,2",
+        "symbol=A ts=2024-01-05T00:00:00Z open=1.0 high=2.0 low=1.0 close=1.0 volume=5.0 _line=7",
+    ];
+    assert_eq!(shown(DAYS, &plan, 100), [expected]);
+}
+
+#[test]
+fn parts_are_cut_in_order_and_never_inside_one_symbol_and_time() {
+    let text = "\
+symbol,ts,open,high,low,close
+A,2024-01-02,1,1,1,1
+A,2024-01-03,1,1,1,1
+A,2024-01-03,2,2,2,2
+A,2024-01-03,3,3,3,3
+A,2024-01-04,1,1,1,1
+";
+    let plan = plan("a.csv", text, &["--timeframe", "1d"]);
+    let lengths = |rows_max| shown(text, &plan, rows_max).iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(lengths(1), [1, 3, 1]);
+    assert_eq!(lengths(2), [4, 1]);
+    assert_eq!(lengths(100), [5]);
+    assert_eq!(shown(text, &plan, 2).concat(), shown(text, &plan, 100).concat());
+}
+
+#[test]
+fn a_line_of_bytes_that_are_no_text_is_kept_with_its_reason() {
+    let plan = plan("a.csv", DAYS, &["--timeframe", "1d"]);
+    let mut unread = Vec::new();
+    let text = b"symbol,date,open,high,low,close,volume\nA,2024-01-02,\xFF,1,1,1,1\n";
+    read::cut(&text[..], &plan, part::BYTES_MAX, |part, is_last| {
+        unread.extend(part.unread);
+        is_last
+    })
+    .unwrap();
+    assert_eq!((unread.len(), unread[0].line, unread[0].reason), (1, 2, "unreadable"));
+}
+
+#[test]
+fn what_is_not_built_is_said_before_any_file_is_read() {
+    for (arguments, expected) in [
+        (&["--complete"][..], "not available yet: --complete"),
+        (&["--calendar", "XNYS"], "not available yet: --calendar"),
+        (&["--dataset", "trades"], "not available yet: --dataset trades"),
+        (&["--timeframe", "tick"], "bars have a step"),
+        (&["--source", "a,b"], "holds a comma"),
+    ] {
+        let error = options(arguments).said().unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+        assert_eq!(error.code(), 2);
+    }
+    for arguments in [["--known-at", "15m"], ["--known-at", "ts_end+m"], ["--timeframe", "2m"]] {
+        let words = ["import", "a.csv"].into_iter().chain(arguments);
+        assert!(Program::try_parse_from(words).is_err(), "{arguments:?}");
+    }
+    assert_eq!(options(&["--known-at", "ts_end+15m"]).known_at.as_deref(), Some("ts_end+15m"));
+}
+
+/// The files of a pattern with at most one `*` in its last part and any in the name.
+fn matching(root: &Path, glob: &str) -> Vec<PathBuf> {
+    let (folder, pattern) = glob.rsplit_once('/').unwrap();
+    let pieces: Vec<&str> = pattern.split('*').collect();
+    let is_match = |name: &str| {
+        let mut rest = name;
+        let last = pieces.len() - 1;
+        pieces.iter().enumerate().all(|(at, piece)| {
+            let found = match at {
+                0 => rest.starts_with(piece).then_some(0),
+                _ if at == last => rest.ends_with(piece).then(|| rest.len() - piece.len()),
+                _ => rest.find(piece),
+            };
+            found.map(|start| rest = &rest[start + piece.len()..]).is_some()
+        }) && (pieces.len() > 1 || name == pattern)
+    };
+    let entries = std::fs::read_dir(root.join(folder)).unwrap();
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| is_match(&path.file_name().unwrap().to_string_lossy()))
+        .collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn every_real_file_loads_or_is_refused_as_its_recipe_says() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let data = top.join("../shared/data");
+    if !data.is_dir() {
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED: there is no ../shared/data beside the source");
+        return;
+    }
+    let text = std::fs::read_to_string(top.join("tests/recipes.toml")).unwrap();
+    let recipes: toml::Table = text.parse().unwrap();
+    let mut loaded = std::collections::BTreeSet::new();
+    for recipe in recipes["recipe"].as_array().unwrap() {
+        let glob = recipe["glob"].as_str().unwrap();
+        let arguments: Vec<&str> =
+            recipe["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        let paths = matching(&data, glob);
+        assert!(!paths.is_empty(), "{glob}: no such file");
+        for path in paths {
+            let shown = path.display();
+            let mut out = Vec::new();
+            let planned = plan_files(std::slice::from_ref(&path), &options(&arguments), &mut out);
+            let refused = recipe.get("message").map(|message| message.as_str().unwrap());
+            match (planned, refused) {
+                (Err(error), Some(message)) => {
+                    assert!(error.to_string().contains(message), "{shown}: {error}");
+                    assert_eq!(error.code(), 2);
+                }
+                (Ok(planned), None) => {
+                    check_mapping(recipe, &planned[0].plan);
+                    check_rows(&path, &planned[0].plan);
+                    loaded.insert(path);
+                }
+                (Ok(_), Some(message)) => panic!("{shown}: not refused ({message})"),
+                (Err(error), None) => panic!("{shown}: {error}"),
+            }
+        }
+    }
+    let bars = [data.join("daily"), data.join("minute")];
+    for path in files::find(&bars).unwrap().files {
+        assert!(loaded.contains(&path), "{}: no recipe loads it", path.display());
+    }
+}
+
+/// The columns that were found are those the recipe names.
+fn check_mapping(recipe: &toml::Value, plan: &Plan) {
+    let names = columns::names(&plan.layout);
+    let mut expected = recipe["columns"].as_table().unwrap().clone();
+    expected.insert("ts".to_owned(), recipe["ts"].clone());
+    let has_header = recipe["header"].as_bool().unwrap();
+    assert_eq!(plan.layout.header.is_some(), has_header);
+    assert_eq!(plan.layout.separator.to_string(), recipe["sep"].as_str().unwrap());
+    assert_eq!(plan.columns.of_role.len(), expected.len(), "{:?}", plan.columns);
+    for (role, place) in &plan.columns.of_role {
+        match &expected[role.name()] {
+            toml::Value::String(name) if name.is_empty() => assert_eq!(*place, 0),
+            toml::Value::String(name) => assert_eq!(&names[*place], name),
+            number => assert_eq!(i64::try_from(*place).unwrap(), number.as_integer().unwrap()),
+        }
+    }
+}
+
+/// Every line of the file is read as a row; only quotes with a side missing are not.
+fn check_rows(path: &Path, plan: &Plan) {
+    let (mut rows, mut unread) = (0, Vec::new());
+    read::parts(path, plan, Arc::default(), |part, _| {
+        rows += part.batch.num_rows();
+        unread.extend(part.unread);
+        true
+    })
+    .unwrap();
+    assert!(rows > 0);
+    unread.retain(|line| line.reason != "missing_value");
+    assert_eq!(unread, [], "{}", path.display());
+}

@@ -1,0 +1,375 @@
+//! Times as files write them.
+//!
+//! | format | examples |
+//! |---|---|
+//! | ISO | `2024-01-02`, `2024-01-02 09:30`, `2024-01-02T09:30:00.000+0000`, `2024-01-02 09:30:00-05:00`, `…Z` |
+//! | compact | `20240102`, `20240102 093000`, `20240102T09:30:00` |
+//! | epoch | `1704205800`, `1704205800.25`, `1704205800000` (ms), … (us), … (ns) |
+//!
+//! A column has one format: it is found from a sample and then asked of every row. What is read is
+//! what stands there ([`Written`]); which instant or session that is, `clock.rs` decides.
+
+use barrow_types::{DAY_NANOS, days_from_civil};
+
+const SECOND: i64 = 1_000_000_000;
+
+/// How far the text says where it is from UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offset {
+    /// Not at all.
+    Naive,
+    /// It is UTC: `Z`, `+00:00`, or an epoch number.
+    Utc,
+    /// By this many seconds, east positive.
+    Seconds(i64),
+}
+
+/// A time as it stands in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// What the clock on the wall shows, as nanoseconds since 1970-01-01 00:00 of that wall.
+    pub(crate) wall: i64,
+    /// What it says about its offset.
+    pub(crate) offset: Offset,
+    /// Whether it is a date and nothing else.
+    pub(crate) date_only: bool,
+}
+
+impl Written {
+    /// Whether it shows the beginning of a day.
+    pub(crate) fn is_midnight(self) -> bool {
+        self.wall.rem_euclid(DAY_NANOS) == 0
+    }
+}
+
+/// How the times of a column are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimeFormat {
+    /// Dates with `-`, times with `:`.
+    Iso,
+    /// Dates as eight digits.
+    Compact,
+    /// Numbers since 1970-01-01T00:00:00Z, in units of so many nanoseconds.
+    Epoch(i64),
+}
+
+impl TimeFormat {
+    /// The format that reads at least nine in ten samples; `None` if there is none.
+    pub(crate) fn detect(samples: &[&str]) -> Option<Self> {
+        let needed = samples.len() - samples.len() / 10;
+        let reads_enough = |format: &Self| {
+            samples.iter().filter(|text| format.read(text).is_some()).count() >= needed.max(1)
+        };
+        if let Some(format) = [Self::Iso, Self::Compact].into_iter().find(reads_enough) {
+            return Some(format);
+        }
+        [SECOND, 1_000_000, 1_000, 1].map(Self::Epoch).into_iter().find(|format| {
+            let in_unit = |text: &&&str| epoch_unit(text).map(Self::Epoch) == Some(*format);
+            samples.iter().filter(in_unit).count() >= needed.max(1) && reads_enough(format)
+        })
+    }
+
+    /// Reads one time; `None` if it is not of this format, or no time there is.
+    pub(crate) fn read(self, text: &str) -> Option<Written> {
+        match self {
+            Self::Iso => read_iso(text),
+            Self::Compact => read_compact(text),
+            Self::Epoch(unit) => read_epoch(text, unit),
+        }
+    }
+
+    /// For a person.
+    pub(crate) const fn describe(self) -> &'static str {
+        match self {
+            Self::Iso => "ISO",
+            Self::Compact => "YYYYMMDD",
+            Self::Epoch(SECOND) => "epoch seconds",
+            Self::Epoch(1_000_000) => "epoch milliseconds",
+            Self::Epoch(1_000) => "epoch microseconds",
+            Self::Epoch(_) => "epoch nanoseconds",
+        }
+    }
+}
+
+/// Takes text from the front, piece by piece.
+struct Cursor<'a>(&'a [u8]);
+
+impl Cursor<'_> {
+    fn digits(&mut self, count: usize) -> Option<i64> {
+        let (head, rest) = self.0.split_at_checked(count)?;
+        let mut number = 0;
+        for byte in head {
+            if !byte.is_ascii_digit() {
+                return None;
+            }
+            number = number * 10 + i64::from(byte - b'0');
+        }
+        self.0 = rest;
+        Some(number)
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        match self.0.split_first() {
+            Some((first, rest)) if *first == byte => {
+                self.0 = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Digits after a point as nanoseconds; finer digits must be zero.
+    fn fraction(&mut self) -> Option<i64> {
+        if !self.take(b'.') {
+            return Some(0);
+        }
+        let mut nanos = 0;
+        let mut unit = SECOND / 10;
+        let mut count = 0;
+        while let Some((byte, rest)) = self.0.split_first() {
+            if !byte.is_ascii_digit() {
+                break;
+            }
+            let digit = i64::from(byte - b'0');
+            if unit == 0 && digit != 0 {
+                return None;
+            }
+            nanos += digit * unit;
+            unit /= 10;
+            count += 1;
+            self.0 = rest;
+        }
+        (count > 0).then_some(nanos)
+    }
+
+    /// `HH:MM[:SS[.fraction]]` or, without colons, `HHMMSS[.fraction]`, as nanoseconds of the day.
+    fn time_of_day(&mut self) -> Option<i64> {
+        let hour = self.digits(2)?;
+        let colons = self.take(b':');
+        let minute = self.digits(2)?;
+        let has_second = if colons { self.take(b':') } else { true };
+        let (second, fraction) =
+            if has_second { (self.digits(2)?, self.fraction()?) } else { (0, 0) };
+        let valid = hour < 24 && minute < 60 && second < 60;
+        valid.then_some((hour * 3_600 + minute * 60 + second) * SECOND + fraction)
+    }
+
+    /// `Z`, `+HH`, `+HHMM`, `+HH:MM`, or nothing; one space before it is allowed.
+    fn offset(&mut self) -> Option<Offset> {
+        if self.0.len() > 1 {
+            self.take(b' ');
+        }
+        if self.0.is_empty() {
+            return Some(Offset::Naive);
+        }
+        if self.take(b'Z') || self.take(b'z') {
+            return Some(Offset::Utc);
+        }
+        let sign = if self.take(b'+') {
+            1
+        } else if self.take(b'-') {
+            -1
+        } else {
+            return None;
+        };
+        let hours = self.digits(2)?;
+        let minutes = if self.take(b':') || !self.0.is_empty() { self.digits(2)? } else { 0 };
+        if hours > 18 || minutes > 59 {
+            return None;
+        }
+        let seconds = sign * (hours * 3_600 + minutes * 60);
+        Some(if seconds == 0 { Offset::Utc } else { Offset::Seconds(seconds) })
+    }
+}
+
+/// Nanoseconds at the beginning of a date; `None` if there is no such date or it is out of range.
+fn date_nanos(year: i64, month: i64, day: i64) -> Option<i64> {
+    if !(1..=12).contains(&month) || day < 1 {
+        return None;
+    }
+    let (next_year, next_month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    let first = days_from_civil(year, month, 1);
+    if day > days_from_civil(next_year, next_month, 1) - first {
+        return None;
+    }
+    (first + day - 1).checked_mul(DAY_NANOS)
+}
+
+fn read_iso(text: &str) -> Option<Written> {
+    let mut cursor = Cursor(text.as_bytes());
+    let year = cursor.digits(4)?;
+    cursor.take(b'-').then_some(())?;
+    let month = cursor.digits(2)?;
+    cursor.take(b'-').then_some(())?;
+    let day = cursor.digits(2)?;
+    let date = date_nanos(year, month, day)?;
+    if cursor.0.is_empty() {
+        return Some(Written { wall: date, offset: Offset::Naive, date_only: true });
+    }
+    if !(cursor.take(b'T') || cursor.take(b' ')) {
+        return None;
+    }
+    (cursor.0.get(2) == Some(&b':')).then_some(())?;
+    let time = cursor.time_of_day()?;
+    let offset = cursor.offset()?;
+    let wall = date.checked_add(time)?;
+    cursor.0.is_empty().then_some(Written { wall, offset, date_only: false })
+}
+
+fn read_compact(text: &str) -> Option<Written> {
+    let mut cursor = Cursor(text.as_bytes());
+    let year = cursor.digits(4)?;
+    let month = cursor.digits(2)?;
+    let day = cursor.digits(2)?;
+    if !(1_900..=2_199).contains(&year) {
+        return None;
+    }
+    let date = date_nanos(year, month, day)?;
+    if cursor.0.is_empty() {
+        return Some(Written { wall: date, offset: Offset::Naive, date_only: true });
+    }
+    if !(cursor.take(b' ') || cursor.take(b'T')) {
+        return None;
+    }
+    let wall = date.checked_add(cursor.time_of_day()?)?;
+    cursor.0.is_empty().then_some(Written { wall, offset: Offset::Naive, date_only: false })
+}
+
+fn split_epoch(text: &str) -> Option<(i64, &str)> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = whole.strip_prefix('-').unwrap_or(whole);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    Some((is_number.then(|| whole.parse().ok())??, fraction))
+}
+
+/// The unit in which a number of this size is a time of our days: 1973 to 5138 as seconds, and so
+/// on down to nanoseconds.
+fn epoch_unit(text: &str) -> Option<i64> {
+    let (whole, _) = split_epoch(text)?;
+    match whole.unsigned_abs() {
+        100_000_000..100_000_000_000 => Some(SECOND),
+        100_000_000_000..100_000_000_000_000 => Some(1_000_000),
+        100_000_000_000_000..100_000_000_000_000_000 => Some(1_000),
+        100_000_000_000_000_000.. => Some(1),
+        _ => None,
+    }
+}
+
+fn read_epoch(text: &str, unit: i64) -> Option<Written> {
+    let (whole, fraction) = split_epoch(text)?;
+    let mut nanos = 0_i64;
+    let mut digit_unit = unit;
+    for byte in fraction.bytes() {
+        let digit = i64::from(byte.is_ascii_digit().then(|| byte - b'0')?);
+        digit_unit /= 10;
+        if digit_unit == 0 && digit != 0 {
+            return None;
+        }
+        nanos += digit * digit_unit;
+    }
+    let whole_nanos = whole.checked_mul(unit)?;
+    let signed = if text.starts_with('-') { -nanos } else { nanos };
+    let wall = whole_nanos.checked_add(signed)?;
+    Some(Written { wall, offset: Offset::Utc, date_only: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Reads `text` by its own format and shows it as `seconds.nanos offset`.
+    fn shown(text: &str) -> String {
+        let Some(format) = TimeFormat::detect(&[text]) else {
+            return "no time".to_owned();
+        };
+        let Some(written) = format.read(text) else { return "unread".to_owned() };
+        let (seconds, nanos) = (written.wall.div_euclid(SECOND), written.wall.rem_euclid(SECOND));
+        let offset = match written.offset {
+            Offset::Naive => "naive".to_owned(),
+            Offset::Utc => "utc".to_owned(),
+            Offset::Seconds(seconds) => format!("{seconds:+}"),
+        };
+        let date = if written.date_only { " date" } else { "" };
+        let point = if seconds < 0 { " + 0." } else { "." };
+        format!("{} {seconds}{point}{nanos:09} {offset}{date}", format.describe())
+    }
+
+    #[test]
+    fn each_way_of_writing_a_time_is_read_for_what_it_says() {
+        // Seconds from `date -u -d '...' +%s`.
+        for (text, expected) in [
+            ("1970-01-01", "ISO 0.000000000 naive date"),
+            ("1969-12-31 23:59:59.5", "ISO -1 + 0.500000000 naive"),
+            ("2026-03-06T14:30:00.000+0000", "ISO 1772807400.000000000 utc"),
+            ("2022-06-06 00:00:00+01:00", "ISO 1654473600.000000000 +3600"),
+            ("2022-01-03 00:00:00-05:00", "ISO 1641168000.000000000 -18000"),
+            ("2012-02-29 23:59:00Z", "ISO 1330559940.000000000 utc"),
+            ("2012-02-29 23:59 Z", "ISO 1330559940.000000000 utc"),
+            ("2021-12-31 23:01:00.000001", "ISO 1640991660.000001000 naive"),
+            ("20110103 090100", "YYYYMMDD 1294045260.000000000 naive"),
+            ("20110103", "YYYYMMDD 1294012800.000000000 naive date"),
+            ("20110103T09:01:00", "YYYYMMDD 1294045260.000000000 naive"),
+            ("1637971200000", "epoch milliseconds 1637971200.000000000 utc"),
+            ("1637971200", "epoch seconds 1637971200.000000000 utc"),
+            ("1637971200.123456789", "epoch seconds 1637971200.123456789 utc"),
+            ("-1637971200.25", "epoch seconds -1637971201 + 0.750000000 utc"),
+            ("1637971200000000", "epoch microseconds 1637971200.000000000 utc"),
+            ("1637971200000000001", "epoch nanoseconds 1637971200.000000001 utc"),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_read() {
+        for text in [
+            "",
+            "abc",
+            "2023-02-29",
+            "2024-13-01",
+            "2024-01-00",
+            "2024-01-01T24:00:00",
+            "2024-01-01 10:60",
+            "2024-01-01 10:00:60",
+            "2024-01-01 10",
+            "2024-01-01T10:00:00+25:00",
+            "2024-01-01T10:00:00 Europe/Berlin",
+            "01/02/2024",
+            "12.5",
+            "1",
+            "2024-1-2",
+            "2024-01-01T10:00:00.",
+            "2024-01-01T10:00:00.0000000001",
+            "9999999999999999999",
+            "2300-01-01",
+        ] {
+            assert_eq!(shown(text), "no time", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_column_of_mixed_units_or_formats_has_no_format() {
+        let detect = TimeFormat::detect;
+        assert_eq!(detect(&["1637971200", "1637971200000"]), None);
+        assert_eq!(detect(&["2024-01-01", "20240101"]), None);
+        assert_eq!(detect(&["2024-01-01", "2024-01-01 10:00"]), Some(TimeFormat::Iso));
+        assert_eq!(detect(&[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn an_instant_jiff_prints_is_read_as_that_instant(nanos in -6_000_000_000_000_000_000_i64..6_000_000_000_000_000_000) {
+            let instant = jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap();
+            let written = TimeFormat::Iso.read(&instant.to_string()).unwrap();
+            prop_assert_eq!(written, Written { wall: nanos, offset: Offset::Utc, date_only: false });
+        }
+
+        #[test]
+        fn no_text_makes_a_reader_panic(text in "[-+0-9:.TZ ]{0,32}") {
+            for format in [TimeFormat::Iso, TimeFormat::Compact, TimeFormat::Epoch(SECOND), TimeFormat::Epoch(1)] {
+                let _ = format.read(&text);
+            }
+        }
+    }
+}

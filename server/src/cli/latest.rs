@@ -1,0 +1,54 @@
+//! `barrow latest`: the newest row of each series of some symbols.
+
+use std::io::Write;
+
+use clap::Args;
+
+use crate::cli::target::TargetArgs;
+use crate::cli::{CliError, table};
+
+const EXAMPLES: &str = "\
+Examples:
+  barrow latest SPY
+  barrow latest SPY IBM --data ./barrow-data";
+
+/// Show the newest rows: one for each symbol, source and timeframe.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct LatestArgs {
+    /// Names
+    #[arg(required = true)]
+    symbols: Vec<String>,
+    /// Latest features of a group (not available yet)
+    #[arg(long, value_name = "NAME[@VERSION]")]
+    group: Option<String>,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// What fits a terminal.
+pub(crate) const COLUMNS: [&str; 11] = [
+    "symbol",
+    "timeframe",
+    "price",
+    "source",
+    "ts",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "known_at",
+];
+
+/// Runs the command.
+pub(crate) async fn run(args: LatestArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    if args.group.is_some() {
+        return Err(CliError::not_available("--group, the latest features"));
+    }
+    let target = args.target.open().await?;
+    let rows = target.client.latest(&args.symbols, &COLUMNS).await;
+    let stopped = target.close().await;
+    table::write(out, &rows?)?;
+    stopped
+}

@@ -1,0 +1,127 @@
+//! The command line. Every command talks HTTP through the client, as any other program would; with
+//! `--data` it starts the server inside itself first. There is no private path to the data.
+//!
+//! Results go to standard output; errors to standard error: what failed, where, what to do. Exit
+//! codes: 0 done, 1 failed, 2 wrong usage.
+
+mod dead_letters;
+mod delete;
+mod demo;
+mod error;
+mod import;
+mod latest;
+mod not_built;
+mod query;
+mod serve;
+mod table;
+mod target;
+mod verify;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use barrow_types::{PriceSide, Step};
+use clap::{Parser, Subcommand};
+
+pub(crate) use error::CliError;
+
+const EXAMPLES: &str = "\
+Examples:
+  barrow demo                                   a server with a sample market, to look around
+  barrow serve --data ./barrow-data             a server
+  barrow import SPY.csv --timeframe 1d --symbol SPY
+  barrow query bars --symbols SPY --frequency 1d --start 2024-01-01 --end 2024-02-01
+  barrow latest SPY
+
+Commands talk to the server at http://127.0.0.1:8480, or another with --server URL; with --data DIR
+they work on a directory that no server has open.
+Exit codes: 0 done, 1 failed, 2 wrong usage.";
+
+/// A time-series database server for market data.
+#[derive(Debug, Parser)]
+#[command(name = "barrow", version, after_help = EXAMPLES)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::DemoArgs),
+    Serve(serve::ServeArgs),
+    Import(import::ImportArgs),
+    Query(query::QueryArgs),
+    Latest(latest::LatestArgs),
+    Delete(delete::DeleteArgs),
+    DeadLetters(dead_letters::DeadLettersArgs),
+    Verify(verify::VerifyArgs),
+    #[command(flatten)]
+    NotBuilt(not_built::NotBuilt),
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let program = match Program::try_parse_from(arguments) {
+        Ok(program) => program,
+        // Help and version are no errors; clap knows which stream and code each has.
+        Err(error) => error.exit(),
+    };
+    match execute(program.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            // There is nobody left to tell if this fails.
+            let _ = writeln!(std::io::stderr(), "barrow: {error}");
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<(), CliError> {
+    let command = match command {
+        Command::Verify(args) => return verify::run(&args, &mut std::io::stdout()),
+        Command::NotBuilt(what) => return Err(what.refuse()),
+        other => other,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::failed(format!("start threads: {error}")))?;
+    runtime.block_on(async {
+        let mut out = std::io::stdout();
+        match command {
+            Command::Demo(args) => demo::run(args, &mut out).await,
+            Command::Serve(args) => serve::run(args, &mut out).await,
+            Command::Import(args) => import::run(args, &mut out).await,
+            Command::Query(args) => query::run(args, &mut out).await,
+            Command::Latest(args) => latest::run(args, &mut out).await,
+            Command::Delete(args) => delete::run(args, &mut out).await,
+            Command::DeadLetters(args) => dead_letters::run(args, &mut out).await,
+            Command::Verify(_) | Command::NotBuilt(_) => {
+                unreachable!("invariant: answered above")
+            }
+        }
+    })
+}
+
+fn parse_step(text: &str) -> Result<Step, String> {
+    Step::parse(text).ok_or_else(|| {
+        let names: Vec<&str> = Step::ALL.into_iter().skip(1).map(Step::name).collect();
+        format!("there are {}", names.join(", "))
+    })
+}
+
+fn parse_side(text: &str) -> Result<PriceSide, String> {
+    PriceSide::parse(text).ok_or_else(|| {
+        let names = PriceSide::ALL.map(PriceSide::name).join(", ");
+        format!("there are {names}")
+    })
+}
+
+#[cfg(test)]
+mod tests;

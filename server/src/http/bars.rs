@@ -1,0 +1,331 @@
+//! `GET /v1/bars`: a range of raw bars.
+//!
+//! Symbols none of which any source has delivered are 404; a symbol that is unknown beside known
+//! ones, or has no bars of that step, side and source, is a warning in the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use barrow_engine::{Error, Revisions, Snapshot};
+use barrow_types::{Sequence, Timestamp};
+use tokio::time::timeout;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::App;
+use super::columns::{Layout, Out, Piece, select};
+use super::cursor::{Cursor, Position};
+use super::encode::{Format, Trailer};
+use super::error::{Code, Problem};
+use super::params::{Known, Params};
+use super::reader::{Range, Reader};
+use super::stream::{self, Answer, Pieces};
+use super::time::{Zone, parse_parameter};
+
+const KNOWN: Known = Known {
+    built: &[
+        "symbols",
+        "start",
+        "end",
+        "frequency",
+        "layer",
+        "source",
+        "price",
+        "as_of",
+        "at_sequence",
+        "revisions",
+        "min_sequence",
+        "columns",
+        "limit",
+        "cursor",
+        "tz",
+        "format",
+    ],
+    not_built: &[
+        "session",
+        "align",
+        "adjust",
+        "adjust_anchor",
+        "vintage",
+        "fill",
+        "gaps",
+        "consistency",
+        "symbols_asof",
+        "fallback",
+    ],
+};
+
+struct Query {
+    range: Range,
+    hash: u64,
+    limit: Option<usize>,
+    cursor: Option<Cursor>,
+    min_sequence: Option<u64>,
+    format: Format,
+    zone: Zone,
+}
+
+/// Answers the range.
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let query = Query::read(&params, &headers, app.config.http.page_rows_max)?;
+    if let Some(sequence) = query.min_sequence {
+        reach(&app, sequence).await?;
+    }
+    let snapshot = app.engine.snapshot();
+    stream::send(&app, move || plan(query, snapshot)).await
+}
+
+/// Waits until `sequence` is visible.
+///
+/// # Errors
+/// It is not, for as long as `[http] min_sequence_wait_ms`.
+async fn reach(app: &App, sequence: u64) -> Result<(), Problem> {
+    let mut newest = app.progress.sequence.clone();
+    let wait = Duration::from_millis(app.config.http.min_sequence_wait_ms);
+    // Within the time it fails only if the writer is gone, and then nothing more will come.
+    let reached = matches!(timeout(wait, newest.wait_for(|at| *at >= sequence)).await, Ok(Ok(_)));
+    if reached {
+        return Ok(());
+    }
+    let detail = format!(
+        "min_sequence: {sequence} is not there yet, the newest is {}",
+        *app.progress.sequence.borrow()
+    );
+    Err(Problem::new(Code::SequenceNotReached, detail).about("min_sequence"))
+}
+
+impl Query {
+    fn read(params: &Params, headers: &HeaderMap, page_rows_max: u32) -> Result<Self, Problem> {
+        match params.get("layer") {
+            Some("raw") => {}
+            None | Some("curated") => {
+                let detail = "the curated layer is not available in this version: say layer=raw";
+                return Err(Problem::not_available("layer", detail));
+            }
+            Some(other) => {
+                let fault = format!("'{other}' is neither raw nor curated");
+                return Err(Problem::parameter("layer", fault));
+            }
+        }
+        let revisions = match params.get("revisions") {
+            None => Revisions::Visible,
+            Some("all") => Revisions::All,
+            Some(other) => {
+                let fault = format!("'{other}' is not all; leave it out for the rows that hold");
+                return Err(Problem::parameter("revisions", fault));
+            }
+        };
+        let symbols = params.symbols()?;
+        let missing = || Problem::parameter("frequency", "is missing: say 1m, 1d ...");
+        let step = params.step("frequency")?.ok_or_else(missing)?;
+        let start = params.read("start", parse_parameter)?.unwrap_or(Timestamp::MIN);
+        let end = params.read("end", parse_parameter)?.unwrap_or(Timestamp::MAX);
+        if start > end {
+            return Err(Problem::parameter("start", "lies after end"));
+        }
+        let all = Out::of_range(revisions == Revisions::All);
+        let columns = params.read("columns", |list| select(&all, list))?.unwrap_or(all);
+        let page = 1..=u64::from(page_rows_max);
+        let limit = params.integer("limit")?;
+        if limit.is_some_and(|limit| !page.contains(&limit)) {
+            let fault = format!(
+                "is not 1 to {page_rows_max}; without limit everything comes in one answer"
+            );
+            return Err(Problem::parameter("limit", fault));
+        }
+        let range = Range {
+            symbols,
+            step,
+            side: params.side()?,
+            source: params.source()?,
+            start,
+            end,
+            as_of: params.read("as_of", parse_parameter)?,
+            at_sequence: params.integer("at_sequence")?.map(Sequence::new),
+            revisions,
+            columns,
+        };
+        let hash = hash(&range);
+        Ok(Self {
+            hash,
+            range,
+            limit: limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+            cursor: params.read("cursor", |text| Cursor::decode(text, hash))?,
+            min_sequence: params.integer("min_sequence")?,
+            format: Format::negotiate(params, headers)?,
+            zone: params.read("tz", Zone::parse)?.unwrap_or(Zone::Utc),
+        })
+    }
+}
+
+/// What a cursor is bound to: which rows there are and in which order, not how they look.
+fn hash(range: &Range) -> u64 {
+    let Range { symbols, step, side, source, start, end, as_of, at_sequence, revisions, .. } =
+        range;
+    let text = format!(
+        "{symbols:?}{step:?}{side:?}{source:?}{start:?}{end:?}{as_of:?}{at_sequence:?}{revisions:?}"
+    );
+    xxh3_64(text.as_bytes())
+}
+
+fn plan(query: Query, snapshot: Snapshot) -> Result<Answer<Bars>, Problem> {
+    let Query { mut range, hash, limit, cursor, format, zone, .. } = query;
+    let newest = snapshot.sequence().get();
+    let sequence = match cursor {
+        Some(cursor) if cursor.sequence > newest => {
+            let fault = "is of a store with newer rows than this one";
+            return Err(Problem::parameter("cursor", fault));
+        }
+        Some(cursor) => cursor.sequence,
+        None => range.at_sequence.map_or(newest, |asked| asked.get().min(newest)),
+    };
+    // Every page is of the snapshot that the first one was of.
+    if cursor.is_some() {
+        range.at_sequence = Some(Sequence::new(sequence));
+    }
+    let if_empty = range.as_of.map(|_| "nothing of this was known at as_of".to_owned());
+    let resume = cursor.map(|cursor| cursor.position);
+    let mut reader = Reader::new(snapshot, range, resume);
+    if !reader.any_known {
+        let detail = format!("symbols: {}", reader.warnings.join("; "));
+        return Err(Problem::new(Code::NotFound, detail).about("symbols"));
+    }
+    let warnings = std::mem::take(&mut reader.warnings);
+    let mut trailer = Trailer { sequence, cursor: None, warnings };
+    let page = match limit {
+        None => None,
+        Some(limit) => {
+            let (pieces, more) =
+                page(&mut reader, limit, resume).map_err(|error| Problem::read(&error))?;
+            trailer.cursor =
+                more.map(|position| Cursor { query: hash, sequence, position }.encode());
+            Some(pieces.into_iter())
+        }
+    };
+    Ok(Answer { pieces: Bars { reader, page }, trailer, if_empty, format, zone })
+}
+
+/// The first `limit` rows of `reader`, and where they end if more follow.
+fn page(
+    reader: &mut Reader,
+    limit: usize,
+    resume: Option<Position>,
+) -> Result<(Vec<Piece>, Option<Position>), Error> {
+    let mut pieces = Vec::new();
+    let mut len = 0;
+    let mut last = resume;
+    while let Some(piece) = reader.next()? {
+        if len == limit {
+            return Ok((pieces, last));
+        }
+        let found = piece.rows.len();
+        let piece = piece.truncate(limit - len);
+        len += piece.rows.len();
+        last = Some(position_behind(&piece, last));
+        let cut = piece.rows.len() < found;
+        pieces.push(piece);
+        if cut {
+            return Ok((pieces, last));
+        }
+    }
+    Ok((pieces, None))
+}
+
+/// Where an answer stands behind `piece`, if it stood at `before` when the piece began.
+fn position_behind(piece: &Piece, before: Option<Position>) -> Position {
+    let ts = *piece.rows.ts.last().expect("invariant: pieces are never empty");
+    let same = piece.rows.ts.iter().rev().take_while(|other| **other == ts).count();
+    let ts = Timestamp::from_nanos(ts);
+    let earlier = match before {
+        Some(before)
+            if same == piece.rows.len() && before.ts == ts && before.symbol == piece.symbol =>
+        {
+            before.sent
+        }
+        _ => 0,
+    };
+    let same = u32::try_from(same).expect("invariant: a piece is small");
+    Position { symbol: piece.symbol, ts, sent: earlier + same }
+}
+
+struct Bars {
+    reader: Reader,
+    page: Option<std::vec::IntoIter<Piece>>,
+}
+
+impl Pieces for Bars {
+    fn layout(&self) -> &Layout {
+        self.reader.layout()
+    }
+
+    fn next(&mut self) -> Result<Option<Piece>, Error> {
+        match &mut self.page {
+            Some(page) => Ok(page.next()),
+            None => self.reader.next(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(query: &str) -> Result<Query, Problem> {
+        let params = Params::parse(Some(query), &KNOWN)?;
+        Query::read(&params, &HeaderMap::new(), 10)
+    }
+
+    #[test]
+    fn what_is_not_built_says_so_and_names_itself() {
+        for (query, field) in [
+            ("symbols=A&frequency=1m", "layer"),
+            ("symbols=A&frequency=1m&layer=curated", "layer"),
+            ("symbols=A&frequency=1m&layer=raw&fill=forward", "fill"),
+            ("symbols=A&frequency=1m&layer=raw&session=regular", "session"),
+            ("symbols=A&frequency=1m&layer=raw&format=parquet", "format"),
+        ] {
+            let problem = read(query).err().unwrap();
+            assert_eq!(problem.code, Code::NotAvailable, "{query}");
+            assert_eq!(problem.field.as_deref(), Some(field), "{query}");
+        }
+    }
+
+    #[test]
+    fn faults_name_their_parameter() {
+        for (query, field) in [
+            ("symbols=A&layer=raw", "frequency"),
+            ("symbols=A&frequency=1m&layer=bronze", "layer"),
+            ("symbols=A&frequency=1m&layer=raw&start=1381152600", "start"),
+            ("symbols=A&frequency=1m&layer=raw&start=2013-10-08&end=2013-10-07", "start"),
+            ("symbols=A&frequency=1m&layer=raw&limit=0", "limit"),
+            ("symbols=A&frequency=1m&layer=raw&limit=11", "limit"),
+            ("symbols=A&frequency=1m&layer=raw&columns=ts,colour", "columns"),
+            ("symbols=A&frequency=1m&layer=raw&revisions=none", "revisions"),
+            ("symbols=A&frequency=1m&layer=raw&tz=Mars", "tz"),
+            ("symbols=A&frequency=1m&layer=raw&cursor=abc", "cursor"),
+            ("symbols=A&frequency=1m&layer=raw&source=..", "source"),
+            ("symbols=A&frequency=1m&layer=raw&format=xml", "format"),
+        ] {
+            let problem = read(query).err().unwrap();
+            assert_eq!(problem.code, Code::InvalidParameter, "{query}");
+            assert_eq!(problem.field.as_deref(), Some(field), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_is_bound_to_the_rows_asked_for_and_not_to_how_they_look() {
+        let base = "symbols=A,B&frequency=1m&layer=raw&start=2013-10-07";
+        let hash = read(base).unwrap().hash;
+        assert_eq!(read(&format!("{base}&limit=5&format=csv&columns=ts")).unwrap().hash, hash);
+        for other in ["&end=2013-10-08", "&price=bid", "&source=x", "&as_of=2014-01-01"] {
+            assert_ne!(read(&format!("{base}{other}")).unwrap().hash, hash, "{other}");
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Rows on their way from a body into a batch.
+
+use std::collections::HashMap;
+
+use barrow_engine::batch::{Refused, Symbols};
+use barrow_engine::rows::{Bitmap, Column, ColumnType, Texts, Values};
+
+use super::super::columns::SCHEMA;
+use super::super::error::{Code, Problem};
+use super::Plan;
+use super::cells::{Cell, Fault, open_of};
+
+/// What a column of a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The instrument's name.
+    Symbol,
+    /// The event time.
+    Ts,
+    /// The publication time.
+    KnownAt,
+    /// A column of the schema, by its place there.
+    User(usize),
+    /// The row as it came.
+    Raw,
+    /// Why the sender could not read the row.
+    Reject,
+    /// The row's number as the sender counts.
+    Line,
+}
+
+impl Role {
+    /// What the column of that name is, if anything.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        match name {
+            "symbol" => Some(Self::Symbol),
+            "ts" => Some(Self::Ts),
+            "known_at" => Some(Self::KnownAt),
+            "_raw" => Some(Self::Raw),
+            "_reject" => Some(Self::Reject),
+            "_line" => Some(Self::Line),
+            _ => SCHEMA.columns.iter().position(|column| column.name == name).map(Self::User),
+        }
+    }
+
+    /// The name of the column.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Symbol => "symbol",
+            Self::Ts => "ts",
+            Self::KnownAt => "known_at",
+            Self::User(place) => SCHEMA.columns[place].name,
+            Self::Raw => "_raw",
+            Self::Reject => "_reject",
+            Self::Line => "_line",
+        }
+    }
+}
+
+/// What the columns of that names are.
+///
+/// # Errors
+/// Names that are unknown or there twice, or columns that are missing; all of a kind together.
+pub(crate) fn roles<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    plan: &Plan,
+) -> Result<Vec<Role>, Problem> {
+    let mut roles = Vec::new();
+    let mut unknown = Vec::new();
+    for name in names {
+        match Role::of(name) {
+            Some(role) if roles.contains(&role) => {
+                let detail = format!("{name}: there are two columns of that name");
+                return Err(Problem::new(Code::InvalidBody, detail).about(name));
+            }
+            Some(role) => roles.push(role),
+            None => unknown.push(name),
+        }
+    }
+    refuse_unknown(&unknown)?;
+    require(&roles, plan)?;
+    Ok(roles)
+}
+
+/// Refuses columns that nobody knows.
+pub(crate) fn refuse_unknown(names: &[impl AsRef<str>]) -> Result<(), Problem> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let mut known = vec!["symbol", "ts"];
+    known.extend(SCHEMA.columns.iter().map(|column| column.name));
+    known.push("known_at");
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+    let list = names.join(", ");
+    let detail = format!("{list}: no such column (there are: {})", known.join(", "));
+    Err(Problem::new(Code::InvalidBody, detail).about(list))
+}
+
+/// Refuses a body whose columns are `roles` if one that must be there is not.
+pub(crate) fn require(roles: &[Role], plan: &Plan) -> Result<(), Problem> {
+    if plan.symbol.is_some() && roles.contains(&Role::Symbol) {
+        let detail = "symbol: the request names one and the body has a column of it: use one";
+        return Err(Problem::new(Code::InvalidBody, detail).about("symbol"));
+    }
+    let mut required = vec![Role::Ts];
+    if plan.symbol.is_none() {
+        required.insert(0, Role::Symbol);
+    }
+    let user = SCHEMA.columns.iter().enumerate().filter(|(_, column)| !column.nullable);
+    required.extend(user.map(|(place, _)| Role::User(place)));
+    let missing: Vec<_> =
+        required.iter().filter(|role| !roles.contains(role)).map(|role| role.name()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(", ");
+    Err(Problem::new(Code::InvalidBody, format!("{list}: the body has no such column")).about(list))
+}
+
+/// The rows of a body. Columns are as long as `symbols.of_row`.
+#[derive(Clone, Debug)]
+pub(crate) struct Incoming {
+    /// The rows' symbols.
+    pub(crate) symbols: Symbols,
+    /// Opens.
+    pub(crate) ts: Column,
+    /// Publication times, if the body has them.
+    pub(crate) known_at: Option<Column>,
+    /// The schema's columns.
+    pub(crate) columns: Vec<Column>,
+    /// Each row's number: `_line`, or its place in the body.
+    pub(crate) numbers: Vec<u64>,
+    /// Each row as it came, where the body shows it.
+    pub(crate) raw: Option<Column>,
+    /// Rows that could not be read.
+    pub(crate) refused: Vec<Refused>,
+}
+
+/// Splits `_reject` into its word and its sentence.
+pub(crate) fn rejection(row: u64, reject: &str, raw: &str) -> Refused {
+    let (reason, detail) = reject.split_once(": ").unwrap_or((reject, ""));
+    let reason = if reason.is_empty() { "unreadable" } else { reason };
+    Refused { row, reason: reason.to_owned(), detail: detail.to_owned(), raw: raw.to_owned() }
+}
+
+/// Memory that a row takes beside its texts, about.
+const ROW_BYTES: u64 = 128;
+/// Memory that a refused row takes beside its texts, about.
+const REFUSED_BYTES: u64 = 256;
+
+enum Value {
+    F64(Option<f64>),
+    I64(Option<i64>),
+    Text(Option<String>),
+}
+
+/// Puts rows together that come one by one.
+pub(crate) struct Builder<'a> {
+    plan: &'a Plan,
+    places: HashMap<String, u32>,
+    names: Vec<String>,
+    of_row: Vec<u32>,
+    ts: Column,
+    known_at: Column,
+    any_known_at: bool,
+    columns: Vec<Column>,
+    numbers: Vec<u64>,
+    raw: Texts,
+    refused: Vec<Refused>,
+    bytes: u64,
+}
+
+struct Read<'c> {
+    symbol: Option<&'c str>,
+    ts: Option<i64>,
+    known_at: Option<i64>,
+    values: Vec<Value>,
+}
+
+impl<'a> Builder<'a> {
+    /// No rows.
+    pub(crate) fn new(plan: &'a Plan) -> Self {
+        let mut builder = Self {
+            plan,
+            places: HashMap::new(),
+            names: Vec::new(),
+            of_row: Vec::new(),
+            ts: Column::empty(ColumnType::I64, 0),
+            known_at: Column::empty(ColumnType::I64, 0),
+            any_known_at: false,
+            columns: SCHEMA.kinds().map(|kind| Column::empty(kind, 0)).collect(),
+            numbers: Vec::new(),
+            raw: Texts::new(),
+            refused: Vec::new(),
+            bytes: 0,
+        };
+        if let Some(symbol) = &plan.symbol {
+            builder.place(symbol);
+        }
+        builder
+    }
+
+    /// Adds the row number `index` of the body, which is written `raw`.
+    ///
+    /// # Errors
+    /// The rows take too much memory.
+    pub(crate) fn push(
+        &mut self,
+        index: u64,
+        cells: &[(Role, Cell<'_>)],
+        raw: &str,
+    ) -> Result<(), Problem> {
+        let text_of = |wanted: Role| {
+            let found = cells.iter().find(|(role, _)| *role == wanted);
+            found.and_then(|(role, cell)| cell.text(role.name()).ok().flatten())
+        };
+        let line = cells.iter().find(|(role, _)| *role == Role::Line);
+        let line = line.and_then(|(role, cell)| cell.i64(role.name()).ok().flatten());
+        let number = line.and_then(|line| u64::try_from(line).ok()).unwrap_or(index);
+        let raw = text_of(Role::Raw).unwrap_or(raw);
+        if let Some(reject) = text_of(Role::Reject) {
+            return self.refuse(rejection(number, reject, raw));
+        }
+        match read(cells, self.plan) {
+            Ok(row) => self.add(number, row, raw),
+            Err(fault) => self.refuse_row(number, fault, raw),
+        }
+    }
+
+    /// Adds a row that could not be read.
+    ///
+    /// # Errors
+    /// The rows take too much memory.
+    pub(crate) fn refuse_row(&mut self, row: u64, fault: Fault, raw: &str) -> Result<(), Problem> {
+        let raw = raw.to_owned();
+        self.refuse(Refused { row, reason: fault.reason.to_owned(), detail: fault.detail, raw })
+    }
+
+    fn refuse(&mut self, refused: Refused) -> Result<(), Problem> {
+        self.take_memory(REFUSED_BYTES + (refused.raw.len() + refused.detail.len()) as u64)?;
+        self.refused.push(refused);
+        Ok(())
+    }
+
+    fn add(&mut self, number: u64, row: Read<'_>, raw: &str) -> Result<(), Problem> {
+        self.take_memory(ROW_BYTES + raw.len() as u64)?;
+        let symbol = match (row.symbol, &self.plan.symbol) {
+            (Some(symbol), _) => self.place(symbol),
+            (None, Some(_)) => 0,
+            (None, None) => Symbols::NONE,
+        };
+        self.of_row.push(symbol);
+        push(&mut self.ts, Value::I64(row.ts));
+        self.any_known_at |= row.known_at.is_some();
+        push(&mut self.known_at, Value::I64(row.known_at));
+        for (column, value) in self.columns.iter_mut().zip(row.values) {
+            push(column, value);
+        }
+        self.numbers.push(number);
+        self.raw.push(raw);
+        Ok(())
+    }
+
+    fn place(&mut self, name: &str) -> u32 {
+        if let Some(place) = self.places.get(name) {
+            return *place;
+        }
+        let place = u32::try_from(self.names.len()).expect("invariant: memory is bounded");
+        self.bytes += ROW_BYTES + name.len() as u64;
+        self.names.push(name.to_owned());
+        self.places.insert(name.to_owned(), place);
+        place
+    }
+
+    fn take_memory(&mut self, bytes: u64) -> Result<(), Problem> {
+        self.bytes += bytes;
+        within(self.bytes, self.plan)
+    }
+
+    /// The rows.
+    pub(crate) fn finish(self) -> Incoming {
+        Incoming {
+            symbols: Symbols { names: self.names, of_row: self.of_row },
+            ts: self.ts,
+            known_at: self.any_known_at.then_some(self.known_at),
+            columns: self.columns,
+            numbers: self.numbers,
+            raw: Some(Column::new(Values::Text(self.raw))),
+            refused: self.refused,
+        }
+    }
+}
+
+/// Refuses rows that take more memory than a decoded body may.
+pub(crate) fn within(bytes: u64, plan: &Plan) -> Result<(), Problem> {
+    if bytes <= plan.decoded_bytes_max {
+        return Ok(());
+    }
+    let detail = format!(
+        "the rows of the body take more than {} bytes ([http] body_decoded_bytes_max); send them \
+         in several requests",
+        plan.decoded_bytes_max
+    );
+    Err(Problem::new(Code::TooLarge, detail).about("body"))
+}
+
+fn read<'c>(cells: &[(Role, Cell<'c>)], plan: &Plan) -> Result<Read<'c>, Fault> {
+    let values = SCHEMA.kinds().map(|kind| match kind {
+        ColumnType::F64 => Value::F64(None),
+        ColumnType::I64 => Value::I64(None),
+        ColumnType::Text => Value::Text(None),
+    });
+    let mut row = Read { symbol: None, ts: None, known_at: None, values: values.collect() };
+    for &(role, cell) in cells {
+        let name = role.name();
+        match role {
+            Role::Symbol => row.symbol = cell.text(name)?,
+            Role::Ts => {
+                let ts = cell.instant(name, plan.step.is_dated())?;
+                let open = ts.map(|ts| open_of(ts, plan.step, plan.stamped_at_end)).transpose()?;
+                row.ts = open.map(barrow_types::Timestamp::nanos);
+            }
+            Role::KnownAt => {
+                row.known_at = cell.instant(name, false)?.map(barrow_types::Timestamp::nanos);
+            }
+            Role::User(place) => {
+                row.values[place] = match SCHEMA.columns[place].kind {
+                    ColumnType::F64 => Value::F64(cell.f64(name)?),
+                    ColumnType::I64 => Value::I64(cell.i64(name)?),
+                    ColumnType::Text => Value::Text(cell.text(name)?.map(str::to_owned)),
+                }
+            }
+            Role::Raw | Role::Reject | Role::Line => {}
+        }
+    }
+    Ok(row)
+}
+
+fn push(column: &mut Column, value: Value) {
+    let valid = match (&mut column.values, value) {
+        (Values::F64(to), Value::F64(Some(value))) => {
+            to.push(value);
+            true
+        }
+        (Values::I64(to), Value::I64(Some(value))) => {
+            to.push(value);
+            true
+        }
+        (Values::Text(to), Value::Text(Some(value))) => {
+            to.push(&value);
+            true
+        }
+        _ => false,
+    };
+    if !valid {
+        column.push_null();
+    } else if let Some(bits) = &mut column.validity {
+        bits.push(true);
+    }
+}
+
+/// A bitmap of the rows for which `valid` holds; `None` if they all do.
+pub(crate) fn validity(len: usize, valid: impl Fn(usize) -> bool) -> Option<Bitmap> {
+    let bits: Bitmap = (0..len).map(valid).collect();
+    (bits.count() < len).then_some(bits)
+}

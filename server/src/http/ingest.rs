@@ -1,0 +1,308 @@
+//! `POST /v1/datasets/{dataset}/rows`: rows in. Answers once they are durable and visible.
+//!
+//! `source` is `http` if the request names none. A body above `[engine] batch_bytes_max` is cut
+//! into parts `id#1`, `id#2` ..., applied in order, each as a whole or not at all; sending the same
+//! request again skips the parts that are there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use barrow_engine::batch::{Act, BATCH_ID_LEN_MAX, Batch, KnownAt, SourceFacts};
+use barrow_types::{Nanos, Source, Step, Symbol};
+
+use super::App;
+use super::answer::Sum;
+use super::body::{self, Sent};
+use super::decode::{self, Kind, Plan};
+use super::error::{Code, Problem};
+use super::params::{Known, Params};
+use super::parts::{self, Common, PART_LEN};
+use crate::{clock, random};
+
+/// Source of rows whose sender does not say who it is.
+pub(crate) const SOURCE: &str = "http";
+
+/// Longest batch id of a request: the ids of its parts must not be longer than the engine's.
+const ID_LEN_MAX: usize = BATCH_ID_LEN_MAX - PART_LEN;
+
+const KNOWN: Known = Known {
+    built: &[
+        "timeframe",
+        "symbol",
+        "source",
+        "price",
+        "stamp",
+        "batch_id",
+        "known_at_policy",
+        "session",
+        "align",
+        "atomic",
+    ],
+    not_built: &["covers", "covers_symbols"],
+};
+
+struct Request {
+    common: Common,
+    plan: Plan,
+    kind: Kind,
+    atomic: bool,
+}
+
+/// Takes the rows of a body.
+pub(crate) async fn post(
+    State(app): State<Arc<App>>,
+    Path(dataset): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    check_dataset(&dataset)?;
+    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let request = Request::read(&params, &headers, app.config.http.body_decoded_bytes_max)?;
+    app.check_intake()?;
+    let http = &app.config.http;
+    let time_max = Duration::from_secs(http.body_seconds_max);
+    let sent = body::take(&headers, body, http.body_bytes_max, time_max, &app.bodies).await?;
+    let batch_id = request.common.id.clone();
+    let batches = decode_batches(&app, request, sent).await?;
+    Ok(apply(&app, batch_id, batches).await?.into_response())
+}
+
+/// Whether there is a dataset of that name that takes rows.
+///
+/// # Errors
+/// There is none, or not yet.
+pub(crate) fn check_dataset(name: &str) -> Result<(), Problem> {
+    match name {
+        "bars" => Ok(()),
+        "trades" | "quotes" => {
+            let detail = format!("dataset {name} is not available in this version");
+            Err(Problem::not_available("dataset", detail))
+        }
+        _ => {
+            let detail = format!("dataset: there is no {name:?}");
+            Err(Problem::new(Code::NotFound, detail).about("dataset"))
+        }
+    }
+}
+
+impl Request {
+    fn read(params: &Params, headers: &HeaderMap, decoded_bytes_max: u64) -> Result<Self, Problem> {
+        let (step, common) = common(params, Act::Insert)?;
+        let symbol = params.read("symbol", Symbol::new)?;
+        let stamped_at_end = match params.get("stamp") {
+            None | Some("start") => false,
+            Some("end") => true,
+            Some(other) => {
+                let fault = format!("'{other}' is neither start nor end");
+                return Err(Problem::parameter("stamp", fault));
+            }
+        };
+        let plan = Plan {
+            step,
+            symbol: symbol.map(|symbol| symbol.as_str().to_owned()),
+            stamped_at_end,
+            decoded_bytes_max,
+        };
+        Ok(Self { common, plan, kind: Kind::of(headers)?, atomic: params.flag("atomic")? })
+    }
+}
+
+/// The parameters that rows coming in and rows being retracted have in common.
+pub(crate) fn common(params: &Params, act: Act) -> Result<(Step, Common), Problem> {
+    let missing = || Problem::parameter("timeframe", "is missing: say 1m, 1d ...");
+    let step = params.step("timeframe")?.ok_or_else(missing)?;
+    let source = match params.source()? {
+        Some(source) => source,
+        None => Source::new(SOURCE).expect("invariant: the name is a name"),
+    };
+    let common = Common {
+        id: batch_id(params)?,
+        source,
+        step,
+        side: params.side()?,
+        known_at_policy: params.read("known_at_policy", known_at_policy)?.unwrap_or_default(),
+        facts: facts(params)?,
+        act,
+    };
+    Ok((step, common))
+}
+
+/// The batch id that the request states, or a new one.
+pub(crate) fn batch_id(params: &Params) -> Result<String, Problem> {
+    match params.get("batch_id") {
+        None => random::batch_id()
+            .map_err(|error| Problem::new(Code::Internal, format!("make a batch id: {error}"))),
+        Some(id) if id.len() > ID_LEN_MAX => {
+            let fault = format!("is longer than {} bytes", ID_LEN_MAX);
+            Err(Problem::parameter("batch_id", fault))
+        }
+        Some(id) if id.chars().any(char::is_control) => {
+            Err(Problem::parameter("batch_id", "holds a control character"))
+        }
+        Some(id) => Ok(id.to_owned()),
+    }
+}
+
+/// `ingest`, `ts_end` or `ts_end+15m`.
+fn known_at_policy(text: &str) -> Result<KnownAt, String> {
+    let wrong = || format!("'{text}' is none of ingest, ts_end, ts_end+15m");
+    if text == "ingest" {
+        return Ok(KnownAt::Ingest);
+    }
+    let delay = text.strip_prefix("ts_end").ok_or_else(wrong)?;
+    if delay.is_empty() {
+        return Ok(KnownAt::TsEnd(Nanos::default()));
+    }
+    // A plus sign that was not escaped arrives as a space.
+    let delay = delay.strip_prefix(['+', ' ']).ok_or_else(wrong)?;
+    let (digits, unit) = delay.split_at(delay.find(char::is_alphabetic).ok_or_else(wrong)?);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: i64 = digits.parse().map_err(|_| wrong())?;
+    let nanos = count.checked_mul(seconds).and_then(|seconds| seconds.checked_mul(1_000_000_000));
+    match nanos {
+        Some(nanos) if count >= 0 => Ok(KnownAt::TsEnd(Nanos::new(nanos))),
+        _ => Err(wrong()),
+    }
+}
+
+/// What the request says about its source; one of the two stated makes the other its default.
+fn facts(params: &Params) -> Result<Option<SourceFacts>, Problem> {
+    let one_of = |name: &str, values: &[&str]| match params.get(name) {
+        None => Ok(None),
+        Some(value) if values.contains(&value) => Ok(Some(value.to_owned())),
+        Some(value) => {
+            let fault = format!("'{value}' is none of {}", values.join(", "));
+            Err(Problem::parameter(name, fault))
+        }
+    };
+    let session = one_of("session", &["regular", "extended", "all"])?;
+    let align = one_of("align", &["session", "clock"])?;
+    if session.is_none() && align.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(SourceFacts {
+        session: session.unwrap_or_else(|| "regular".to_owned()),
+        align: align.unwrap_or_else(|| "session".to_owned()),
+    }))
+}
+
+async fn decode_batches(
+    app: &Arc<App>,
+    request: Request,
+    sent: Sent,
+) -> Result<Vec<Batch>, Problem> {
+    let Request { common, plan, kind, atomic } = request;
+    let bytes_max = app.config.engine.batch_bytes_max;
+    app.prepare(move || {
+        let body = sent.decode(plan.decoded_bytes_max)?;
+        let incoming = decode::decode(kind, &body.bytes, &plan)?;
+        let too_large = |detail: String| Problem::new(Code::TooLarge, detail).about("body");
+        let batches = parts::batches(incoming, &common, bytes_max).map_err(too_large)?;
+        if atomic && batches.len() > 1 {
+            let detail = format!(
+                "the rows take more than one batch of {bytes_max} bytes ([engine] \
+                 batch_bytes_max), and atomic=true forbids to cut them"
+            );
+            return Err(too_large(detail));
+        }
+        Ok(batches)
+    })
+    .await?
+}
+
+/// Applies the parts of a request in order.
+///
+/// # Errors
+/// The first part that fails ends it; the problem says how many were stored.
+pub(crate) async fn apply(
+    app: &Arc<App>,
+    batch_id: String,
+    batches: Vec<Batch>,
+) -> Result<Sum, Problem> {
+    let mut sum = Sum::new(batch_id);
+    for batch in batches {
+        match apply_one(app, batch).await {
+            Ok(applied) => sum.add(applied),
+            Err(problem) => return Err(sum.interrupted(problem)),
+        }
+    }
+    Ok(sum)
+}
+
+async fn apply_one(app: &Arc<App>, batch: Batch) -> Result<barrow_engine::batch::Applied, Problem> {
+    let reader = app.engine.clone();
+    let prepared = app
+        .prepare(move || barrow_engine::prepare(batch, &reader.snapshot(), clock::now()))
+        .await?
+        .map_err(|error| Problem::write(&error))?;
+    Ok(app.intake.commit(prepared).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_of_knowledge_are_read() {
+        let minutes = |count: i64| KnownAt::TsEnd(Nanos::from_seconds(count * 60));
+        for (text, policy) in [
+            ("ingest", KnownAt::Ingest),
+            ("ts_end", minutes(0)),
+            ("ts_end+15m", minutes(15)),
+            ("ts_end 15m", minutes(15)),
+            ("ts_end+1d", minutes(1_440)),
+        ] {
+            assert_eq!(known_at_policy(text), Ok(policy), "{text}");
+        }
+        for text in ["now", "ts_end-15m", "ts_end+", "ts_end+15", "ts_end+x", "ts_end+9999999999d"]
+        {
+            assert!(known_at_policy(text).is_err(), "{text}");
+        }
+    }
+
+    fn field(query: &str) -> Option<String> {
+        let read = || {
+            let params = Params::parse(Some(query), &KNOWN)?;
+            let mut headers = HeaderMap::new();
+            headers.insert("content-type", "text/csv".parse().unwrap());
+            Request::read(&params, &headers, 1 << 20)
+        };
+        read().err().and_then(|problem| problem.field)
+    }
+
+    #[test]
+    fn faults_name_their_parameter() {
+        for (query, name) in [
+            ("symbol=A", "timeframe"),
+            ("timeframe=1m&symbol=..%2Fx", "symbol"),
+            ("timeframe=1m&symbol=A%00", "symbol"),
+            ("timeframe=1m&source=a%0Ab", "source"),
+            ("timeframe=1m&stamp=middle", "stamp"),
+            ("timeframe=1m&price=last", "price"),
+            ("timeframe=1m&session=night", "session"),
+            ("timeframe=1m&align=left", "align"),
+            ("timeframe=1m&atomic=1", "atomic"),
+            ("timeframe=1m&known_at_policy=x", "known_at_policy"),
+            ("timeframe=1m&batch_id=a%07", "batch_id"),
+            ("timeframe=1m&covers=a..b", "covers"),
+            ("timeframe=1m&covers_symbols=A", "covers_symbols"),
+            ("timeframe=1m&colour=red", "colour"),
+        ] {
+            assert_eq!(field(query).as_deref(), Some(name), "{query}");
+        }
+        assert_eq!(field("timeframe=1m&session=all"), None);
+        let long = format!("timeframe=1m&batch_id={}", "x".repeat(BATCH_ID_LEN_MAX));
+        assert_eq!(field(&long).as_deref(), Some("batch_id"));
+    }
+}

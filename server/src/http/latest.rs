@@ -1,0 +1,139 @@
+//! `GET /v1/bars/latest`: the newest visible raw bar of each (symbol, step, price side, source).
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use barrow_engine::{Error, Snapshot};
+use barrow_types::{DatasetId, PriceSide, SeriesId, Source, Step, Symbol};
+
+use super::App;
+use super::columns::{Layout, Out, Piece, SCHEMA, SourceOf, select};
+use super::encode::{Format, Trailer};
+use super::error::{Code, Problem};
+use super::params::{Known, Params};
+use super::reader::place_of;
+use super::stream::{self, Answer, Pieces};
+use super::time::Zone;
+
+const KNOWN: Known = Known {
+    built: &["symbols", "frequency", "layer", "source", "price", "columns", "tz", "format"],
+    not_built: &["session", "align", "as_of", "at_sequence", "adjust", "consistency"],
+};
+
+struct Query {
+    symbols: Vec<Symbol>,
+    step: Option<Step>,
+    side: Option<PriceSide>,
+    source: Option<Source>,
+    columns: Vec<Out>,
+    format: Format,
+    zone: Zone,
+}
+
+/// Answers the latest rows.
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    if params.get("layer") == Some("curated") {
+        let detail = "the curated layer is not available in this version: say layer=raw";
+        return Err(Problem::not_available("layer", detail));
+    }
+    if let Some(other) = params.get("layer").filter(|layer| *layer != "raw") {
+        return Err(Problem::parameter("layer", format!("'{other}' is neither raw nor curated")));
+    }
+    let all = Out::of_latest();
+    let query = Query {
+        symbols: params.symbols()?,
+        step: params.step("frequency")?,
+        side: params.side_if_any()?,
+        source: params.source()?,
+        columns: params.read("columns", |list| select(&all, list))?.unwrap_or(all),
+        format: Format::negotiate(&params, &headers)?,
+        zone: params.read("tz", Zone::parse)?.unwrap_or(Zone::Utc),
+    };
+    let snapshot = app.engine.snapshot();
+    stream::send(&app, move || plan(query, snapshot)).await
+}
+
+fn plan(query: Query, snapshot: Snapshot) -> Result<Answer<Latest>, Problem> {
+    let mut series = Vec::new();
+    let mut sources: Vec<String> = Vec::new();
+    let mut warnings = Vec::new();
+    let mut any_known = false;
+    for (symbol, place) in query.symbols.iter().zip(0..) {
+        let all = snapshot.series(DatasetId::BARS, Some(symbol.as_str()));
+        any_known |= !all.is_empty();
+        if all.is_empty() {
+            warnings.push(format!("{symbol}: no source has delivered bars of it"));
+        }
+        for (id, key) in all {
+            let asked = query.step.is_none_or(|step| step == key.step)
+                && query.side.is_none_or(|side| side == key.side)
+                && query.source.as_ref().is_none_or(|source| *source == key.source);
+            if !asked {
+                continue;
+            }
+            series.push(Wanted {
+                id,
+                symbol: place,
+                source: place_of(&mut sources, key.source.as_str()),
+                step: key.step,
+                side: key.side,
+            });
+        }
+    }
+    if !any_known {
+        let detail = format!("symbols: {}", warnings.join("; "));
+        return Err(Problem::new(Code::NotFound, detail).about("symbols"));
+    }
+    let layout = Layout {
+        columns: query.columns,
+        symbols: query.symbols.iter().map(|symbol| symbol.as_str().to_owned()).collect(),
+        sources,
+        retractions: false,
+    };
+    let trailer = Trailer { sequence: snapshot.sequence().get(), cursor: None, warnings };
+    let pieces = Latest { snapshot, layout, series: series.into_iter() };
+    Ok(Answer { pieces, trailer, if_empty: None, format: query.format, zone: query.zone })
+}
+
+struct Wanted {
+    id: SeriesId,
+    symbol: u32,
+    source: u32,
+    step: Step,
+    side: PriceSide,
+}
+
+struct Latest {
+    snapshot: Snapshot,
+    layout: Layout,
+    series: std::vec::IntoIter<Wanted>,
+}
+
+impl Pieces for Latest {
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn next(&mut self) -> Result<Option<Piece>, Error> {
+        for wanted in self.series.by_ref() {
+            let Some(mut rows) = self.snapshot.newest(wanted.id)? else { continue };
+            debug_assert_eq!(rows.columns.len(), SCHEMA.columns.len());
+            rows.columns = self.layout.user().map(|place| rows.columns[place].clone()).collect();
+            return Ok(Some(Piece {
+                symbol: wanted.symbol,
+                source: SourceOf::One(wanted.source),
+                step: wanted.step,
+                side: wanted.side,
+                rows,
+            }));
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,72 @@
+//! What the contract names and this build does not have: 400 `not_available`, naming it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::MatchedPath;
+use axum::http::Method;
+use axum::routing::{any, post, put};
+
+use super::App;
+use super::error::Problem;
+
+/// Routes of which nothing is built.
+const ROUTES: [&str; 41] = [
+    "/",
+    "/openapi.json",
+    "/v1/trades",
+    "/v1/quotes",
+    "/v1/tables/{dataset}",
+    "/v1/gaps",
+    "/v1/features",
+    "/v1/features/latest",
+    "/v1/features/at",
+    "/v1/features/join",
+    "/v1/feature-groups",
+    "/v1/feature-groups/{name}",
+    "/v1/feature-groups/{name}/promote",
+    "/v1/feature-groups/{name}/verify",
+    "/v1/feature-groups/{name}/lint",
+    "/v1/feature-groups/{name}/{version}",
+    "/v1/instruments",
+    "/v1/instruments/{symbol}",
+    "/v1/calendars",
+    "/v1/calendars/{name}",
+    "/v1/calendars/{name}/sessions",
+    "/v1/rules",
+    "/v1/rules/{name}",
+    "/v1/sources/{name}",
+    "/v1/universes",
+    "/v1/universes/{name}",
+    "/v1/label-sets",
+    "/v1/label-sets/{name}",
+    "/v1/jobs",
+    "/v1/jobs/{id}",
+    "/v1/jobs/{id}/cancel",
+    "/v1/jobs/{id}/retry",
+    "/v1/watermarks",
+    "/v1/dead-letters/{id}",
+    "/v1/dead-letters/{id}/replay",
+    "/v1/quality/{dataset}",
+    "/v1/health/{dataset}",
+    "/v1/sql",
+    "/v1/exports",
+    "/v1/exports/{id}",
+    "/v1/exports/{id}/files/{name}",
+];
+
+/// Adds what is not built to the routes that are.
+pub(crate) fn add(mut router: Router<Arc<App>>) -> Router<Arc<App>> {
+    for route in ROUTES {
+        router = router.route(route, any(refuse));
+    }
+    router
+        .route("/v1/datasets", put(refuse))
+        .route("/v1/datasets/{dataset}", put(refuse))
+        .route("/v1/sources", put(refuse).merge(post(refuse)))
+}
+
+async fn refuse(method: Method, path: MatchedPath) -> Problem {
+    let what = format!("{method} {}", path.as_str());
+    Problem::not_available(&what, format!("{what} is not available in this version"))
+}

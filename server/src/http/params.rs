@@ -1,0 +1,180 @@
+//! The parameters of a request: each known by name, none given twice, none silently left out.
+
+use barrow_types::{PriceSide, Source, Step, Symbol};
+
+use super::error::{Code, Problem};
+
+/// Which parameters a route knows.
+pub(crate) struct Known {
+    /// Those it reads.
+    pub(crate) built: &'static [&'static str],
+    /// Those that the contract names and this build does not have.
+    pub(crate) not_built: &'static [&'static str],
+}
+
+/// The parameters of one request.
+#[derive(Debug)]
+pub(crate) struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// The parameters in `query`, the part of a target after `?`.
+    ///
+    /// # Errors
+    /// One is unknown, not built, given twice or not UTF-8; the problem names it.
+    pub(crate) fn parse(query: Option<&str>, known: &Known) -> Result<Self, Problem> {
+        let mut params: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            let name = name.into_owned();
+            if known.not_built.contains(&name.as_str()) {
+                let detail = format!("{name} is not available in this version");
+                return Err(Problem::not_available(&name, detail));
+            }
+            if !known.built.contains(&name.as_str()) {
+                let detail = format!("{name}: there is no such parameter here");
+                return Err(Problem::new(Code::UnknownParameter, detail).about(name));
+            }
+            if params.iter().any(|(other, _)| *other == name) {
+                return Err(Problem::parameter(&name, "is given twice"));
+            }
+            if value.contains('\u{FFFD}') {
+                return Err(Problem::parameter(&name, "is not UTF-8"));
+            }
+            params.push((name, value.into_owned()));
+        }
+        Ok(Self(params))
+    }
+
+    /// The value of `name`; an empty one counts as left out.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(other, value)| other == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The value of `name`, which must be there.
+    pub(crate) fn required(&self, name: &str) -> Result<&str, Problem> {
+        self.get(name).ok_or_else(|| Problem::parameter(name, "is missing"))
+    }
+
+    /// The value of `name` read by `read`.
+    pub(crate) fn read<T, E: std::fmt::Display>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, Problem> {
+        self.get(name)
+            .map(|value| read(value).map_err(|fault| Problem::parameter(name, fault)))
+            .transpose()
+    }
+
+    /// A whole number.
+    pub(crate) fn integer(&self, name: &str) -> Result<Option<u64>, Problem> {
+        self.read(name, |value| {
+            value.parse().map_err(|_| format!("'{value}' is not a whole number"))
+        })
+    }
+
+    /// `true` or `false`; false if it is left out.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        let flag = self.read(name, |value| {
+            value.parse().map_err(|_| format!("'{value}' is neither true nor false"))
+        });
+        Ok(flag?.unwrap_or(false))
+    }
+
+    /// The length of bars: `1m`, `1d`.
+    pub(crate) fn step(&self, name: &str) -> Result<Option<Step>, Problem> {
+        self.read(name, |value| {
+            Step::parse(value).filter(|step| *step != Step::Tick).ok_or_else(|| {
+                let steps: Vec<_> = Step::ALL[1..].iter().map(|step| step.name()).collect();
+                format!("'{value}' is not one of {}", steps.join(", "))
+            })
+        })
+    }
+
+    /// The price side; `trade` if it is left out.
+    pub(crate) fn side(&self) -> Result<PriceSide, Problem> {
+        Ok(self.side_if_any()?.unwrap_or(PriceSide::Trade))
+    }
+
+    /// The price side, if one is named.
+    pub(crate) fn side_if_any(&self) -> Result<Option<PriceSide>, Problem> {
+        self.read("price", |value| {
+            PriceSide::parse(value)
+                .ok_or_else(|| format!("'{value}' is not one of trade, bid, ask, mid"))
+        })
+    }
+
+    /// The source, if one is named.
+    pub(crate) fn source(&self) -> Result<Option<Source>, Problem> {
+        self.read("source", Source::new)
+    }
+
+    /// The list of symbols: at least one, none twice.
+    pub(crate) fn symbols(&self) -> Result<Vec<Symbol>, Problem> {
+        let mut symbols: Vec<Symbol> = Vec::new();
+        for name in self.required("symbols")?.split(',') {
+            let symbol = Symbol::new(name)
+                .map_err(|fault| Problem::parameter("symbols", format!("{name:?} {fault}")))?;
+            if symbols.contains(&symbol) {
+                return Err(Problem::parameter("symbols", format!("'{name}' is named twice")));
+            }
+            symbols.push(symbol);
+        }
+        Ok(symbols)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: Known = Known {
+        built: &["symbols", "limit", "price", "frequency", "atomic"],
+        not_built: &["covers"],
+    };
+
+    fn fault(query: &str) -> Problem {
+        let read = || {
+            let params = Params::parse(Some(query), &KNOWN)?;
+            params.symbols()?;
+            params.integer("limit")?;
+            params.side()?;
+            params.step("frequency")?;
+            params.flag("atomic")
+        };
+        read().unwrap_err()
+    }
+
+    #[test]
+    fn every_fault_names_its_parameter() {
+        for (query, code, field) in [
+            ("symbols=A&colour=red", Code::UnknownParameter, "colour"),
+            ("symbols=A&covers=x", Code::NotAvailable, "covers"),
+            ("symbols=A&symbols=B", Code::InvalidParameter, "symbols"),
+            ("symbols=A,A", Code::InvalidParameter, "symbols"),
+            ("symbols=A,", Code::InvalidParameter, "symbols"),
+            ("symbols=", Code::InvalidParameter, "symbols"),
+            ("", Code::InvalidParameter, "symbols"),
+            ("symbols=..%2Fetc", Code::InvalidParameter, "symbols"),
+            ("symbols=A%00B", Code::InvalidParameter, "symbols"),
+            ("symbols=A%FF", Code::InvalidParameter, "symbols"),
+            ("symbols=A&limit=-1", Code::InvalidParameter, "limit"),
+            ("symbols=A&price=last", Code::InvalidParameter, "price"),
+            ("symbols=A&frequency=2m", Code::InvalidParameter, "frequency"),
+            ("symbols=A&frequency=tick", Code::InvalidParameter, "frequency"),
+            ("symbols=A&atomic=yes", Code::InvalidParameter, "atomic"),
+        ] {
+            let problem = fault(query);
+            assert_eq!((problem.code, problem.field.as_deref()), (code, Some(field)), "{query}");
+        }
+    }
+
+    #[test]
+    fn names_keep_their_spaces_and_slashes() {
+        let params = Params::parse(Some("symbols=ES++230317,EUR%2FUSD"), &KNOWN).unwrap();
+        let symbols: Vec<_> = params.symbols().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(symbols, ["ES  230317", "EUR/USD"]);
+    }
+}

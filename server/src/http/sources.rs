@@ -1,0 +1,62 @@
+//! `GET /v1/sources`: who delivers what; session set and alignment where a batch stated them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use barrow_engine::{Error, Snapshot, SourceFactRow};
+use barrow_types::{DatasetId, Step};
+use serde_json::{Value, json};
+
+use super::App;
+use super::error::Problem;
+use super::params::{Known, Params};
+use super::table::{instant, table};
+
+/// Lists the sources.
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    Params::parse(query.as_deref(), &Known { built: &[], not_built: &["as_of", "at_sequence"] })?;
+    let snapshot = app.engine.snapshot();
+    let rows = app.query(move || rows(&snapshot)).await?.map_err(|error| Problem::read(&error))?;
+    let columns = [
+        ("source", "text"),
+        ("dataset", "text"),
+        ("timeframe", "text"),
+        ("symbols", "i64"),
+        ("session", "text"),
+        ("align", "text"),
+        ("known_at", "timestamp"),
+        ("sequence", "i64"),
+    ];
+    Ok(table(&columns, &rows))
+}
+
+fn rows(snapshot: &Snapshot) -> Result<Vec<Value>, Error> {
+    let mut delivered: BTreeMap<(String, u8), (u64, Option<SourceFactRow>)> = BTreeMap::new();
+    for (_, key) in snapshot.series(DatasetId::BARS, None) {
+        delivered.entry((key.source.as_str().to_owned(), key.step.code())).or_default().0 += 1;
+    }
+    for fact in snapshot.source_facts()? {
+        if fact.dataset == DatasetId::BARS {
+            let kind = (fact.source.clone(), fact.step);
+            delivered.entry(kind).or_default().1 = Some(fact);
+        }
+    }
+    let row = |((source, step), (symbols, fact)): ((String, u8), (u64, Option<SourceFactRow>))| {
+        json!({
+            "source": source,
+            "dataset": "bars",
+            "timeframe": Step::from_code(step).map(Step::name),
+            "symbols": symbols,
+            "session": fact.as_ref().map(|fact| fact.facts.session.as_str()),
+            "align": fact.as_ref().map(|fact| fact.facts.align.as_str()),
+            "known_at": fact.as_ref().map(|fact| instant(fact.known_at)),
+            "sequence": fact.as_ref().map(|fact| fact.sequence.get()),
+        })
+    };
+    Ok(delivered.into_iter().map(row).collect())
+}

@@ -1,0 +1,206 @@
+//! Sends an answer while it is being read: a thread scans and encodes, a bounded channel carries
+//! the pieces to the connection. A failure after the first byte breaks the chunked body off, so
+//! that a part of an answer never looks whole.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::Response;
+use barrow_engine::Error;
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+use tokio_stream::Stream;
+
+use super::App;
+use super::columns::{Layout, Piece};
+use super::encode::{Encoder, Format, Trailer};
+use super::error::{Code, Problem};
+use super::time::Zone;
+
+/// Pieces that wait for a slow reader.
+const PIECES_MAX: usize = 4;
+
+/// Pieces of an answer, in order.
+pub(crate) trait Pieces {
+    /// What holds for all of them.
+    fn layout(&self) -> &Layout;
+    /// The next one, never empty; `None` at the end.
+    fn next(&mut self) -> Result<Option<Piece>, Error>;
+}
+
+/// An answer that is ready to be sent.
+pub(crate) struct Answer<P> {
+    /// Its rows.
+    pub(crate) pieces: P,
+    /// What stands behind them.
+    pub(crate) trailer: Trailer,
+    /// What a person should know if there is not one row.
+    pub(crate) if_empty: Option<String>,
+    /// How it looks.
+    pub(crate) format: Format,
+    /// How its times look in text.
+    pub(crate) zone: Zone,
+}
+
+/// The bytes of an answer as they come; the last message is `None`. If the channel closes without
+/// it, for whatever reason, the body ends with an error.
+struct Bytestream {
+    pieces: mpsc::Receiver<Option<Bytes>>,
+    ended: bool,
+}
+
+impl Stream for Bytestream {
+    type Item = Result<Bytes, BrokenOff>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        self.pieces.poll_recv(context).map(|message| match message {
+            Some(Some(bytes)) => Some(Ok(bytes)),
+            Some(None) => {
+                self.ended = true;
+                None
+            }
+            None => {
+                self.ended = true;
+                Some(Err(BrokenOff))
+            }
+        })
+    }
+}
+
+/// The answer is not whole.
+#[derive(Debug)]
+struct BrokenOff;
+
+impl std::fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the answer was broken off")
+    }
+}
+
+impl std::error::Error for BrokenOff {}
+
+/// Runs `plan` on a query thread and sends what it answers.
+///
+/// # Errors
+/// What `plan` answers, or the first piece cannot be read, or no thread becomes free in time.
+pub(crate) async fn send<P: Pieces>(
+    app: &Arc<App>,
+    plan: impl FnOnce() -> Result<Answer<P>, Problem> + Send + 'static,
+) -> Result<Response, Problem> {
+    let permit = app.query_permit().await?;
+    let deadline = Instant::now() + Duration::from_secs(app.config.http.query_seconds_max);
+    let (head, head_ready) = oneshot::channel();
+    let (pieces, bytes) = mpsc::channel(PIECES_MAX);
+    let sender = Sender { app: Arc::clone(app), pieces, deadline, runtime: Handle::current() };
+    tokio::task::spawn_blocking(move || run(plan, sender, head, permit));
+    // The thread drops `head` without a word only if it panics.
+    let lost = |_| Problem::new(Code::Internal, "the query broke off");
+    let Head { format, trailer } = head_ready.await.map_err(lost)??;
+    let stream = Bytestream { pieces: bytes, ended: false };
+    let mut response = Response::new(Body::from_stream(stream));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    headers.insert(HeaderName::from_static("barrow-sequence"), trailer.sequence.into());
+    if let Some(cursor) = trailer.cursor.and_then(|cursor| HeaderValue::from_str(&cursor).ok()) {
+        headers.insert(HeaderName::from_static("barrow-cursor"), cursor);
+    }
+    for warning in &trailer.warnings {
+        // Names that are not ASCII cannot stand in a header; JSON answers hold them.
+        if let Ok(warning) = HeaderValue::from_str(warning) {
+            headers.append(HeaderName::from_static("barrow-warning"), warning);
+        }
+    }
+    Ok(response)
+}
+
+struct Head {
+    format: Format,
+    trailer: Trailer,
+}
+
+struct Sender {
+    app: Arc<App>,
+    pieces: mpsc::Sender<Option<Bytes>>,
+    deadline: Instant,
+    runtime: Handle,
+}
+
+impl Sender {
+    /// Returns whether the reader is still there and in time.
+    fn send(&self, bytes: Vec<u8>) -> bool {
+        bytes.is_empty() || self.message(Some(bytes.into()))
+    }
+
+    fn message(&self, message: Option<Bytes>) -> bool {
+        let sending = timeout_at(self.deadline, self.pieces.send(message));
+        matches!(self.runtime.block_on(sending), Ok(Ok(())))
+    }
+}
+
+fn run<P: Pieces>(
+    plan: impl FnOnce() -> Result<Answer<P>, Problem>,
+    sender: Sender,
+    head: oneshot::Sender<Result<Head, Problem>>,
+    permit: OwnedSemaphorePermit,
+) {
+    let begun = plan().and_then(|answer| {
+        let Answer { mut pieces, mut trailer, if_empty, format, zone } = answer;
+        let (encoder, start) =
+            Encoder::start(format, pieces.layout(), zone).map_err(|error| internal(&error))?;
+        let first = pieces.next().map_err(|error| Problem::read(&error))?;
+        if first.is_none() {
+            trailer.warnings.extend(if_empty);
+        }
+        Ok((pieces, trailer, format, encoder, start, first))
+    });
+    let (mut pieces, trailer, format, encoder, start, first) = match begun {
+        Ok(begun) => begun,
+        Err(problem) => {
+            // Whoever asked may be gone; then nobody wants the answer.
+            let _ = head.send(Err(problem));
+            return;
+        }
+    };
+    if head.send(Ok(Head { format, trailer: trailer.clone() })).is_err() || !sender.send(start) {
+        return;
+    }
+    if let Err(why) = send_rows(&mut pieces, first, encoder, &trailer, &sender) {
+        tracing::warn!(why, "an answer was broken off");
+    }
+    drop(permit);
+}
+
+/// Sends everything behind the head, the end marker included.
+fn send_rows<P: Pieces>(
+    pieces: &mut P,
+    first: Option<Piece>,
+    mut encoder: Encoder,
+    trailer: &Trailer,
+    sender: &Sender,
+) -> Result<(), String> {
+    const GONE: &str = "the reader is gone, or slower than [http] query_seconds_max allows";
+    let mut next = first;
+    while let Some(piece) = next {
+        sender.app.metrics.rows_read(piece.rows.len());
+        let bytes = encoder.piece(piece).map_err(|error| error.to_string())?;
+        if !sender.send(bytes) {
+            return Err(GONE.to_owned());
+        }
+        next = pieces.next().map_err(|error| error.to_string())?;
+    }
+    let end = encoder.finish(trailer).map_err(|error| error.to_string())?;
+    if sender.send(end) && sender.message(None) { Ok(()) } else { Err(GONE.to_owned()) }
+}
+
+fn internal(error: &impl std::fmt::Display) -> Problem {
+    Problem::new(Code::Internal, error.to_string())
+}

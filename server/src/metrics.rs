@@ -1,0 +1,319 @@
+//! The catalogue of metrics, served at `/metrics` in the OpenMetrics text format.
+//!
+//! Names are `barrow_<noun>_<what>_<unit>`, with `_total` behind counters. Labels come from closed
+//! sets: never a symbol, a source or a batch. Rows are counted per batch, not one by one.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use barrow_engine::batch::Counts;
+use barrow_engine::{Recovery, Stats};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+/// A request: the pattern of its route, its method and the status it got.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RequestLabel {
+    /// The pattern, such as `/v1/datasets/{dataset}/rows`; `none` if there is no such route.
+    pub(crate) route: String,
+    /// One of the methods HTTP defines, or `other`.
+    pub(crate) method: &'static str,
+    /// The status.
+    pub(crate) status: u16,
+}
+
+/// Why something was not even tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// All connections are in use.
+    Connections,
+    /// All requests are in use.
+    Requests,
+    /// No thread became free in time.
+    Threads,
+    /// The writer's queue is full.
+    Queue,
+    /// Request bodies take too much memory.
+    Bodies,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabel {
+    bound: &'static str,
+}
+
+type AtomicGauge = Gauge<u64, AtomicU64>;
+
+/// Every metric, and the registry that names them.
+pub(crate) struct Metrics {
+    registry: Registry,
+    rows: Family<OutcomeLabel, Counter>,
+    batches_repeated: Counter,
+    refusals: Family<RefusalLabel, Counter>,
+    requests: Family<RequestLabel, Counter>,
+    request_seconds: Histogram,
+    query_rows: Counter,
+    commit_seconds: Histogram,
+    group_batches: Histogram,
+    flush_seconds: Histogram,
+    flush_failures: Counter,
+    intake_stopped: AtomicGauge,
+    sequence: AtomicGauge,
+    series: AtomicGauge,
+    memtable_bytes: AtomicGauge,
+    memtable_rows: AtomicGauge,
+    segments: AtomicGauge,
+    segment_bytes: AtomicGauge,
+    wal_files: AtomicGauge,
+    batches: Counter<u64, AtomicU64>,
+    groups: Counter<u64, AtomicU64>,
+    syncs: Counter<u64, AtomicU64>,
+    flushes: Counter<u64, AtomicU64>,
+    replayed_records: AtomicGauge,
+    torn_bytes: AtomicGauge,
+}
+
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_1, 2.0, 18))
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    pub(crate) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("barrow"),
+            rows: Family::default(),
+            batches_repeated: Counter::default(),
+            refusals: Family::default(),
+            requests: Family::default(),
+            request_seconds: seconds(),
+            query_rows: Counter::default(),
+            commit_seconds: seconds(),
+            group_batches: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
+            flush_seconds: seconds(),
+            flush_failures: Counter::default(),
+            intake_stopped: Gauge::default(),
+            sequence: Gauge::default(),
+            series: Gauge::default(),
+            memtable_bytes: Gauge::default(),
+            memtable_rows: Gauge::default(),
+            segments: Gauge::default(),
+            segment_bytes: Gauge::default(),
+            wal_files: Gauge::default(),
+            batches: Counter::default(),
+            groups: Counter::default(),
+            syncs: Counter::default(),
+            flushes: Counter::default(),
+            replayed_records: Gauge::default(),
+            torn_bytes: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        // The registry adds the full stop behind each help text and `_total` behind each counter.
+        r.register(
+            "ingest_rows",
+            "Rows by what became of them; rejected rows are dead letters",
+            self.rows.clone(),
+        );
+        r.register(
+            "ingest_batches_repeated",
+            "Batches that were there before",
+            self.batches_repeated.clone(),
+        );
+        r.register(
+            "server_refusals",
+            "Work refused because a bound was reached",
+            self.refusals.clone(),
+        );
+        r.register("http_requests", "Requests by route, method and status", self.requests.clone());
+        r.register(
+            "http_request_duration_seconds",
+            "Time until a request's answer begins",
+            self.request_seconds.clone(),
+        );
+        r.register("query_rows", "Rows sent to readers", self.query_rows.clone());
+        r.register(
+            "commit_duration_seconds",
+            "Time to log, sync and apply one group",
+            self.commit_seconds.clone(),
+        );
+        r.register(
+            "commit_group_batches",
+            "Batches that shared one sync",
+            self.group_batches.clone(),
+        );
+        r.register(
+            "flush_duration_seconds",
+            "Time to write the memtable to a segment",
+            self.flush_seconds.clone(),
+        );
+        r.register("flush_failures", "Flushes that were given up", self.flush_failures.clone());
+        r.register(
+            "intake_stopped_flag",
+            "1 if the disk failed and no rows are taken any more",
+            self.intake_stopped.clone(),
+        );
+        r.register("store_sequence_count", "Number of the newest record", self.sequence.clone());
+        r.register("store_series_count", "Series in the store", self.series.clone());
+        r.register(
+            "memtable_size_bytes",
+            "Memory that rows not yet flushed take",
+            self.memtable_bytes.clone(),
+        );
+        r.register("memtable_rows_count", "Rows not yet flushed", self.memtable_rows.clone());
+        r.register("segment_files_count", "Live segments", self.segments.clone());
+        r.register("segment_size_bytes", "Bytes of live segments", self.segment_bytes.clone());
+        r.register("wal_files_count", "Files of the write-ahead log", self.wal_files.clone());
+        r.register("commit_batches", "Batches committed", self.batches.clone());
+        r.register("commit_groups", "Groups committed", self.groups.clone());
+        r.register("disk_syncs", "Syncs of log and manifest", self.syncs.clone());
+        r.register("flush_runs", "Flushes installed", self.flushes.clone());
+        r.register(
+            "recovery_replayed_records_count",
+            "Records replayed when the store was opened",
+            self.replayed_records.clone(),
+        );
+        r.register(
+            "recovery_torn_bytes",
+            "Bytes of an unfinished record dropped when the store was opened",
+            self.torn_bytes.clone(),
+        );
+    }
+
+    /// The text that `/metrics` answers.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("invariant: writing to a String succeeds");
+        text
+    }
+
+    /// A batch was answered.
+    pub(crate) fn batch(&self, counts: &Counts, repeated: bool) {
+        if repeated {
+            self.batches_repeated.inc();
+            return;
+        }
+        for (outcome, count) in [
+            ("accepted", counts.accepted),
+            ("duplicate", counts.duplicates),
+            ("corrected", counts.corrected),
+            ("superseded", counts.superseded),
+            ("rejected", counts.rejected),
+        ] {
+            self.rows.get_or_create(&OutcomeLabel { outcome }).inc_by(count);
+        }
+    }
+
+    /// Work was refused at a bound.
+    pub(crate) fn refused(&self, bound: Refusal) {
+        let bound = match bound {
+            Refusal::Connections => "connections",
+            Refusal::Requests => "requests",
+            Refusal::Threads => "threads",
+            Refusal::Queue => "queue",
+            Refusal::Bodies => "bodies",
+        };
+        self.refusals.get_or_create(&RefusalLabel { bound }).inc();
+    }
+
+    /// A request was answered.
+    pub(crate) fn request(&self, label: &RequestLabel, took: Duration) {
+        self.requests.get_or_create(label).inc();
+        self.request_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Rows were encoded for a reader.
+    pub(crate) fn rows_read(&self, rows: usize) {
+        self.query_rows.inc_by(rows as u64);
+    }
+
+    /// A group was committed, or failed to be.
+    pub(crate) fn commit(&self, batches: usize, took: Duration) {
+        self.group_batches.observe(f64::from(u32::try_from(batches).unwrap_or(u32::MAX)));
+        self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A flush ended.
+    pub(crate) fn flush(&self, took: Duration, fine: bool) {
+        self.flush_seconds.observe(took.as_secs_f64());
+        if !fine {
+            self.flush_failures.inc();
+        }
+    }
+
+    /// The disk failed.
+    pub(crate) fn intake_stopped(&self) {
+        self.intake_stopped.set(1);
+    }
+
+    /// The store was opened.
+    pub(crate) fn recovery(&self, recovery: &Recovery) {
+        self.replayed_records.set(recovery.replayed_records);
+        self.torn_bytes.set(recovery.torn_bytes);
+    }
+
+    /// The engine's own counters, which it keeps itself.
+    pub(crate) fn stats(&self, stats: &Stats) {
+        self.sequence.set(stats.sequence);
+        self.series.set(stats.series);
+        self.memtable_bytes.set(stats.memtable_bytes);
+        self.memtable_rows.set(stats.memtable_rows);
+        self.segments.set(stats.segments);
+        self.segment_bytes.set(stats.segment_bytes);
+        self.wal_files.set(stats.wal_files);
+        for (counter, value) in [
+            (&self.batches, stats.batches),
+            (&self.groups, stats.groups),
+            (&self.syncs, stats.syncs),
+            (&self.flushes, stats.flushes),
+        ] {
+            counter.inc_by(value.saturating_sub(counter.get()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_counted_by_what_became_of_them() {
+        let metrics = Metrics::new();
+        let counts = Counts { accepted: 3, rejected: 2, ..Counts::default() };
+        metrics.batch(&counts, false);
+        metrics.batch(&counts, true);
+        let text = metrics.text();
+        for line in [
+            "barrow_ingest_rows_total{outcome=\"accepted\"} 3",
+            "barrow_ingest_rows_total{outcome=\"rejected\"} 2",
+            "barrow_ingest_batches_repeated_total 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_engines_counters_are_shown_as_they_are_and_not_added_up() {
+        let metrics = Metrics::new();
+        for syncs in [5, 5, 7] {
+            metrics.stats(&Stats { syncs, sequence: syncs, ..Stats::default() });
+        }
+        let text = metrics.text();
+        assert!(text.contains("\nbarrow_disk_syncs_total 7\n"), "{text}");
+        assert!(text.contains("\nbarrow_store_sequence_count 7\n"), "{text}");
+    }
+}

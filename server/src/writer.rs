@@ -1,0 +1,356 @@
+//! The thread that owns the engine: the only caller that may change anything.
+//!
+//! Batches come through one bounded queue, already prepared. While a group of them is being
+//! synced, the next one gathers in the queue: natural group commit, without a timer. Flushes run
+//! on a second thread and are installed here. A panic on either thread stops the process: rows in
+//! memory could no longer be trusted, and the log brings back every acknowledged one.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use barrow_engine::batch::Applied;
+use barrow_engine::disk::Disk;
+use barrow_engine::{Engine, Error, ErrorKind, FlushDone, FlushJob, Prepared};
+use crossbeam_channel::{Receiver, Sender, TrySendError, after, bounded, never, select_biased};
+use tokio::sync::{oneshot, watch};
+
+use crate::clock;
+use crate::config::Config;
+use crate::metrics::{Metrics, Refusal};
+
+/// First pause after a flush failed; doubles with each failure.
+const FLUSH_PAUSE_MIN: Duration = Duration::from_secs(1);
+/// Longest pause after a flush failed.
+const FLUSH_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+struct Request {
+    prepared: Prepared,
+    reply: oneshot::Sender<Result<Applied, Error>>,
+}
+
+enum Message {
+    Commit(Box<Request>),
+    Stop,
+}
+
+/// Why a batch was not committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum IntakeError {
+    /// The queue is full; nothing was stored.
+    Busy,
+    /// The server is stopping; nothing was stored.
+    Stopping,
+    /// The engine says why.
+    Engine(Error),
+}
+
+/// Where batches are handed in.
+#[derive(Clone)]
+pub(crate) struct Intake {
+    messages: Sender<Message>,
+    metrics: Arc<Metrics>,
+}
+
+impl Intake {
+    /// Returns once the batch is durable and visible.
+    pub(crate) async fn commit(&self, prepared: Prepared) -> Result<Applied, IntakeError> {
+        let (reply, answer) = oneshot::channel();
+        match self.messages.try_send(Message::Commit(Box::new(Request { prepared, reply }))) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                self.metrics.refused(Refusal::Queue);
+                return Err(IntakeError::Busy);
+            }
+            Err(TrySendError::Disconnected(_)) => return Err(IntakeError::Stopping),
+        }
+        match answer.await {
+            Ok(Ok(applied)) => Ok(applied),
+            Ok(Err(error)) => Err(IntakeError::Engine(error)),
+            Err(_) => Err(IntakeError::Stopping),
+        }
+    }
+}
+
+/// What other threads may know about the writer.
+#[derive(Clone)]
+pub(crate) struct Progress {
+    /// The newest sequence that is durable and visible.
+    pub(crate) sequence: watch::Receiver<u64>,
+    stopped: Arc<OnceLock<String>>,
+}
+
+impl Progress {
+    /// Why no more rows are taken, if the disk failed.
+    pub(crate) fn intake_stopped(&self) -> Option<&str> {
+        self.stopped.get().map(String::as_str)
+    }
+}
+
+/// The running threads.
+pub(crate) struct Handle {
+    messages: Sender<Message>,
+    writer: JoinHandle<Result<(), Error>>,
+    flusher: JoinHandle<()>,
+}
+
+impl Handle {
+    /// Commits what is in the queue, closes the engine and waits until both threads are gone.
+    /// Blocks.
+    pub(crate) fn stop(self) -> Result<(), Error> {
+        // It fails only if the writer is gone already; then its result says why.
+        let _ = self.messages.send(Message::Stop);
+        let closed = self.writer.join().expect("invariant: the writer aborts, it does not unwind");
+        self.flusher.join().expect("invariant: the flusher aborts, it does not unwind");
+        closed
+    }
+}
+
+struct Settings {
+    group_batches_max: usize,
+    group_bytes_max: usize,
+    seal_idle: Duration,
+    memtable_bytes_hold: u64,
+}
+
+struct Writer {
+    engine: Engine,
+    settings: Settings,
+    messages: Receiver<Message>,
+    jobs: Sender<FlushJob>,
+    done: Receiver<Flushed>,
+    flushing: bool,
+    flush_pause: Duration,
+    flush_not_before: Option<Instant>,
+    unsealed: bool,
+    sequence: watch::Sender<u64>,
+    stopped: Arc<OnceLock<String>>,
+    metrics: Arc<Metrics>,
+}
+
+struct Flushed {
+    result: Result<FlushDone, Error>,
+    took: Duration,
+}
+
+/// Starts the threads that own `engine`.
+pub(crate) fn start(
+    engine: Engine,
+    disk: Arc<dyn Disk>,
+    config: &Config,
+    metrics: Arc<Metrics>,
+) -> std::io::Result<(Handle, Intake, Progress)> {
+    let settings = Settings {
+        group_batches_max: usize::try_from(config.writer.group_batches_max).unwrap_or(usize::MAX),
+        group_bytes_max: usize::try_from(config.writer.group_bytes_max).unwrap_or(usize::MAX),
+        seal_idle: Duration::from_millis(config.writer.seal_idle_ms),
+        memtable_bytes_hold: config.engine.memtable_bytes_max.saturating_mul(3) / 2,
+    };
+    let queue_max = usize::try_from(config.writer.queue_batches_max).unwrap_or(usize::MAX);
+    let (messages, queue) = bounded(queue_max);
+    let (jobs, jobs_queue) = bounded::<FlushJob>(1);
+    let (done_sender, done) = bounded(1);
+    let (sequence_sender, sequence) = watch::channel(engine.snapshot().sequence().get());
+    let stopped = Arc::new(OnceLock::new());
+    metrics.stats(&engine.stats());
+    let writer = Writer {
+        engine,
+        settings,
+        messages: queue,
+        jobs,
+        done,
+        flushing: false,
+        flush_pause: FLUSH_PAUSE_MIN,
+        flush_not_before: None,
+        unsealed: false,
+        sequence: sequence_sender,
+        stopped: Arc::clone(&stopped),
+        metrics: Arc::clone(&metrics),
+    };
+    let flusher = spawn("flusher", move || flush_jobs(&jobs_queue, &done_sender, disk.as_ref()))?;
+    let writer = spawn("writer", move || writer.run())?;
+    let intake = Intake { messages: messages.clone(), metrics };
+    Ok((Handle { messages, writer, flusher }, intake, Progress { sequence, stopped }))
+}
+
+fn spawn<T: Send + 'static>(
+    name: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<JoinHandle<T>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            tracing::error!(thread = name, "the thread panicked: stopping the process");
+            std::process::abort()
+        })
+    })
+}
+
+fn flush_jobs(jobs: &Receiver<FlushJob>, done: &Sender<Flushed>, disk: &dyn Disk) {
+    for job in jobs {
+        let start = Instant::now();
+        let result = job.run(disk);
+        if done.send(Flushed { result, took: start.elapsed() }).is_err() {
+            return;
+        }
+    }
+}
+
+impl Writer {
+    fn run(mut self) -> Result<(), Error> {
+        loop {
+            let idle = if self.unsealed { after(self.settings.seal_idle) } else { never() };
+            let mut go_on = true;
+            select_biased! {
+                recv(self.done) -> flushed => {
+                    self.install(flushed.expect("invariant: the flusher outlives the writer"));
+                }
+                recv(self.messages) -> message => match message {
+                    Ok(Message::Commit(first)) => go_on = self.commit_group(first),
+                    Ok(Message::Stop) | Err(_) => go_on = false,
+                },
+                recv(idle) -> _ => self.seal(),
+            }
+            if !go_on {
+                break;
+            }
+            self.start_flush();
+        }
+        self.await_flush();
+        let poisoned = self.engine.poisoned().map(str::to_owned);
+        match poisoned {
+            None => self.engine.close(clock::now()),
+            Some(why) => Err(Error::disk(why)),
+        }
+    }
+
+    /// Commits `first` and whatever else is waiting. Returns whether to go on.
+    fn commit_group(&mut self, first: Box<Request>) -> bool {
+        let mut bytes = first.prepared.byte_len();
+        let mut group = vec![*first];
+        let mut go_on = true;
+        while group.len() < self.settings.group_batches_max && bytes < self.settings.group_bytes_max
+        {
+            match self.messages.try_recv() {
+                Ok(Message::Commit(request)) => {
+                    bytes += request.prepared.byte_len();
+                    group.push(*request);
+                }
+                Ok(Message::Stop) => {
+                    go_on = false;
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        self.hold_while_full();
+        self.commit(group);
+        go_on
+    }
+
+    /// A flush that is under way makes room: waiting for it is better than refusing rows.
+    fn hold_while_full(&mut self) {
+        if self.flushing && self.engine.stats().memtable_bytes > self.settings.memtable_bytes_hold {
+            self.await_flush();
+        }
+    }
+
+    fn commit(&mut self, group: Vec<Request>) {
+        let (prepared, replies): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|request| (request.prepared, request.reply)).unzip();
+        let start = Instant::now();
+        let results = self.engine.commit(prepared, clock::now());
+        self.metrics.commit(replies.len(), start.elapsed());
+        // A failed reply means that the sender gave up waiting; the rows are there all the same.
+        match results {
+            Ok(results) => {
+                self.engine.advance();
+                self.unsealed = true;
+                self.publish();
+                for (reply, result) in replies.into_iter().zip(results) {
+                    if let Ok(applied) = &result {
+                        self.metrics.batch(&applied.counts, applied.repeated);
+                    }
+                    let _ = reply.send(result);
+                }
+            }
+            Err(error) => {
+                if error.kind() == ErrorKind::Full {
+                    tracing::warn!(%error, batches = replies.len(), "rows refused: no room");
+                }
+                self.note_poison();
+                for reply in replies {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    fn publish(&self) {
+        let stats = self.engine.stats();
+        self.metrics.stats(&stats);
+        self.sequence.send_replace(self.engine.snapshot().sequence().get());
+    }
+
+    fn seal(&mut self) {
+        self.unsealed = false;
+        match self.engine.seal(clock::now()) {
+            Ok(()) => self.publish(),
+            Err(error) => {
+                tracing::warn!(%error, "the log was not sealed");
+                self.note_poison();
+            }
+        }
+    }
+
+    fn start_flush(&mut self) {
+        let paused = self.flush_not_before.is_some_and(|until| Instant::now() < until);
+        if self.flushing || paused || !self.engine.flush_due() {
+            return;
+        }
+        if let Some(job) = self.engine.plan_flush() {
+            self.flushing = true;
+            tracing::debug!("flush started");
+            self.jobs.send(job).expect("invariant: the flusher outlives the writer");
+        }
+    }
+
+    fn await_flush(&mut self) {
+        if self.flushing {
+            let flushed = self.done.recv().expect("invariant: the flusher outlives the writer");
+            self.install(flushed);
+        }
+    }
+
+    fn install(&mut self, flushed: Flushed) {
+        self.flushing = false;
+        let result = self.engine.install(flushed.result);
+        self.metrics.flush(flushed.took, result.is_ok());
+        match result {
+            Ok(()) => {
+                self.flush_pause = FLUSH_PAUSE_MIN;
+                self.flush_not_before = None;
+                tracing::info!(took_ms = flushed.took.as_millis(), "memtable flushed to a segment");
+            }
+            Err(error) => {
+                tracing::warn!(%error, pause_s = self.flush_pause.as_secs(), "flush given up");
+                self.flush_not_before = Some(Instant::now() + self.flush_pause);
+                self.flush_pause = (self.flush_pause * 2).min(FLUSH_PAUSE_MAX);
+                self.note_poison();
+            }
+        }
+        self.publish();
+    }
+
+    fn note_poison(&self) {
+        if let Some(why) = self.engine.poisoned()
+            && self.stopped.set(why.to_owned()).is_ok()
+        {
+            self.metrics.intake_stopped();
+            tracing::error!(
+                why,
+                "intake stopped for good: reads go on; look at the disk, then restart"
+            );
+        }
+    }
+}

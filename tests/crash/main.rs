@@ -1,0 +1,16 @@
+//! A loss of power, a killed process or a failing disk loses nothing that was acknowledged and
+//! leaves no batch half visible.
+//!
+//! `BARROW_CRASH_POINTS` sets how many random crash points are tried; `BARROW_CRASH_SEED` repeats
+//! the history of one seed, which every failure names.
+
+mod faults;
+mod random;
+mod short;
+
+use barrow_engine::Options;
+
+/// Sizes so small that a few batches cross every boundary there is.
+fn small(wal_file_bytes: u64) -> Options {
+    Options { wal_file_bytes, manifest_bytes_max: 150, ..Options::default() }
+}
