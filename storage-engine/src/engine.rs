@@ -25,12 +25,17 @@ use crate::manifest::edit::{Edit, SegmentEntry};
 use crate::manifest::{Certain, Manifest};
 use crate::options::Options;
 use crate::prepare::{Outcome, Prepared, Ready, prepare, repeated};
+use crate::segment;
 use crate::snapshot::Snapshot;
 use crate::wal;
 use crate::wal::record::{Body, Kind};
 
 pub(crate) use format::Format;
 pub use open::Recovery;
+
+/// Files of the log above which a flush is due, however few rows they hold: every opening that
+/// writes makes one. One flush lets them go when the next has come, because both roots count.
+const WAL_FILES_MAX: u64 = 8;
 
 /// Counters since the store was opened, and sizes now.
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,6 +88,8 @@ pub struct Engine {
     flushing: Option<Sequence>,
     /// Whether something was committed since the last seal.
     unsealed: bool,
+    /// Whether the log is still being replayed, and so must not lose a file.
+    opening: bool,
     touched: Vec<SeriesId>,
     poisoned: Option<String>,
     batches: u64,
@@ -147,16 +154,11 @@ impl Engine {
             let result = self.admit(prepared, &view).and_then(|admitted| match admitted {
                 Admitted::Repeated(answer) => Ok(answer),
                 Admitted::Ready(ready) => {
-                    let staged = self.log.stage(Kind::Rows, now.nanos(), &ready.body)?;
-                    sequence = Sequence::new(staged);
+                    sequence = self.stage(Kind::Rows, now, &ready.body)?;
                     Ok(self.apply(&generation, *ready, sequence, now))
                 }
             });
-            if let Err(error) = &result
-                && error.kind() == ErrorKind::Disk
-            {
-                return Err(self.poison(error.clone()));
-            }
+            self.check_intake()?;
             results.push(result);
         }
         if sequence > snapshot.sequence() {
@@ -241,23 +243,19 @@ impl Engine {
         }
         self.check_intake()?;
         let now = now.max(self.snapshot().now());
-        let staged = self.log.stage(Kind::Seal, now.nanos(), &Body::new(Vec::new()));
-        if let Err(error) = &staged
-            && error.kind() == ErrorKind::Disk
-        {
-            return Err(self.poison(error.clone()));
-        }
-        let sequence = Sequence::new(staged?);
+        let sequence = self.stage(Kind::Seal, now, &Body::new(Vec::new()))?;
         self.sync_log()?;
         self.unsealed = false;
         self.published.advance_to(sequence, now);
         Ok(())
     }
 
-    /// Whether the memtable is large enough for a flush, and none is in progress.
+    /// Whether the memtable or the log is large enough for a flush, and none is in progress.
     pub fn flush_due(&self) -> bool {
-        self.flushing.is_none()
-            && self.published.generation().memtable.bytes() >= self.options.memtable_bytes_max
+        let memtable = &self.published.generation().memtable;
+        let is_large = memtable.bytes() >= self.options.memtable_bytes_max;
+        let long_log = self.log.file_count() > WAL_FILES_MAX && memtable.rows() > 0;
+        self.flushing.is_none() && self.poisoned.is_none() && (is_large || long_log)
     }
 
     /// Whether a flush was planned and not yet installed.
@@ -282,12 +280,15 @@ impl Engine {
     /// in the memtable and the log.
     ///
     /// # Errors
-    /// The error of the run, after which another flush may be planned; or `Disk`, final, if the
-    /// manifest failed.
+    /// The error of the run, or `Full` if the manifest has no room: another flush may be planned.
+    /// If the manifest failed, [`Self::poisoned`] says so.
     pub fn install(&mut self, done: Result<FlushDone, Error>) -> Result<(), Error> {
         self.flushing = None;
         let FlushDone { segment, up_to } = done?;
-        self.check_intake()?;
+        if let Err(error) = self.check_intake() {
+            segment::discard(&*self.disk, segment.number);
+            return Err(error);
+        }
         let edit = Edit {
             low: up_to.next().get(),
             added: vec![SegmentEntry {
@@ -298,8 +299,14 @@ impl Engine {
             }],
             removed: Vec::new(),
         };
-        let installed = self.manifest.install(&edit, self.certain());
-        installed.map_err(|error| self.poison(error))?;
+        match self.manifest.install(&edit, self.certain()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Full => {
+                segment::discard(&*self.disk, segment.number);
+                return Err(error);
+            }
+            Err(error) => return Err(self.poison(error)),
+        }
         let old = self.published.generation();
         let mut segments = old.segments.clone();
         segments.push(Arc::new(segment));
@@ -310,10 +317,13 @@ impl Engine {
             catalog,
             segments,
             memtable,
+            up_to,
         ));
         self.flushes += 1;
-        let released = self.log.release(self.manifest.needed());
-        released.map_err(|error| self.poison(error))
+        if !self.opening {
+            self.log.release(self.manifest.needed());
+        }
+        Ok(())
     }
 
     /// Why no more commits are taken, if so.
@@ -346,13 +356,23 @@ impl Engine {
     /// As [`Self::commit`]. The store is as after a crash: everything acknowledged is there.
     pub fn close(mut self, now: Timestamp) -> Result<(), Error> {
         self.check_intake()?;
-        self.seal(now)?;
-        self.manifest.note(self.certain())
+        let sealed = self.seal(now);
+        // A seal may find no space; the root needs none.
+        self.check_intake()?;
+        self.manifest.note(self.certain())?;
+        sealed
     }
 
     fn certain(&self) -> Certain {
         let now = self.snapshot().now().nanos();
         Certain { durable: self.log.durable(), now, epoch: self.epoch }
+    }
+
+    /// Stages a record; a full disk leaves the log as it was, any other error poisons.
+    fn stage(&mut self, kind: Kind, now: Timestamp, body: &Body) -> Result<Sequence, Error> {
+        self.log.stage(kind, now.nanos(), body).map(Sequence::new).map_err(|error| {
+            if error.kind() == ErrorKind::Full { error } else { self.poison(error) }
+        })
     }
 
     fn sync_log(&mut self) -> Result<(), Error> {
@@ -391,9 +411,8 @@ fn holds(prepared: &Prepared, view: &Snapshot) -> bool {
         let slot = generation.memtable.slot(*series).expect("invariant: series have slots");
         slot.last_sequence() <= at.get()
     };
-    // After an install the memtable no longer tells what happened since `at`.
-    let same_generation = std::ptr::eq(generation, prepared.at.generation());
-    same_generation
+    // Otherwise the memtable no longer tells all that happened since.
+    generation.floor <= at
         && prepared.validity.holds_at(view.now())
         && generation.memtable.batch(&prepared.batch.id, view.sequence()).is_none()
         && ready.touched.iter().all(unchanged)

@@ -11,7 +11,7 @@ use crate::generation::Generation;
 use crate::memtable::{Run, merge};
 use crate::rows::Rows;
 use crate::segment::layout::ExtentKind;
-use crate::segment::{EXTENT_ROWS_MAX, Segment, Writer};
+use crate::segment::{self, EXTENT_ROWS_MAX, Segment, Writer};
 
 /// What one series brings to a flush.
 struct Share {
@@ -56,14 +56,23 @@ impl FlushJob {
     /// Encodes, writes and syncs the segment. Long; on any thread.
     ///
     /// # Errors
-    /// What the disk says; nothing that is published has changed.
+    /// What the disk says; nothing that is published has changed, and no file is left.
     pub fn run(self, disk: &dyn Disk) -> Result<FlushDone, Error> {
+        let number = self.number;
+        self.write(disk).inspect_err(|_| segment::discard(disk, number))
+    }
+
+    fn write(self, disk: &dyn Disk) -> Result<FlushDone, Error> {
         let mut writer = Writer::new(disk, self.number)?;
         for share in &self.shares {
             let schema = dataset::schema(share.key.dataset).expect("invariant: it has a dataset");
             let rows = merge(&share.runs);
             let step = share.key.step;
             for (kind, rows) in split(rows, schema.identity, share.newest_on_disk) {
+                if rows.len() <= EXTENT_ROWS_MAX {
+                    writer.add(share.series, step, schema, kind, &rows)?;
+                    continue;
+                }
                 for start in (0..rows.len()).step_by(EXTENT_ROWS_MAX) {
                     let end = (start + EXTENT_ROWS_MAX).min(rows.len());
                     let part = rows.slice(start..end);

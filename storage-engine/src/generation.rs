@@ -4,14 +4,13 @@
 //! snapshot is a generation together with a sequence: what lies above the sequence is not there.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use barrow_types::{Sequence, SeriesId, Timestamp};
 use parking_lot::RwLock;
 
 use crate::catalog::Catalog;
 use crate::disk::Disk;
-use crate::memtable::Memtable;
+use crate::memtable::{Memtable, Run};
 use crate::segment::{Extent, Segment};
 use crate::snapshot::Snapshot;
 
@@ -23,6 +22,8 @@ pub(crate) struct Generation {
     /// The extents of each series, in order of their segments.
     extents: Vec<Vec<Extent>>,
     pub(crate) memtable: Memtable,
+    /// The memtable holds every record after this one.
+    pub(crate) floor: Sequence,
 }
 
 impl Generation {
@@ -31,6 +32,7 @@ impl Generation {
         catalog: Arc<Catalog>,
         segments: Vec<Arc<Segment>>,
         memtable: Memtable,
+        floor: Sequence,
     ) -> Self {
         let mut extents: Vec<Vec<Extent>> = Vec::new();
         for segment in &segments {
@@ -42,7 +44,12 @@ impl Generation {
                 extents[series].push(Extent { segment: Arc::clone(segment), place });
             }
         }
-        Self { disk, catalog, segments, extents, memtable }
+        Self { disk, catalog, segments, extents, memtable, floor }
+    }
+
+    /// The runs of a series, oldest first.
+    pub(crate) fn runs(&self, series: SeriesId) -> Vec<Arc<Run>> {
+        self.memtable.slot(series).map(|slot| slot.runs()).unwrap_or_default()
     }
 
     /// The extents of a series.
@@ -51,49 +58,44 @@ impl Generation {
     }
 }
 
-/// Where the writer leaves the newest generation and sequence for readers.
-pub(crate) struct Published {
-    generation: RwLock<Arc<Generation>>,
-    sequence: AtomicU64,
-    now: AtomicI64,
+/// Where the writer leaves the newest state for readers, who hold the lock only as long as it takes
+/// to copy a pointer and two numbers.
+pub(crate) struct Published(RwLock<State>);
+
+struct State {
+    generation: Arc<Generation>,
+    sequence: Sequence,
+    now: Timestamp,
 }
 
 impl Published {
     pub(crate) fn new(generation: Generation, sequence: Sequence, now: Timestamp) -> Self {
-        Self {
-            generation: RwLock::new(Arc::new(generation)),
-            sequence: AtomicU64::new(sequence.get()),
-            now: AtomicI64::new(now.nanos()),
-        }
+        Self(RwLock::new(State { generation: Arc::new(generation), sequence, now }))
     }
 
-    /// The newest state. The sequence is read first: a generation that is installed in between
-    /// holds every row up to it, and the rows above it are not looked at.
+    /// The newest state.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        // Pairs with the store in `advance_to`: rows pushed before it are seen.
-        let sequence = Sequence::new(self.sequence.load(Ordering::Acquire));
-        let now = Timestamp::from_nanos(self.now.load(Ordering::Relaxed));
-        let generation = Arc::clone(&self.generation.read());
-        Snapshot::new(generation, sequence, now)
+        let state = self.0.read();
+        Snapshot::new(Arc::clone(&state.generation), state.sequence, state.now)
     }
 
     /// The state as the writer sees it while a group is half applied.
     pub(crate) fn snapshot_at(&self, sequence: Sequence, now: Timestamp) -> Snapshot {
-        Snapshot::new(Arc::clone(&self.generation.read()), sequence, now)
+        Snapshot::new(self.generation(), sequence, now)
     }
 
     pub(crate) fn generation(&self) -> Arc<Generation> {
-        Arc::clone(&self.generation.read())
+        Arc::clone(&self.0.read().generation)
     }
 
     /// Makes everything up to `sequence` visible.
     pub(crate) fn advance_to(&self, sequence: Sequence, now: Timestamp) {
-        self.now.store(now.nanos(), Ordering::Relaxed);
-        // Pairs with the load in `snapshot`.
-        self.sequence.store(sequence.get(), Ordering::Release);
+        let mut state = self.0.write();
+        state.sequence = sequence;
+        state.now = now;
     }
 
     pub(crate) fn install(&self, generation: Generation) {
-        *self.generation.write() = Arc::new(generation);
+        self.0.write().generation = Arc::new(generation);
     }
 }

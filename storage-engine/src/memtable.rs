@@ -14,6 +14,11 @@ use parking_lot::RwLock;
 
 use crate::rows::Rows;
 
+/// What a run takes beside its rows: its vectors and pointers.
+const RUN_BYTES: u64 = 512;
+/// What the index of batches takes beside an id.
+const BATCH_BYTES: u64 = 64;
+
 /// Runs of more rows than this are not joined with others.
 const RUN_ROWS_MAX: usize = 65_536;
 
@@ -131,7 +136,7 @@ impl Memtable {
 
     /// Adds rows of one series.
     pub(crate) fn push(&self, series: SeriesId, rows: Rows) {
-        self.bytes.fetch_add(rows.byte_len() as u64, Relaxed);
+        self.bytes.fetch_add(rows.byte_len() as u64 + RUN_BYTES, Relaxed);
         self.rows.fetch_add(rows.len() as u64, Relaxed);
         let slot = self.slot(series).expect("invariant: a series has a slot before it has rows");
         slot.runs.write().push(Arc::new(Run::new(rows)));
@@ -139,6 +144,7 @@ impl Memtable {
 
     /// Notes which record holds a batch.
     pub(crate) fn add_batch(&self, id: String, sequence: Sequence) {
+        self.bytes.fetch_add(id.len() as u64 + BATCH_BYTES, Relaxed);
         self.batches.write().insert(id, sequence.get());
     }
 
@@ -156,7 +162,7 @@ impl Memtable {
                 .into_iter()
                 .filter(|run| run.zone.sequence.min > floor.get())
                 .inspect(|run| {
-                    rest.bytes.fetch_add(run.rows.byte_len() as u64, Relaxed);
+                    rest.bytes.fetch_add(run.rows.byte_len() as u64 + RUN_BYTES, Relaxed);
                     rest.rows.fetch_add(run.rows.len() as u64, Relaxed);
                 })
                 .collect();
@@ -169,6 +175,9 @@ impl Memtable {
             .iter()
             .filter(above)
             .map(|(id, &sequence)| (id.clone(), sequence))
+            .inspect(|(id, _)| {
+                rest.bytes.fetch_add(id.len() as u64 + BATCH_BYTES, Relaxed);
+            })
             .collect();
         rest
     }
@@ -193,6 +202,7 @@ impl Memtable {
             runs.push(joined);
         }
         if runs.len() < before {
+            self.bytes.fetch_sub((before - runs.len()) as u64 * RUN_BYTES, Relaxed);
             *slot.runs.write() = runs;
         }
     }

@@ -15,7 +15,7 @@ use barrow_types::{DatasetId, SeriesId, SeriesKey, Source, Step, Symbol, Timesta
 use crate::batch::{Act, Applied, BATCH_ID_LEN_MAX, Batch, Counts, ERRORS_MAX, RowError};
 use crate::dataset::{self, Schema};
 use crate::error::Error;
-use crate::rows::{Column, Rows};
+use crate::rows::{Column, ColumnType, Rows};
 use crate::snapshot::{BatchEntry, Snapshot};
 use crate::wal::body::{Block, RowsBody, SeriesRef};
 use crate::wal::record::Body;
@@ -215,6 +215,17 @@ fn check(batch: &Batch) -> Result<(&'static Schema, Source), Error> {
     if let Some((name, len)) = lengths.into_iter().find(|&(_, len)| len != rows) {
         return Err(Error::invalid(format!("{name} has {len} values for {rows} rows")));
     }
+    let columns = batch.columns.iter().chain(&batch.known_at).chain(&batch.raw).chain([&batch.ts]);
+    let bits_fit =
+        |column: &Column| column.validity.as_ref().is_none_or(|bits| bits.len() == column.len());
+    let kind_of = |column: &Option<Column>| column.as_ref().map(Column::kind);
+    if !columns.into_iter().all(bits_fit)
+        || batch.ts.kind() != ColumnType::I64
+        || kind_of(&batch.known_at).is_some_and(|kind| kind != ColumnType::I64)
+        || kind_of(&batch.raw).is_some_and(|kind| kind != ColumnType::Text)
+    {
+        return Err(Error::invalid("ts, known_at or raw have another type than they must"));
+    }
     let wanted = if batch.act == Act::Retract { 0 } else { schema.columns.len() };
     let kinds_differ =
         |(column, definition): (&Column, &dataset::ColumnDef)| column.kind() != definition.kind;
@@ -342,7 +353,7 @@ fn visible_of_record(
 /// First and last `ts` of the extents and runs of a series that may hold rows of a record.
 fn span_of_record(snapshot: &Snapshot, series: SeriesId, sequence: u64) -> Option<(i64, i64)> {
     let generation = snapshot.generation();
-    let runs = generation.memtable.slot(series).map(|slot| slot.runs()).unwrap_or_default();
+    let runs = generation.runs(series);
     let extents = generation.extents(series).iter().map(|extent| extent.meta().zone);
     let zones = extents.chain(runs.iter().map(|run| run.zone));
     zones

@@ -321,17 +321,17 @@ impl Column {
     /// The rows at the places `at`, in that order.
     #[must_use]
     pub fn take(&self, at: &[u32]) -> Self {
-        let values = match &self.values {
+        if self.validity.is_some() {
+            // A null row gets the value that stands for null, whatever it had.
+            let mut taken = Self::empty(self.kind(), at.len());
+            at.iter().for_each(|&i| taken.push_from(self, i as usize));
+            return taken;
+        }
+        Self::new(match &self.values {
             Values::F64(from) => Values::F64(at.iter().map(|&i| from[i as usize]).collect()),
             Values::I64(from) => Values::I64(at.iter().map(|&i| from[i as usize]).collect()),
             Values::Text(from) => Values::Text(at.iter().map(|&i| from.get(i as usize)).collect()),
-        };
-        let validity = self
-            .validity
-            .as_ref()
-            .map(|bits| at.iter().map(|&i| bits.get(i as usize)).collect::<Bitmap>())
-            .filter(|bits| bits.count() < bits.len());
-        Self { values, validity }
+        })
     }
 
     /// The rows of `range`, in order.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use barrow_types::{Sequence, SeriesId, SeriesKey};
+use barrow_types::{Sequence, SeriesId};
 
 use crate::bytes::usize_from;
 use crate::dataset::{self, Identity};
@@ -91,15 +91,9 @@ fn check_log(disk: &dyn Disk, found: &Found, report: &mut VerifyReport) {
         }
         let Some(content) = open::decode(&found.generation, header, body)? else { return Ok(()) };
         rows += content.blocks.iter().map(|block| block.rows.len() as u64).sum::<u64>();
-        for symbol in content.new_symbols {
-            let key = SeriesKey {
-                dataset: content.dataset,
-                symbol,
-                step: content.step,
-                side: content.side,
-                source: content.source.clone(),
-            };
-            found.generation.catalog.add(key, Sequence::new(header.sequence));
+        for symbol in &content.new_symbols {
+            let since = Sequence::new(header.sequence);
+            found.generation.catalog.add(content.key(symbol.clone()), since);
         }
         Ok(())
     });

@@ -194,7 +194,7 @@ impl Tally {
         disk.record_crash_points();
         let within = |what: String| format!("the process died, {what}\n{}", disk.trace());
         let opened = BarStore::open(Arc::new(disk.clone()), options, expected.clone());
-        let (store, _) = opened.map_err(|trouble| within(trouble.to_string()))?;
+        let (mut store, _) = opened.map_err(|trouble| within(trouble.to_string()))?;
         let mut seen = BTreeSet::new();
         for point in disk.take_crash_points() {
             self.try_all(&point.volume, expected, &mut seen, options).map_err(|what| {
@@ -202,7 +202,12 @@ impl Tally {
             })?;
         }
         self.try_all(&disk.volume(), store.expected(), &mut BTreeSet::new(), options)
-            .map_err(|what| within(format!("it opened, the power failed: {what}")))
+            .map_err(|what| within(format!("it opened, the power failed: {what}")))?;
+        let load = run_of_bars("after the kill".to_owned(), "SPY", 5, 1);
+        let done = store.act(&Act::Commit(vec![load]));
+        done.map_err(|trouble| within(format!("it opened and committed: {trouble}")))?;
+        self.try_all(&disk.volume(), store.expected(), &mut BTreeSet::new(), options)
+            .map_err(|what| within(format!("it committed, the power failed: {what}")))
     }
 }
 

@@ -32,9 +32,24 @@ impl ByteStream {
         })
     }
 
-    /// The value of a header of the answer, if it is there and is text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.response.headers().get(name)?.to_str().ok()
+    /// The token of the state that was asked.
+    pub fn sequence(&self) -> Option<&str> {
+        self.texts("barrow-sequence").next()
+    }
+
+    /// Where the next page begins, if the answer stopped at its limit.
+    pub fn cursor(&self) -> Option<&str> {
+        self.texts("barrow-cursor").next()
+    }
+
+    /// What a person should know about the answer: a symbol nobody has delivered, a name that
+    /// meant another instrument.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.texts("barrow-warning")
+    }
+
+    fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.response.headers().get_all(name).into_iter().filter_map(|value| value.to_str().ok())
     }
 }
 
@@ -92,9 +107,9 @@ impl Batches {
         Ok(batches)
     }
 
-    /// What the answer's head says under `name`.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.bytes.header(name)
+    /// The answer's head: sequence, cursor, warnings.
+    pub fn head(&self) -> &ByteStream {
+        &self.bytes
     }
 
     fn decode(&mut self, chunk: Bytes) -> Result<(), ClientError> {

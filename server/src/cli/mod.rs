@@ -71,7 +71,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // Help and version are no errors; clap knows which stream and code each has.
         Err(error) => error.exit(),
     };
-    match execute(program.command) {
+    match execute(program.command, &mut std::io::stdout()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
@@ -82,9 +82,9 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn execute(command: Command) -> Result<(), CliError> {
+fn execute(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
     let command = match command {
-        Command::Verify(args) => return verify::run(&args, &mut std::io::stdout()),
+        Command::Verify(args) => return verify::run(&args, out),
         Command::NotBuilt(what) => return Err(what.refuse()),
         other => other,
     };
@@ -93,15 +93,14 @@ fn execute(command: Command) -> Result<(), CliError> {
         .build()
         .map_err(|error| CliError::failed(format!("start threads: {error}")))?;
     runtime.block_on(async {
-        let mut out = std::io::stdout();
         match command {
-            Command::Demo(args) => demo::run(args, &mut out).await,
-            Command::Serve(args) => serve::run(args, &mut out).await,
-            Command::Import(args) => import::run(args, &mut out).await,
-            Command::Query(args) => query::run(args, &mut out).await,
-            Command::Latest(args) => latest::run(args, &mut out).await,
-            Command::Delete(args) => delete::run(args, &mut out).await,
-            Command::DeadLetters(args) => dead_letters::run(args, &mut out).await,
+            Command::Demo(args) => demo::run(args, out).await,
+            Command::Serve(args) => serve::run(args, out).await,
+            Command::Import(args) => import::run(args, out).await,
+            Command::Query(args) => query::run(args, out).await,
+            Command::Latest(args) => latest::run(args, out).await,
+            Command::Delete(args) => delete::run(args, out).await,
+            Command::DeadLetters(args) => dead_letters::run(args, out).await,
             Command::Verify(_) | Command::NotBuilt(_) => {
                 unreachable!("invariant: answered above")
             }

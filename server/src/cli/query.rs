@@ -4,8 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
-use arrow::record_batch::RecordBatch;
-use barrow_client::{BarsQuery, Client, Format};
+use barrow_client::{BarsQuery, ByteStream, Client, Format};
 use barrow_types::{PriceSide, Step};
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -172,6 +171,7 @@ async fn write(
         }
     };
     let mut bytes = client.bars_bytes(query, format).await?;
+    warn(&bytes)?;
     while let Some(chunk) = bytes.next().await? {
         out.write_all(&chunk)?;
     }
@@ -183,27 +183,22 @@ async fn write_table(
     query: &BarsQuery,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let wanted = query.limit.unwrap_or(TABLE_ROWS);
-    // One more than is shown tells whether there is more.
-    let limited = BarsQuery { limit: Some(query.limit.unwrap_or(TABLE_ROWS + 1)), ..query.clone() };
-    let batches = client.bars(&limited).await?.all().await?;
-    let more = table::rows_in(&batches) as u64 > wanted;
-    table::write(out, &first_rows(batches, wanted))?;
-    if more {
-        writeln!(out, "... the first {wanted} rows; more with --limit or --format csv")?;
+    let limit = query.limit.unwrap_or(TABLE_ROWS);
+    let limited = BarsQuery { limit: Some(limit), ..query.clone() };
+    let batches = client.bars(&limited).await?;
+    warn(batches.head())?;
+    let is_cut = batches.head().cursor().is_some();
+    table::write(out, &batches.all().await?)?;
+    if is_cut {
+        writeln!(out, "... the first {limit} rows; more with --limit or --format csv")?;
     }
     Ok(())
 }
 
-fn first_rows(batches: Vec<RecordBatch>, count: u64) -> Vec<RecordBatch> {
-    let mut left = usize::try_from(count).unwrap_or(usize::MAX);
-    let mut kept = Vec::new();
-    for batch in batches {
-        let rows = batch.num_rows().min(left);
-        left -= rows;
-        if rows > 0 {
-            kept.push(batch.slice(0, rows));
-        }
+/// What the server wants a person to know goes beside the rows, not into them.
+fn warn(answer: &ByteStream) -> Result<(), CliError> {
+    for warning in answer.warnings() {
+        writeln!(std::io::stderr(), "barrow: warning: {warning}")?;
     }
-    kept
+    Ok(())
 }

@@ -68,11 +68,6 @@ fn is_number(kind: &DataType) -> bool {
     kind.is_numeric()
 }
 
-/// How many rows there are.
-pub(crate) fn rows_in(batches: &[RecordBatch]) -> usize {
-    batches.iter().map(RecordBatch::num_rows).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -46,7 +46,7 @@ fn a_command_that_is_not_built_says_so_and_exits_with_2() {
     for line in
         ["features put f", "jobs list", "query trades --symbols A", "query sql x", "compact"]
     {
-        let error = execute(command(line).unwrap()).unwrap_err();
+        let error = execute(command(line).unwrap(), &mut Vec::new()).unwrap_err();
         assert_eq!(error.code(), 2, "{line}");
         assert!(error.to_string().starts_with("not available yet: barrow "), "{line}: {error}");
     }
@@ -73,8 +73,83 @@ fn wrong_usage_is_refused_by_the_grammar() {
 #[test]
 fn without_a_server_a_command_says_how_to_start_one() {
     // Port 1 of this machine: nobody listens there.
-    let error = execute(command("latest A --server http://127.0.0.1:1").unwrap()).unwrap_err();
+    let line = "latest A --server http://127.0.0.1:1";
+    let error = execute(command(line).unwrap(), &mut Vec::new()).unwrap_err();
     assert_eq!(error.code(), 1);
     let expected = "no server at http://127.0.0.1:1: start `barrow serve` or give --data DIR";
     assert_eq!(error.to_string(), expected);
+}
+
+/// What a command that ends well says.
+fn said(line: &str) -> String {
+    let mut out = Vec::new();
+    if let Err(error) = execute(command(line).unwrap(), &mut out) {
+        panic!("{line}: {error}");
+    }
+    String::from_utf8(out).unwrap()
+}
+
+fn has_lines(text: &str, lines: &[&str]) {
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let found: Vec<String> = text.lines().map(words).collect();
+    for line in lines {
+        assert!(found.iter().any(|found| found == line), "{line:?} is no line of\n{text}");
+    }
+}
+
+const ROWS: &str = "\
+symbol,date,open,high,low,close,volume
+A,2024-01-02,1,2.5,0.5,1.25,100
+B,2024-01-02,10,10,10,10,
+A,2024-01-03,x,2,1,1,5
+A,2024-01-04,1,2
+A,2024-01-05,1,2,1,1,5
+A,2024-01-05,1,2,1,1.5,5
+B,2024-01-02,10,10,10,10,
+";
+
+#[test]
+fn a_file_is_imported_once_however_often_and_its_bad_lines_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("rows.csv"), folder.path().join("data"));
+    std::fs::write(&file, ROWS).unwrap();
+    let (file, data) = (file.display(), data.display());
+    let import = format!("import {file} --timeframe 1d --source s --data {data}");
+    let counts = ["read 7", "accepted 3", "duplicate 1", "corrected 1", "rejected 2"];
+    let first = said(&import);
+    has_lines(&first, &counts);
+    has_lines(&first, &[&format!("{file} line 4: open 'x' is not a number"), "too_few_fields 1"]);
+    let again = said(&import);
+    has_lines(&again, &counts);
+    assert!(again.contains("1 of 1 batches were imported before"), "{again}");
+    let letters = said(&format!("dead-letters list --data {data}"));
+    has_lines(&letters, &["A,2024-01-03,x,2,1,1,5", "A,2024-01-04,1,2"]);
+    assert_eq!(letters.matches("row 4: bad_number").count(), 1, "kept once:\n{letters}");
+    let query = format!("query bars --symbols A,B --frequency 1d --data {data} --format csv");
+    let columns = "--columns symbol,ts,open,high,low,close,volume";
+    let number = |field: &str| field.parse::<f64>().map_or(field.to_owned(), |n| n.to_string());
+    let line = |line: &str| line.split(',').map(number).collect::<Vec<_>>().join(",") + "\n";
+    let rows: String = said(&format!("{query} {columns}")).lines().map(line).collect();
+    let expected = "symbol,ts,open,high,low,close,volume\n\
+        A,2024-01-02T00:00:00Z,1,2.5,0.5,1.25,100\n\
+        A,2024-01-05T00:00:00Z,1,2,1,1.5,5\n\
+        B,2024-01-02T00:00:00Z,10,10,10,10,\n";
+    assert_eq!(rows, expected);
+    let delete = "--symbol A --timeframe 1d --source s --ts 2024-01-02,2024-01-05";
+    assert!(said(&format!("delete rows {delete} --data {data}")).starts_with("retracted 2 rows"));
+    assert_eq!(said(&format!("{query} {columns}")).lines().count(), 2, "the header and B");
+    has_lines(&said(&format!("verify --data {data}")), &["no problem found"]);
+}
+
+#[test]
+fn the_demo_shows_a_correction_and_loads_its_market_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("demo --exit --data {}", folder.path().join("demo").display());
+    let first = said(&line);
+    assert!(first.contains("sample-corrections") && !first.contains("there already"), "{first}");
+    let tables: Vec<&str> = first.split("BECH as it ").collect();
+    assert_eq!(tables.len(), 3, "{first}");
+    assert_ne!(tables[1].lines().nth(2), tables[2].lines().nth(2), "before and after");
+    let again = said(&line);
+    assert_eq!(again.matches("there already").count(), 7, "{again}");
 }

@@ -38,8 +38,9 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), CliError
         ));
     };
     let shown = data.display();
-    if !data.is_dir() {
-        return Err(CliError::failed(format!("verify {shown}: there is no such folder")));
+    // Looked at before the lock is taken: a folder that is no store stays as it is.
+    if !data.join("FORMAT").exists() && !data.join("wal").exists() {
+        return Err(CliError::failed(format!("verify {shown}: there is no store there")));
     }
     let failed =
         |error: &dyn std::fmt::Display| CliError::failed(format!("verify {shown}: {error}"));

@@ -96,6 +96,17 @@ pub trait Disk: Send + Sync {
     /// Removes a file.
     fn remove(&self, path: &str) -> Result<(), DiskError>;
 
+    /// [`Disk::create`] in place of a file that has the name: one that an earlier attempt left.
+    fn create_anew(&self, path: &str, len: u64) -> Result<(), DiskError> {
+        match self.create(path, len) {
+            Err(error) if error.kind == DiskErrorKind::Exists => {
+                self.remove(path)?;
+                self.create(path, len)
+            }
+            other => other,
+        }
+    }
+
     /// The `len` bytes at `at`.
     fn read(&self, path: &str, at: u64, len: usize) -> Result<Vec<u8>, DiskError> {
         let mut buffer = vec![0; len];

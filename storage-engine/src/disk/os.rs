@@ -52,7 +52,7 @@ impl OsDisk {
     /// "in use by process PID" if another disk holds the folder; whatever the system says.
     pub fn open(root: &Path) -> Result<Self, DiskError> {
         let shown = root.display().to_string();
-        fs::create_dir_all(root).map_err(|error| failed("open", &shown, &error))?;
+        make_folder(root).map_err(|error| failed("open", &shown, &error))?;
         let lock = take_lock(root, &shown)?;
         Ok(Self { root: root.to_owned(), lock: Some(lock), handles: Mutex::default() })
     }
@@ -120,6 +120,24 @@ impl Handles {
         self.by_path.insert(path.to_owned(), (Arc::clone(&file), self.uses));
         Ok(file)
     }
+}
+
+/// Makes a folder and those above it, each with a name that survives a loss of power.
+#[expect(clippy::disallowed_methods, reason = "this file is where files are opened")]
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = match folder.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        _ => Path::new("."),
+    };
+    make_folder(above)?;
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    File::open(above)?.sync_all()
 }
 
 fn take_lock(root: &Path, shown: &str) -> Result<File, DiskError> {

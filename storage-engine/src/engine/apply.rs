@@ -1,15 +1,15 @@
 //! Ground state: what a record does to the memtable. Total and deterministic: commit and replay
 //! come to the same rows by the same path.
 
-use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, Timestamp};
+use barrow_types::{DatasetId, Sequence, SeriesId, Timestamp};
 
 use crate::batch::{KnownAt, Refused};
 use crate::catalog::ledger_series;
 use crate::dataset;
 use crate::generation::Generation;
 use crate::prepare::hash;
-use crate::rows::{Bitmap, Column, Rows, Texts, Values, flags};
-use crate::wal::body::{RowsBody, SeriesRef};
+use crate::rows::{Bitmap, Column, Rows, Texts, Values};
+use crate::wal::body::{RowsBody, SeriesRef, has_known_at};
 
 /// Adds the rows of a record, and what the ledgers say of it. Returns the series it touched.
 ///
@@ -29,14 +29,7 @@ pub(super) fn apply(
     let mut ledger = Ledger { sequence, now, push: &mut push };
     let mut new_series = Vec::with_capacity(content.new_symbols.len());
     for symbol in &content.new_symbols {
-        let key = SeriesKey {
-            dataset: content.dataset,
-            symbol: symbol.clone(),
-            step: content.step,
-            side: content.side,
-            source: content.source.clone(),
-        };
-        new_series.push(generation.catalog.add(key, sequence));
+        new_series.push(generation.catalog.add(content.key(symbol.clone()), sequence));
         memtable.add_slot();
     }
     ledger.series(&content, &new_series);
@@ -51,7 +44,7 @@ pub(super) fn apply(
         let mut rows = block.rows;
         rows.sequence = vec![sequence.get(); rows.len()];
         for (known_at, row_flags) in rows.known_at.iter_mut().zip(&rows.flags) {
-            if row_flags & (flags::STATED | flags::ASSUMED) == 0 {
+            if !has_known_at(*row_flags) {
                 *known_at = now.nanos();
             }
         }

@@ -56,6 +56,20 @@ impl Format {
         if format.encode() == text { Ok(format) } else { Err("its checksum is wrong".to_owned()) }
     }
 
+    /// Makes sure that what [`Self::read`] will find survives a loss of power: a crash of the
+    /// process alone may have left it in the system's cache only. Returns whether there is one.
+    pub(crate) fn sync(disk: &dyn Disk) -> Result<bool, Error> {
+        match disk.len(PATH) {
+            Ok(_) => {
+                disk.sync(PATH)?;
+                disk.sync_dir("")?;
+                Ok(true)
+            }
+            Err(error) if error.kind == DiskErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Reads it; `None` if there is no such file.
     pub(crate) fn read(disk: &dyn Disk) -> Result<Option<Self>, Error> {
         let len = match disk.len(PATH) {
@@ -75,13 +89,7 @@ impl Format {
 
     /// Writes it: from then on there is a store.
     pub(crate) fn write(&self, disk: &dyn Disk) -> Result<(), Error> {
-        match disk.create(TEMPORARY, 0) {
-            Err(error) if error.kind == DiskErrorKind::Exists => {
-                disk.remove(TEMPORARY)?;
-                disk.create(TEMPORARY, 0)?;
-            }
-            other => other?,
-        }
+        disk.create_anew(TEMPORARY, 0)?;
         disk.write_at(TEMPORARY, 0, self.encode().as_bytes())?;
         disk.sync(TEMPORARY)?;
         disk.rename(TEMPORARY, PATH)?;

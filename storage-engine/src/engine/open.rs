@@ -1,7 +1,9 @@
 //! Opening a store: read the root and the manifest, open the segments, replay the log.
 //!
-//! What the log holds is synced before it is replayed: a crash of the process alone leaves bytes
-//! that were never synced, and what is served must not be lost by a power cut afterwards.
+//! Nothing is changed before everything that was acknowledged has passed its checks. A crash of the
+//! process alone leaves bytes and names in the system's cache that were never synced; what is
+//! served must not be lost by a power cut afterwards, so what is relied on is synced, or copied,
+//! first.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use crate::snapshot::{Snapshot, integer, narrow, text};
 use crate::wal;
 use crate::wal::body::RowsBody;
 use crate::wal::file::WalFile;
-use crate::wal::record::{Header, Kind};
+use crate::wal::record::{Body, Header, Kind};
 use crate::wal::scan::{End, Expected};
 
 use super::{Engine, Format, apply};
@@ -94,6 +96,7 @@ pub(crate) fn find(disk: &Arc<dyn Disk>) -> Result<Option<Found>, Error> {
         .max()
         .map_or(Timestamp::MIN, Timestamp::from_nanos)
         .max(Timestamp::from_nanos(manifest.root.now));
+    let low = Sequence::new(manifest.root.low - 1);
     let catalog = Arc::new(Catalog::new());
     // The ledger of series is read through a generation whose catalog knows only the ledgers.
     let ledgers = Generation::new(
@@ -101,8 +104,8 @@ pub(crate) fn find(disk: &Arc<dyn Disk>) -> Result<Option<Found>, Error> {
         Arc::clone(&catalog),
         segments.clone(),
         Memtable::with_slots(LEDGERS.len()),
+        low,
     );
-    let low = Sequence::new(manifest.root.low - 1);
     let keys = series_keys(&Snapshot::new(Arc::new(ledgers), low, now))?;
     for (key, since) in keys {
         catalog.add(key, since);
@@ -118,8 +121,8 @@ pub(crate) fn find(disk: &Arc<dyn Disk>) -> Result<Option<Found>, Error> {
              the folders segments and manifest from a backup",
         ));
     }
-    let generation =
-        Generation::new(Arc::clone(disk), catalog, segments, Memtable::with_slots(slots));
+    let memtable = Memtable::with_slots(slots);
+    let generation = Generation::new(Arc::clone(disk), catalog, segments, memtable, low);
     let wal_files = wal::scan::files(&**disk)?;
     Ok(Some(Found { format, manifest, generation, wal_files, now }))
 }
@@ -186,6 +189,9 @@ pub(super) fn open(
     instance: [u8; 16],
 ) -> Result<(Engine, Recovery), Error> {
     let mut recovery = Recovery::default();
+    if Format::sync(&*disk)? {
+        manifest::sync(&*disk)?;
+    }
     let found = match find(&disk)? {
         Some(found) => found,
         None => {
@@ -195,6 +201,7 @@ pub(super) fn open(
         }
     };
     let expected = found.expected();
+    let (end, doubtful) = check_log(&*disk, &found.wal_files, expected)?;
     let Found { format, manifest, generation, wal_files, now } = found;
     let epoch = 1 + wal_files.iter().map(|file| file.epoch).fold(manifest.root.epoch, u64::max);
     let next_segment = next_segment(&*disk)?;
@@ -206,7 +213,7 @@ pub(super) fn open(
         format.instance,
         epoch,
         options.wal_file_bytes,
-        wal_files.clone(),
+        wal_files,
     );
     let manifest = Manifest::new(Arc::clone(&disk), options.manifest_bytes_max, manifest);
     let mut engine = Engine {
@@ -219,6 +226,7 @@ pub(super) fn open(
         next_segment,
         flushing: None,
         unsealed: false,
+        opening: true,
         touched: Vec::new(),
         poisoned: None,
         batches: 0,
@@ -226,28 +234,47 @@ pub(super) fn open(
         flushes: 0,
     };
     recovery.removed_files = remove_unpublished(&*disk, &live)?;
-    for file in &wal_files {
-        disk.sync(&file.path())?;
+    engine.log.go_on_after(end.last);
+    if !doubtful.is_empty() {
+        engine.log.begin_with(&doubtful)?;
     }
-    disk.sync_dir(wal::DIR)?;
-    let end = replay(&mut engine, &wal_files, expected, &mut recovery)?;
+    replay(&mut engine, expected, &mut recovery)?;
     let newest = engine.snapshot();
     engine.published.advance_to(newest.sequence(), newest.now().max(now));
-    engine.log.go_on_after(end.last, end.chain);
+    engine.opening = false;
+    engine.log.release(engine.manifest.needed());
     engine.unsealed = end.last > expected.durable;
     recovery.replayed_records = end.records;
     recovery.torn_bytes = end.torn_bytes;
     Ok((engine, recovery))
 }
 
-fn replay(
-    engine: &mut Engine,
+/// Reads the whole log once before anything is changed. Returns its end and the records that
+/// nothing witnesses to be on disk.
+fn check_log(
+    disk: &dyn Disk,
     files: &[WalFile],
     expected: Expected,
-    recovery: &mut Recovery,
-) -> Result<End, Error> {
+) -> Result<(End, Vec<wal::Doubtful>), Error> {
+    let mut doubtful: Vec<wal::Doubtful> = Vec::new();
+    let end = wal::scan::replay(disk, files, expected, |header, body| {
+        doubtful.retain(|record| record.sequence > header.durable);
+        doubtful.push(wal::Doubtful {
+            sequence: header.sequence,
+            kind: header.kind,
+            now: header.now,
+            body: Body::new(body.to_vec()),
+        });
+        Ok(())
+    })?;
+    doubtful.retain(|record| record.sequence > end.witnessed);
+    Ok((end, doubtful))
+}
+
+fn replay(engine: &mut Engine, expected: Expected, recovery: &mut Recovery) -> Result<End, Error> {
     let disk = Arc::clone(&engine.disk);
-    wal::scan::replay(&*disk, files, expected, |header, body| {
+    let files = engine.log.files().to_vec();
+    wal::scan::replay(&*disk, &files, expected, |header, body| {
         if header.sequence < expected.low {
             return Ok(());
         }
@@ -261,7 +288,8 @@ fn replay(
         }
         engine.published.advance_to(sequence, now);
         engine.advance();
-        engine.flush_replayed()
+        engine.flush_replayed();
+        Ok(())
     })
 }
 
@@ -284,9 +312,17 @@ fn next_segment(disk: &dyn Disk) -> Result<u64, Error> {
     Ok(numbers.max().map_or(1, |number| number + 1))
 }
 
-/// Removes what flushes left that were never installed: their rows are in the log.
+/// Removes what flushes left that were never installed: their rows are in the log. And what an
+/// opening left that did not come to its end.
 fn remove_unpublished(disk: &dyn Disk, live: &[u64]) -> Result<Vec<String>, Error> {
     let mut removed = Vec::new();
+    for name in disk.list(wal::DIR)? {
+        if name.ends_with(wal::TEMPORARY) {
+            let path = format!("{}/{name}", wal::DIR);
+            disk.remove(&path)?;
+            removed.push(path);
+        }
+    }
     for name in disk.list(segment::DIR)? {
         let whole = name.strip_suffix(".tmp").unwrap_or(&name);
         let Some(number) = segment::number_of(whole) else { continue };
@@ -300,14 +336,17 @@ fn remove_unpublished(disk: &dyn Disk, live: &[u64]) -> Result<Vec<String>, Erro
 }
 
 impl Engine {
-    /// Replay reads a log of any length in bounded memory: what does not fit is flushed.
-    fn flush_replayed(&mut self) -> Result<(), Error> {
+    /// Replay reads a log of any length in bounded memory: what does not fit is flushed. A disk
+    /// that has no room for it does not keep the store from being read: what the log can hold
+    /// without a flush fits in memory, because intake stops at twice the bound.
+    fn flush_replayed(&mut self) {
         if self.flush_due()
             && let Some(job) = self.plan_flush()
         {
             let disk = Arc::clone(&self.disk);
-            self.install(job.run(&*disk))?;
+            let done = job.run(&*disk);
+            // A failure of the manifest poisons the engine; any other leaves the rows in memory.
+            let _ = self.install(done);
         }
-        Ok(())
     }
 }

@@ -1,16 +1,16 @@
 //! Which segments are live and from where the log is needed.
 //!
 //! A log of *edits* (`manifest/<number>.log`), and two *roots* (`manifest/CURRENT.a`, `.b`) that say
-//! how much of which log is certain. An install appends an edit, syncs it, then writes the older
-//! root and syncs that: whatever a crash or a flipped bit does to one root, the other leads to the
-//! same edits. A log that has grown past its bound is begun anew with one edit that holds it all.
+//! how much of which log counts. An install appends an edit, syncs it, then writes the older root
+//! and syncs that: the root is what makes it so. Whatever a crash or a flipped bit does to one
+//! root, the other leads to the state before, for which everything is kept. A log that has grown past its bound is begun anew with one edit that holds it all.
 
 pub mod edit;
 pub mod root;
 
 use std::sync::Arc;
 
-use crate::disk::{Disk, DiskErrorKind};
+use crate::disk::{Disk, DiskError, DiskErrorKind};
 use crate::error::Error;
 
 use edit::{Edit, SegmentEntry};
@@ -23,7 +23,7 @@ pub const DIR: &str = "manifest";
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) roots: [Option<Root>; 2],
-    /// The newest root, with `log_len` and `chain` up to the last good edit.
+    /// The newest root.
     pub(crate) root: Root,
     /// Live segments by number.
     pub(crate) segments: Vec<SegmentEntry>,
@@ -64,20 +64,13 @@ pub(crate) fn create(disk: &dyn Disk) -> Result<(), Error> {
 /// Writes a new log that begins with one edit holding `segments`; returns the root that names it.
 fn begin_log(disk: &dyn Disk, root: &Root, segments: &[SegmentEntry]) -> Result<Root, Error> {
     let path = log_path(root.log);
-    match disk.create(&path, 0) {
-        // Left by an attempt that never reached a root.
-        Err(error) if error.kind == DiskErrorKind::Exists => {
-            disk.remove(&path)?;
-            disk.create(&path, 0)?;
-        }
-        other => other?,
-    }
+    disk.create_anew(&path, 0)?;
     let first = Edit { low: root.low, added: segments.to_vec(), removed: Vec::new() };
     let mut bytes = edit::encode_header(root.log);
     let chain = first.append_to(&mut bytes, 0);
     disk.write_at(&path, 0, &bytes)?;
-    disk.sync(&path)?;
-    disk.sync_dir(DIR)?;
+    disk.sync(&path).map_err(final_error)?;
+    disk.sync_dir(DIR).map_err(final_error)?;
     Ok(Root { log_len: bytes.len() as u64, chain, ..*root })
 }
 
@@ -89,10 +82,24 @@ fn write_root(disk: &dyn Disk, slot: usize, root: &Root) -> Result<(), Error> {
     let path = root_path(slot);
     match disk.create(path, root::LEN as u64) {
         Err(error) if error.kind == DiskErrorKind::Exists => {}
-        other => other?,
+        other => other.map_err(final_error)?,
     }
-    disk.write_at(path, 0, &root.encode())?;
-    disk.sync(path)?;
+    disk.write_at(path, 0, &root.encode()).map_err(final_error)?;
+    disk.sync(path).map_err(final_error)
+}
+
+/// An error after which nobody knows what the manifest holds, a full disk among them.
+fn final_error(error: DiskError) -> Error {
+    Error::disk(error.detail)
+}
+
+/// Makes sure that what [`load`] will find survives a loss of power: a crash of the process alone
+/// may have left it in the system's cache only.
+pub(crate) fn sync(disk: &dyn Disk) -> Result<(), Error> {
+    for name in disk.list(DIR)? {
+        disk.sync(&format!("{DIR}/{name}"))?;
+    }
+    disk.sync_dir(DIR)?;
     Ok(())
 }
 
@@ -110,7 +117,7 @@ pub(crate) fn load(disk: &dyn Disk) -> Result<State, Error> {
         };
     }
     let newest = roots.iter().flatten().max_by_key(|root| root.generation).copied();
-    let mut root = newest.ok_or_else(|| {
+    let root = newest.ok_or_else(|| {
         Error::corrupt(
             "neither manifest/CURRENT.a nor manifest/CURRENT.b can be read; restore the folder \
              manifest from a backup",
@@ -119,32 +126,27 @@ pub(crate) fn load(disk: &dyn Disk) -> Result<State, Error> {
     let path = log_path(root.log);
     let damage =
         |why: &str| Error::corrupt(format!("{path} is damaged ({why}); restore it from a backup"));
-    let len = disk.len(&path).map_err(|error| damage(&error.detail))?;
+    let len = match disk.len(&path) {
+        Err(error) if error.kind == DiskErrorKind::NotFound => return Err(damage(&error.detail)),
+        other => other?,
+    };
     let len = crate::bytes::usize_from(len).map_err(|damaged| damage(damaged.0))?;
     let bytes = disk.read(&path, 0, len)?;
     edit::check_header(&bytes, root.log).map_err(|damaged| damage(damaged.0))?;
     let mut segments: Vec<SegmentEntry> = Vec::new();
-    let (mut at, mut chain) = (edit::HEADER_LEN, 0);
-    loop {
-        let certain = (at as u64) < root.log_len;
-        match Edit::read(&bytes[at..], chain) {
-            Ok((edit, edit_len, edit_chain)) => {
-                apply(&mut segments, &edit).map_err(|why| damage(&why))?;
-                root.low = edit.low;
-                (at, chain) = (at + edit_len, edit_chain);
-            }
-            // An edit past what a root vouches for was never relied on: nothing was removed
-            // because of it, and the log still holds its rows.
-            Err(_) if !certain => break,
-            Err(damaged) => return Err(damage(&format!("{damaged} at byte {at}"))),
-        }
+    let (mut at, mut chain, mut low) = (edit::HEADER_LEN, 0, 0);
+    // What follows `log_len` was never relied on: nothing was removed because of it, and the log
+    // still holds its rows. It is written over.
+    while (at as u64) < root.log_len {
+        let (edit, edit_len, edit_chain) = Edit::read(&bytes[at..], chain)
+            .map_err(|damaged| damage(&format!("{damaged} at byte {at}")))?;
+        apply(&mut segments, &edit).map_err(|why| damage(&why))?;
+        low = edit.low;
+        (at, chain) = (at + edit_len, edit_chain);
     }
-    let certain = newest.expect("invariant: it was there above");
-    if (at as u64) < certain.log_len || (at as u64 == certain.log_len && chain != certain.chain) {
+    if (at as u64, chain, low) != (root.log_len, root.chain, root.low) {
         return Err(damage("its edits do not end where the root says"));
     }
-    root.log_len = at as u64;
-    root.chain = chain;
     Ok(State { roots, root, segments })
 }
 
@@ -176,8 +178,9 @@ impl Manifest {
     /// Makes `edit` durable.
     ///
     /// # Errors
-    /// Final: what is on disk is unknown, and the manifest must not be changed again before the
-    /// store is opened anew.
+    /// `Full` if there is no space: the manifest is as it was, and it may be tried again. Any other
+    /// kind is final: what is on disk is unknown, and the manifest must not be changed again
+    /// before the store is opened anew.
     pub(crate) fn install(&mut self, edit: &Edit, certain: Certain) -> Result<(), Error> {
         let mut segments = self.state.segments.clone();
         apply(&mut segments, edit).expect("invariant: the engine edits what it knows");
@@ -194,7 +197,7 @@ impl Manifest {
             root.chain = edit.append_to(&mut bytes, root.chain);
             let path = log_path(root.log);
             self.disk.write_at(&path, root.log_len, &bytes)?;
-            self.disk.sync(&path)?;
+            self.disk.sync(&path).map_err(final_error)?;
             root.log_len += bytes.len() as u64;
         }
         self.state.segments = segments;
@@ -223,26 +226,28 @@ impl Manifest {
         write_root(&*self.disk, older, &root)?;
         // A root that was missing or torn when the store was opened has no name on disk for sure.
         if self.state.roots[older].is_none() {
-            self.disk.sync_dir(DIR)?;
+            self.disk.sync_dir(DIR).map_err(final_error)?;
         }
         self.state.roots[older] = Some(root);
         self.state.root = root;
-        self.remove_unnamed_logs()
+        self.remove_unnamed_logs();
+        Ok(())
     }
 
-    fn remove_unnamed_logs(&self) -> Result<(), Error> {
+    /// Removes logs that no root names. One that cannot be removed harms nobody: the next write of
+    /// a root tries again.
+    fn remove_unnamed_logs(&self) {
         let named = |number: u64| self.state.roots.iter().flatten().any(|root| root.log == number);
         if self.state.roots.iter().any(Option::is_none) {
-            return Ok(());
+            return;
         }
-        for name in self.disk.list(DIR)? {
+        for name in self.disk.list(DIR).unwrap_or_default() {
             let number = name.strip_suffix(".log").and_then(|digits| digits.parse().ok());
             if let Some(number) = number
                 && !named(number)
             {
-                self.disk.remove(&log_path(number))?;
+                let _ = self.disk.remove(&log_path(number));
             }
         }
-        Ok(())
     }
 }

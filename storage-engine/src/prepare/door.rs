@@ -91,7 +91,7 @@ impl<'a> Door<'a> {
         let ahead =
             if self.batch.step.is_dated() { FUTURE_DATED_NANOS_MAX } else { FUTURE_NANOS_MAX };
         if !validity.has_come(ts.saturating_sub(ahead), self.now) {
-            let seconds = (ts - self.now.nanos()) / 1_000_000_000;
+            let seconds = ts.saturating_sub(self.now.nanos()) / 1_000_000_000;
             return Err((Reason::FutureTs, format!("ts lies {seconds} s in the future")));
         }
         for (place, column) in self.batch.columns.iter().enumerate() {
@@ -104,7 +104,7 @@ impl<'a> Door<'a> {
             && let Values::I64(values) = &known_at.values
             && !validity.has_come(values[at], self.now)
         {
-            let seconds = (values[at] - self.now.nanos()) / 1_000_000_000;
+            let seconds = values[at].saturating_sub(self.now.nanos()) / 1_000_000_000;
             let detail = format!("known_at lies {seconds} s in the future");
             return Err((Reason::FutureKnownAt, detail));
         }
@@ -174,7 +174,8 @@ impl<'a> Door<'a> {
         if symbol != Symbols::NONE
             && let Some(name) = self.batch.symbols.names.get(symbol as usize)
         {
-            fields.push(format!("symbol={name:?}"));
+            let end = name.floor_char_boundary(RAW_LEN_MAX);
+            fields.push(format!("symbol={:?}", &name[..end]));
         }
         if self.batch.ts.is_valid(at) && !self.ts.is_empty() {
             fields.push(format!("ts={}", self.ts[at]));

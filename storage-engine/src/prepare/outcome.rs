@@ -15,7 +15,7 @@ use crate::snapshot::{Revisions, Scan, Scanner, Snapshot};
 use super::Incoming;
 
 /// Keys further apart than this many steps are looked up by separate scans.
-const LOOKUP_STEPS_MAX: i64 = 64;
+const LOOKUP_STEPS_MAX: i64 = 4_096;
 
 /// The instants of commit for which what was decided still holds: from the instant it was decided
 /// for up to the first at which something would be decided otherwise.
@@ -60,6 +60,7 @@ pub(super) struct Decided {
 }
 
 /// A stored row of the key at hand, or one of this batch that came before.
+#[derive(Clone, Copy)]
 struct Version {
     rank: Rank,
     retract: bool,
@@ -139,12 +140,15 @@ impl Decided {
         now: Timestamp,
         validity: &mut Validity,
     ) {
-        let first_stored = self.rows.len();
+        // Place, known_at and flags of the rows that are stored.
+        let mut kept: Vec<(usize, i64, u8)> = Vec::new();
+        let mut winner = greatest(versions.iter());
         for at in places {
             let (known_at, mut row_flags) =
                 known_at(batch, incoming, at, versions.is_empty(), now, validity);
-            let winner = versions.iter().max_by_key(|version| version.rank);
             let live = winner.is_some_and(|version| !version.retract);
+            // Among equals the later place wins.
+            let loses = winner.is_some_and(|version| version.rank.0 > known_at);
             if batch.act == Act::Retract {
                 if !live {
                     self.nothing_to_retract.push(at);
@@ -153,18 +157,16 @@ impl Decided {
                 row_flags |= flags::RETRACT;
                 self.counts.accepted += 1;
             } else {
-                let visible = versions
-                    .iter()
-                    .filter(|version| version.rank.0 <= known_at)
-                    .max_by_key(|version| version.rank);
-                if visible.is_some_and(|version| {
-                    !version.retract && stored.same(version.values, incoming, at)
-                }) {
+                let visible = if loses {
+                    greatest(versions.iter().filter(|version| version.rank.0 <= known_at))
+                } else {
+                    winner
+                };
+                let equal = |version: Version| stored.same(version.values, incoming, at);
+                if visible.is_some_and(|version| !version.retract && equal(version)) {
                     self.counts.duplicates += 1;
                     continue;
                 }
-                // Among equals the later place wins.
-                let loses = winner.is_some_and(|version| version.rank > (known_at, THIS_BATCH));
                 if loses {
                     self.counts.superseded += 1;
                 } else if live {
@@ -175,7 +177,16 @@ impl Decided {
             }
             let rank = (known_at, THIS_BATCH);
             let retract = row_flags & flags::RETRACT != 0;
-            versions.push(Version { rank, retract, values: Place::Incoming(at) });
+            let version = Version { rank, retract, values: Place::Incoming(at) };
+            versions.push(version);
+            if !loses {
+                winner = Some(version);
+            }
+            kept.push((at, known_at, row_flags));
+        }
+        // Stable: equals stay in the order of the batch.
+        kept.sort_by_key(|&(_, known_at, _)| known_at);
+        for (at, known_at, row_flags) in kept {
             self.rows.ts.push(incoming.ts[at]);
             self.rows.known_at.push(known_at);
             self.rows.flags.push(row_flags);
@@ -183,23 +194,12 @@ impl Decided {
                 to.push_from(from, at);
             }
         }
-        self.sort_from(first_stored);
     }
+}
 
-    /// Puts the rows of the last key in order of `known_at`, where some state it.
-    fn sort_from(&mut self, first: usize) {
-        let rows = &self.rows;
-        if rows.known_at[first..].is_sorted() {
-            return;
-        }
-        let mut places: Vec<u32> = (0..crate::bytes::u32_len(rows.ts.len())).collect();
-        places[first..].sort_by_key(|&at| rows.known_at[at as usize]);
-        let columns = rows.columns.iter().map(|column| column.take(&places)).collect();
-        let known_at = places.iter().map(|&at| rows.known_at[at as usize]).collect();
-        let row_flags = places.iter().map(|&at| rows.flags[at as usize]).collect();
-        self.rows =
-            Rows { ts: rows.ts.clone(), sequence: Vec::new(), known_at, flags: row_flags, columns };
-    }
+/// The version of the greatest rank; among equals the last.
+fn greatest<'a>(versions: impl Iterator<Item = &'a Version>) -> Option<Version> {
+    versions.max_by_key(|version| version.rank).copied()
 }
 
 /// Since when row `at` counts as known, and the flags that say why.
@@ -233,7 +233,7 @@ fn known_at(
 /// The greatest `ts` of a series, visible or not.
 fn newest_ts(snapshot: &Snapshot, series: SeriesId) -> Result<Option<i64>, Error> {
     let generation = snapshot.generation();
-    let runs = generation.memtable.slot(series).map(|slot| slot.runs()).unwrap_or_default();
+    let runs = generation.runs(series);
     let in_memory = runs.iter().map(|run| run.zone.ts.max).max();
     let on_disk = generation.extents(series).iter().map(|extent| extent.meta().zone.ts.max).max();
     Ok(in_memory.max(on_disk))
@@ -284,8 +284,9 @@ impl<'a> Stored<'a> {
             return Ok(Vec::new());
         }
         if ts >= self.scanned_to {
-            let near =
-                self.ts[place..].windows(2).take_while(|pair| pair[1] - pair[0] <= self.reach);
+            let near = self.ts[place..]
+                .windows(2)
+                .take_while(|pair| pair[1].saturating_sub(pair[0]) <= self.reach);
             let end = self.ts[place + near.count()].saturating_add(1);
             self.scanned_to = end;
             self.rows = None;

@@ -22,6 +22,14 @@ pub fn path(number: u64) -> String {
     format!("{DIR}/{number:010}.seg")
 }
 
+/// Removes what an attempt to write a segment left, as far as the disk lets it; opening the store
+/// removes the rest.
+pub(crate) fn discard(disk: &dyn crate::disk::Disk, number: u64) {
+    let path = path(number);
+    let _ = disk.remove(&format!("{path}.tmp"));
+    let _ = disk.remove(&path);
+}
+
 /// The number of the segment of that file name; `None` if it is not the name of one.
 pub fn number_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".seg")?;

@@ -1,14 +1,14 @@
 //! Reads a segment: the directory when the store is opened, blocks when they are asked for.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use barrow_types::{ColumnId, Step, Timestamp};
 
 use crate::bytes::{Fields, usize_from};
 use crate::column::{self, Damaged};
 use crate::dataset::{self, Schema};
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskErrorKind};
 use crate::error::Error;
 use crate::rows::{Column, Rows, flags};
 
@@ -21,16 +21,14 @@ pub(crate) struct Segment {
     pub(crate) len: u64,
     pub(crate) footer_crc: u32,
     pub(crate) extents: Vec<ExtentMeta>,
+    /// The bloom filter of each extent, once it was asked for: a byte a batch id.
+    blooms: Vec<OnceLock<Vec<u8>>>,
 }
 
 impl Segment {
-    pub(crate) const fn new(
-        number: u64,
-        len: u64,
-        footer_crc: u32,
-        extents: Vec<ExtentMeta>,
-    ) -> Self {
-        Self { number, len, footer_crc, extents }
+    pub(crate) fn new(number: u64, len: u64, footer_crc: u32, extents: Vec<ExtentMeta>) -> Self {
+        let blooms = extents.iter().map(|_| OnceLock::new()).collect();
+        Self { number, len, footer_crc, extents, blooms }
     }
 
     /// Reads the directory of the file that the manifest describes.
@@ -41,9 +39,12 @@ impl Segment {
         footer_crc: u32,
     ) -> Result<Self, Error> {
         let path = super::path(number);
-        let actual = disk.len(&path).map_err(|error| {
-            Error::corrupt(format!("{error}; the manifest names this file: restore it"))
-        })?;
+        let actual = match disk.len(&path) {
+            Err(error) if error.kind == DiskErrorKind::NotFound => {
+                return Err(damage(&path, "the manifest names it, but it is not there"));
+            }
+            other => other?,
+        };
         if actual != len {
             return Err(damage(&path, &format!("{actual} bytes long, not {len}")));
         }
@@ -75,7 +76,7 @@ impl Segment {
             Ok(layout::decode_footer(&footer, layout::HEADER_LEN as u64..footer_at))
         };
         let extents = directory()?.map_err(|damaged| damage(&path, damaged.0))?;
-        Ok(Self { number, len, footer_crc, extents })
+        Ok(Self::new(number, len, footer_crc, extents))
     }
 }
 
@@ -288,10 +289,17 @@ impl Extent {
         id: &str,
     ) -> Result<bool, Error> {
         let Some(block) = self.meta().block(Role::Bloom, column) else { return Ok(true) };
-        let filter = self.block_bytes(disk, block)?;
-        if filter.is_empty() {
-            return Err(self.damage(&Damaged("a bloom filter is empty")));
-        }
+        let kept = &self.segment.blooms[self.place];
+        let filter = match kept.get() {
+            Some(filter) => filter,
+            None => {
+                let filter = self.block_bytes(disk, block)?;
+                if filter.is_empty() {
+                    return Err(self.damage(&Damaged("a bloom filter is empty")));
+                }
+                kept.get_or_init(|| filter)
+            }
+        };
         let bits = filter.len() as u64 * 8;
         Ok(layout::bloom_positions(id, bits).into_iter().all(|bit| {
             let at = usize::try_from(bit / 8).expect("invariant: a position inside the filter");

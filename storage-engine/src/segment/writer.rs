@@ -7,7 +7,7 @@ use barrow_types::{ColumnId, DatasetId, SeriesId, Step};
 use crate::bytes::{Put, u32_len};
 use crate::column;
 use crate::dataset::{self, Schema};
-use crate::disk::{Disk, DiskErrorKind};
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::memtable::Zone;
 use crate::rows::{Column, Rows, Values, flags};
@@ -31,13 +31,7 @@ pub(crate) struct Writer<'a> {
 impl<'a> Writer<'a> {
     pub(crate) fn new(disk: &'a dyn Disk, number: u64) -> Result<Self, Error> {
         let temporary = format!("{}.tmp", super::path(number));
-        match disk.create(&temporary, 0) {
-            Err(error) if error.kind == DiskErrorKind::Exists => {
-                disk.remove(&temporary)?;
-                disk.create(&temporary, 0)?;
-            }
-            other => other?,
-        }
+        disk.create_anew(&temporary, 0)?;
         let buffer = layout::encode_header(number);
         Ok(Self { disk, number, temporary, buffer, written: 0, extents: Vec::new() })
     }

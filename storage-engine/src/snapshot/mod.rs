@@ -161,8 +161,7 @@ impl Snapshot {
         let disk = &*self.generation.disk;
         let id_column = dataset::BATCHES.columns[0].id;
         if let Some(sequence) = self.generation.memtable.batch(id, self.sequence) {
-            let slot = self.generation.memtable.slot(series);
-            let runs = slot.map(|slot| slot.runs()).unwrap_or_default();
+            let runs = self.generation.runs(series);
             let run = runs
                 .iter()
                 .find(|run| (run.zone.sequence.min..=run.zone.sequence.max).contains(&sequence));

@@ -23,7 +23,8 @@ use super::{Revisions, Scan, Snapshot};
 /// A piece ends once the sources that end in it have this many rows.
 const PIECE_ROWS: usize = 32_768;
 
-/// How many rows from the end of a source are looked at first for the newest row.
+/// How many rows from the end of a source are looked at first for the newest row; doubles while
+/// they are all retracted.
 const NEWEST_ROWS: usize = 64;
 
 enum Data {
@@ -33,10 +34,12 @@ enum Data {
     Decoded(Rows),
 }
 
-/// Rows of one key and one rank are in the order of their places in the batch: those that lost are
-/// in history, so history comes first.
+/// Rows of one key and one rank stand in the order of their places in the batch: those that lost
+/// are in history, so history comes first, and one extent of it after the other as it was written.
+type Order = (Kind, usize);
+
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Order {
+enum Kind {
     History,
     Current,
 }
@@ -128,16 +131,16 @@ impl Scanner {
         let Some((first, last)) = self.range else { return };
         let overlaps = |zone: &Zone| zone.ts.min <= last && zone.ts.max >= first;
         let generation = self.snapshot.generation();
-        // The memtable is read before the list of extents is, but of one generation, so a row is
-        // in exactly one of them.
-        let slot = generation.memtable.slot(series);
-        let runs = slot.map(|slot| slot.runs()).unwrap_or_default();
         let extents: Vec<&Extent> = generation
             .extents(series)
             .iter()
             .filter(|extent| overlaps(&extent.meta().zone))
             .collect();
-        let runs: Vec<Arc<Run>> = runs.into_iter().filter(|run| overlaps(&run.zone)).collect();
+        let runs: Vec<Arc<Run>> = generation
+            .runs(series)
+            .into_iter()
+            .filter(|run| overlaps(&run.zone) && !self.limits.admit_none_of(&run.zone))
+            .collect();
         let limits = self.limits;
         let current = extents.iter().filter(|extent| !extent.is_history());
         self.filter = !(current.map(|extent| &extent.meta().zone))
@@ -150,20 +153,21 @@ impl Scanner {
                 self.sources.push(Source {
                     zone: meta.zone,
                     rows: meta.rows as usize,
-                    order: if extent.is_history() { Order::History } else { Order::Current },
+                    order: (
+                        if extent.is_history() { Kind::History } else { Kind::Current },
+                        self.sources.len(),
+                    ),
                     data: Data::Extent(extent.clone()),
                 });
             }
         }
         for run in runs {
-            if !limits.admit_none_of(&run.zone) {
-                self.sources.push(Source {
-                    zone: run.zone,
-                    rows: run.rows.len(),
-                    order: Order::Current,
-                    data: Data::Run(run),
-                });
-            }
+            self.sources.push(Source {
+                zone: run.zone,
+                rows: run.rows.len(),
+                order: (Kind::Current, self.sources.len()),
+                data: Data::Run(run),
+            });
         }
         if self.revisions == Revisions::All {
             self.filter = !self.sources.iter().all(|source| limits.admit_all_of(&source.zone));
@@ -284,9 +288,9 @@ impl Scanner {
     }
 }
 
-/// All parts, one after the other, history first; `None` if there are none.
+/// All parts, one after the other in their order; `None` if there are none.
 fn concatenate(mut parts: Vec<(Order, Rows)>) -> Option<Rows> {
-    parts.sort_by_key(|(order, rows)| (*order, rows.ts[0]));
+    parts.sort_by_key(|(order, _)| *order);
     let mut parts = parts.into_iter().map(|(_, rows)| rows);
     let mut all = parts.next()?;
     for part in parts {
@@ -309,8 +313,10 @@ pub(super) fn newest(snapshot: &Snapshot, series: SeriesId) -> Result<Option<Row
         key.ok_or_else(|| Error::not_found(format!("there is no series {}", series.get())))?;
     let schema = dataset::schema(key.dataset).expect("invariant: a series has a dataset");
     let mut end = i64::MAX;
+    let mut window = NEWEST_ROWS;
     loop {
-        let Some(first) = newest_from(snapshot, series, end)? else { return Ok(None) };
+        let Some(first) = newest_from(snapshot, series, end, window)? else { return Ok(None) };
+        window *= 2;
         let mut scanner = snapshot.scan(Scan {
             series,
             start: Timestamp::from_nanos(first),
@@ -334,12 +340,17 @@ pub(super) fn newest(snapshot: &Snapshot, series: SeriesId) -> Result<Option<Row
 }
 
 /// A `ts` from which on some of the newest rows before `end` lie; `None` if there are none.
-fn newest_from(snapshot: &Snapshot, series: SeriesId, end: i64) -> Result<Option<i64>, Error> {
+fn newest_from(
+    snapshot: &Snapshot,
+    series: SeriesId,
+    end: i64,
+    window: usize,
+) -> Result<Option<i64>, Error> {
     let generation = snapshot.generation();
-    let runs = generation.memtable.slot(series).map(|slot| slot.runs()).unwrap_or_default();
+    let runs = generation.runs(series);
     let before_end = |ts: &[i64]| {
         let len = ts.partition_point(|&ts| ts < end);
-        (len > 0).then(|| (ts[len - 1], ts[len.saturating_sub(NEWEST_ROWS)]))
+        (len > 0).then(|| (ts[len - 1], ts[len.saturating_sub(window)]))
     };
     let mut newest: Option<(i64, i64)> = None;
     for run in runs.iter().filter(|run| run.zone.sequence.min <= snapshot.sequence().get()) {

@@ -19,7 +19,7 @@
 //!
 //! A text is its length as u32 and its bytes. Little-endian. Nothing follows the last field.
 
-use barrow_types::{DatasetId, Nanos, PriceSide, Source, Step, Symbol};
+use barrow_types::{DatasetId, Nanos, PriceSide, SeriesKey, Source, Step, Symbol};
 
 use crate::batch::{Counts, KnownAt, Refused, SourceFacts};
 use crate::bytes::{Fields, Put, u32_len};
@@ -79,6 +79,17 @@ pub struct RowsBody {
 }
 
 impl RowsBody {
+    /// The key of this batch's series for `symbol`.
+    pub(crate) fn key(&self, symbol: Symbol) -> SeriesKey {
+        SeriesKey {
+            dataset: self.dataset,
+            symbol,
+            step: self.step,
+            side: self.side,
+            source: self.source.clone(),
+        }
+    }
+
     /// The bytes of the body.
     pub fn encode(&self) -> Vec<u8> {
         let schema = schema(self.dataset).expect("invariant: prepare knows the dataset");
@@ -225,7 +236,8 @@ fn take_words<T>(
     Ok(words.map(|word| from_bytes(word.try_into().expect("invariant: 8 bytes"))).collect())
 }
 
-const fn has_known_at(row_flags: u8) -> bool {
+/// Whether a row with these flags has a `known_at` of its own.
+pub(crate) const fn has_known_at(row_flags: u8) -> bool {
     row_flags & (flags::STATED | flags::ASSUMED) != 0
 }
 
@@ -290,6 +302,9 @@ fn decode_block(
         return Err(Damaged("a block names a new series that the record does not bring"));
     };
     let count = fields.count(8)?;
+    if count == 0 {
+        return Err(Damaged("a block has no rows"));
+    }
     let ts = take_words(count, i64::from_le_bytes, fields)?;
     if !ts.is_sorted() {
         return Err(Damaged("the rows of a block are not in order of ts"));

@@ -10,8 +10,7 @@
 //! | 32 |   16 | `instance` | the store it belongs to                          |
 //! | 48 |   16 |            | zero                                             |
 //!
-//! Records follow without a hole; 64 zero bytes in place of a record, or the end of the file, end
-//! them. The name repeats `first` and `epoch` in decimal digits: `<20>-<10>.wal`.
+//! Records follow without a hole; whatever is not a good record ends them. The name repeats `first` and `epoch` in decimal digits: `<20>-<10>.wal`.
 
 use crate::bytes::{Fields, Put};
 use crate::column::Damaged;

@@ -3,7 +3,10 @@
 //! Files `wal/<first sequence>-<epoch>.wal`, zero-filled when they are made, so that an append
 //! neither allocates nor changes the file's length. An opening of the store (an *epoch*) never
 //! writes into a file of an earlier one: it begins a file of its own, and what an earlier epoch
-//! left behind its last good record stays there unread until the file is no longer needed.
+//! left behind its last good record stays there unread until the file is no longer needed. Records
+//! that nothing witnesses to be on disk (the last group before a crash) are copied into the new
+//! epoch's first file when the store is opened: they may be in the system's cache only, and after
+//! a failed sync another sync of the same file would prove nothing.
 //!
 //! [`Writer`] appends, [`scan`] reads.
 
@@ -13,7 +16,10 @@ pub mod record;
 pub mod scan;
 mod writer;
 
-pub(crate) use writer::Writer;
+pub(crate) use writer::{Doubtful, Writer};
 
 /// The folder of the log.
 pub const DIR: &str = "wal";
+
+/// End of the name of a file that is not part of the log yet.
+pub(crate) const TEMPORARY: &str = ".tmp";

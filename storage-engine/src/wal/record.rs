@@ -10,7 +10,7 @@
 //! | 24 |    8 | `sequence` | the previous record's plus one                                  |
 //! | 32 |    8 | `durable`  | the greatest sequence known to be on disk when this was written |
 //! | 40 |    8 | `now`      | ingest time, ns since 1970 UTC; never below the previous one    |
-//! | 48 |    4 | `chain`    | `crc` of the previous record; 0 in the first record of a store  |
+//! | 48 |    4 | `chain`    | `crc` of the previous record of its epoch; 0 in the first one   |
 //! | 52 |    1 | `kind`     | what the body is: see [`Kind`]                                  |
 //! | 53 |    1 |            | zero                                                            |
 //! | 54 |    2 | `version`  | of the body's layout, [`BODY_VERSION`]                          |

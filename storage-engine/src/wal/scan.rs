@@ -1,11 +1,13 @@
 //! Reads the log: what recovery replays and `verify` checks.
 //!
-//! A record is good if its header and body pass their checksums, its `chain` is the checksum of
-//! the record before it and its sequence is that one's plus one. Where the good records of a file
-//! end, at sequence `s`:
+//! A record is good if its header and body pass their checksums, its epoch is its file's, its
+//! `chain` is the checksum of the record before it in its epoch, and its sequence is that one's
+//! plus one. A file whose header is damaged has no good records; if anything follows the header,
+//! that is damage to acknowledged data, because the header is on disk before the first record is
+//! written. Where the good records of a file end, at sequence `s`:
 //!
-//! 1. A file of a later epoch that begins with `s`: the log goes on there. An earlier opening has
-//!    come to the same end and dropped what follows it.
+//! 1. A file of a later epoch that begins with `s`: the log goes on there. Records of an earlier
+//!    epoch from there on are not read, good or not: that opening has dropped or copied them.
 //! 2. Otherwise, if anything says that `s` was on disk — a later header (here or in a later file)
 //!    with `durable` >= `s`, a file of a later epoch that begins after `s`, or the root — then
 //!    acknowledged data is damaged: refused, nothing is changed.
@@ -23,10 +25,8 @@ use super::record::{self, Header, Kind};
 pub struct End {
     /// Sequence of the last good record; the one before the first if there is none.
     pub last: u64,
-    /// Checksum of the last good record's header; 0 if there is none.
-    pub chain: u32,
-    /// `now` of the last good record.
-    pub now: Option<i64>,
+    /// The greatest sequence that a record or the root says was on disk.
+    pub witnessed: u64,
     /// Good records read.
     pub records: u64,
     /// Bytes after the last good record that were not zero and are dropped.
@@ -51,6 +51,9 @@ pub struct Expected {
 pub fn files(disk: &dyn Disk) -> Result<Vec<WalFile>, Error> {
     let mut files = Vec::new();
     for name in disk.list(super::DIR)? {
+        if name.ends_with(super::TEMPORARY) {
+            continue;
+        }
         files.push(WalFile::from_name(&name).ok_or_else(|| {
             Error::corrupt(format!("wal/{name} is not a file of the log; move it elsewhere"))
         })?);
@@ -70,7 +73,8 @@ pub fn replay(
     expected: Expected,
     mut on_record: impl FnMut(&Header, &[u8]) -> Result<(), Error>,
 ) -> Result<End, Error> {
-    let mut end = End { last: expected.low - 1, chain: 0, now: None, records: 0, torn_bytes: 0 };
+    let mut end =
+        End { last: expected.low - 1, witnessed: expected.durable, records: 0, torn_bytes: 0 };
     let Some(start) = files.iter().rposition(|file| file.first <= expected.low) else {
         if let Some(file) = files.first() {
             return Err(missing(expected.low, &format!("{} begins after it", file.path())));
@@ -81,6 +85,8 @@ pub fn replay(
         return Ok(end);
     };
     let mut stop: Option<Stop> = None;
+    // Epoch and checksum of the last good record.
+    let mut previous: Option<(u64, u32)> = None;
     for (place, &file) in files.iter().enumerate().skip(start) {
         let mut next = end.last + 1;
         if place == start {
@@ -90,15 +96,21 @@ pub fn replay(
             if file.epoch > stopped.file.epoch && file.first > next {
                 return Err(stopped.damage(next, &file.path()));
             }
-            // Of the epoch that stopped, or an earlier one's leftover: never acknowledged.
-            end.torn_bytes += witness(disk, file, 0, next, stop.as_ref())?;
+            // Left by the epoch that stopped.
+            if begins_later(files, place, next).is_none() {
+                end.torn_bytes += witness(disk, file, 0, next, stop.as_ref())?;
+            }
             continue;
         }
         let bytes = read(disk, file)?;
+        let limit = begins_later(files, place, u64::MAX);
         if let Err(why) = file.check(&bytes, expected.instance) {
             let stopped = Stop { file, at: 0, why };
-            end.torn_bytes +=
-                witness_in(&bytes, 0, next, &|path| stopped.damage(next, path), &file)?;
+            // The header is on disk before the first record is written.
+            if bytes.iter().skip(file::HEADER_LEN).any(|&byte| byte != 0) && limit != Some(next) {
+                return Err(stopped.damage(next, "what follows the header"));
+            }
+            end.torn_bytes += bytes.iter().filter(|&&byte| byte != 0).count() as u64;
             stop = Some(stopped);
             continue;
         }
@@ -107,14 +119,19 @@ pub fn replay(
             end.last = next - 1;
         }
         let why = loop {
-            match record_at(&bytes, at, end.last + 1, end.chain, end.records > 0) {
+            // The first record of an epoch has no chain; of the first file read it is not known.
+            let chain = previous.map(|(epoch, crc)| if epoch == file.epoch { crc } else { 0 });
+            if limit == Some(end.last + 1) {
+                break Damaged("the log goes on in a file of a later epoch");
+            }
+            match record_at(&bytes, at, file.epoch, end.last + 1, chain) {
                 Ok((header, body, crc)) => {
                     on_record(&header, body)
                         .map_err(|error| error.within(&format!("{} at byte {at}", file.path())))?;
                     end.last = header.sequence;
-                    end.chain = crc;
-                    end.now = Some(header.now);
+                    end.witnessed = end.witnessed.max(header.durable);
                     end.records += 1;
+                    previous = Some((file.epoch, crc));
                     at += header.record_len();
                 }
                 Err(why) => break why,
@@ -122,10 +139,7 @@ pub fn replay(
         };
         let stopped = Stop { file, at, why };
         let next = end.last + 1;
-        // A later opening that begins here has already decided that the rest is a torn tail.
-        let continued =
-            files[place + 1..].iter().any(|later| later.epoch > file.epoch && later.first == next);
-        if !continued {
+        if limit != Some(next) {
             end.torn_bytes +=
                 witness_in(&bytes, at, next, &|path| stopped.damage(next, path), &file)?;
         }
@@ -137,6 +151,15 @@ pub fn replay(
         return Err(stop.map_or_else(|| missing(next, by), |stopped| stopped.damage(next, by)));
     }
     Ok(end)
+}
+
+/// The smallest first sequence, up to `max`, of the files of later epochs than that of file
+/// `place`: an opening that begins there has decided that what earlier epochs have from there on
+/// is not part of the log.
+fn begins_later(files: &[WalFile], place: usize, max: u64) -> Option<u64> {
+    let epoch = files[place].epoch;
+    let later = files[place + 1..].iter().filter(|file| file.epoch > epoch);
+    later.map(|file| file.first).filter(|&first| first <= max).min()
 }
 
 struct Stop {
@@ -174,9 +197,9 @@ fn read(disk: &dyn Disk, file: WalFile) -> Result<Vec<u8>, Error> {
 fn record_at(
     bytes: &[u8],
     at: usize,
+    epoch: u64,
     sequence: u64,
-    chain: u32,
-    chained: bool,
+    chain: Option<u32>,
 ) -> Result<(Header, &[u8], u32), Damaged> {
     let rest = bytes.get(at..).unwrap_or_default();
     let header = rest.first_chunk::<{ record::HEADER_LEN }>().ok_or(Damaged("the file ends"))?;
@@ -184,7 +207,10 @@ fn record_at(
     if header.sequence != sequence {
         return Err(Damaged("its sequence is not the next one"));
     }
-    if chained && header.chain != chain {
+    if header.epoch != epoch {
+        return Err(Damaged("its epoch is not that of its file"));
+    }
+    if chain.is_some_and(|chain| header.chain != chain) {
         return Err(Damaged("its chain does not lead to the record before it"));
     }
     let padded = rest
@@ -231,7 +257,9 @@ fn witness_in(
         let Some(header) = rest[at..].first_chunk::<{ record::HEADER_LEN }>() else { break };
         if header[4..8] == record::MAGIC
             && let Ok((header, _)) = Header::decode(header)
+            && header.epoch == file.epoch
             && header.durable >= sequence
+            && header.durable < header.sequence
         {
             return Err(damage(&format!("{} at byte {}", file.path(), from + at)));
         }

@@ -11,6 +11,14 @@ use super::record::{self, Body, Header, Kind};
 /// Bytes of staged records that are gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 20;
 
+/// A record that was read, but that nothing witnesses to be on disk.
+pub(crate) struct Doubtful {
+    pub(crate) sequence: u64,
+    pub(crate) kind: Kind,
+    pub(crate) now: i64,
+    pub(crate) body: Body,
+}
+
 struct Open {
     file: WalFile,
     len: u64,
@@ -61,11 +69,47 @@ impl Writer {
         }
     }
 
-    /// Goes on after record `last`, which is on disk and whose header's checksum is `chain`.
-    pub(crate) const fn go_on_after(&mut self, last: u64, chain: u32) {
+    /// Goes on after record `last`, which is on disk. The chain of the new epoch begins.
+    pub(crate) const fn go_on_after(&mut self, last: u64) {
         self.next_sequence = last + 1;
         self.durable = last;
-        self.chain = chain;
+        self.chain = 0;
+    }
+
+    /// Begins the epoch with copies of the records from `doubtful` on, so that they are on disk
+    /// whatever became of the originals. There is at least one.
+    ///
+    /// # Errors
+    /// The log is as it was.
+    pub(crate) fn begin_with(&mut self, doubtful: &[Doubtful]) -> Result<(), Error> {
+        let first = doubtful[0].sequence;
+        self.go_on_after(first - 1);
+        let mut bytes = Vec::new();
+        for record in doubtful {
+            let header = self.header(record.kind, record.now, &record.body);
+            bytes.extend_from_slice(&header);
+            bytes.extend_from_slice(&record.body.bytes);
+        }
+        let file = WalFile { epoch: self.epoch, first };
+        let at = file::HEADER_LEN as u64 + bytes.len() as u64;
+        let len = self.file_bytes.max(at);
+        let path = file.path();
+        let temporary = format!("{path}{}", super::TEMPORARY);
+        self.disk.create_anew(&temporary, len)?;
+        self.disk.write_at(&temporary, 0, &file.encode(self.instance))?;
+        self.disk.write_at(&temporary, file::HEADER_LEN as u64, &bytes)?;
+        self.disk.sync(&temporary)?;
+        self.disk.rename(&temporary, &path)?;
+        self.disk.sync_dir(super::DIR)?;
+        self.files.push(file);
+        self.current = Some(Open { file, len, at });
+        self.durable = self.next_sequence - 1;
+        Ok(())
+    }
+
+    /// Every file of the log, oldest first.
+    pub(crate) fn files(&self) -> &[WalFile] {
+        &self.files
     }
 
     /// The greatest sequence known to be on disk.
@@ -96,19 +140,7 @@ impl Writer {
             self.begin_file(len)?;
         }
         let sequence = self.next_sequence;
-        let header = Header {
-            body_len: body.len,
-            body_crc: body.crc,
-            epoch: self.epoch,
-            sequence,
-            durable: self.durable,
-            now,
-            chain: self.chain,
-            kind,
-        }
-        .encode();
-        self.chain = u32::from_le_bytes(header[..4].try_into().expect("invariant: 4 bytes"));
-        self.next_sequence += 1;
+        let header = self.header(kind, now, body);
         self.buffer.extend_from_slice(&header);
         if self.buffer.len() + body.bytes.len() <= BUFFER_BYTES {
             self.buffer.extend_from_slice(&body.bytes);
@@ -117,6 +149,24 @@ impl Writer {
             self.write(&body.bytes)?;
         }
         Ok(sequence)
+    }
+
+    /// The header of the next record.
+    fn header(&mut self, kind: Kind, now: i64, body: &Body) -> [u8; record::HEADER_LEN] {
+        let header = Header {
+            body_len: body.len,
+            body_crc: body.crc,
+            epoch: self.epoch,
+            sequence: self.next_sequence,
+            durable: self.durable,
+            now,
+            chain: self.chain,
+            kind,
+        }
+        .encode();
+        self.chain = u32::from_le_bytes(header[..4].try_into().expect("invariant: 4 bytes"));
+        self.next_sequence += 1;
+        header
     }
 
     /// Makes every staged record durable.
@@ -179,20 +229,16 @@ impl Writer {
         self.disk.sync_dir(super::DIR).map_err(final_error)
     }
 
-    /// Removes the files whose records all lie before `needed`.
-    ///
-    /// # Errors
-    /// A file could not be removed; it stays in the list.
-    pub(crate) fn release(&mut self, needed: u64) -> Result<(), Error> {
+    /// Removes the files whose records all lie before `needed`. One that cannot be removed harms
+    /// nobody: the next release tries again.
+    pub(crate) fn release(&mut self, needed: u64) {
         let keep_from = self.files.iter().rposition(|file| file.first <= needed).unwrap_or(0);
         for _ in 0..keep_from {
-            self.disk.remove(&self.files[0].path())?;
-            self.files.remove(0);
+            match self.disk.remove(&self.files[0].path()) {
+                Err(error) if error.kind != DiskErrorKind::NotFound => return,
+                _ => drop(self.files.remove(0)),
+            }
         }
-        if keep_from > 0 {
-            self.disk.sync_dir(super::DIR)?;
-        }
-        Ok(())
     }
 }
 

@@ -130,9 +130,12 @@ impl Plan {
 
         let mut notes = Vec::new();
         let step = step(said, &spacing, &mut notes, &mut questions);
-        let time_zone = zone(said, ts_name, &written, first_time, step, &mut notes, &mut questions);
+        // Everything that is missing is asked at once, as if the step were what it looks like.
+        let likely = step.or(spacing.suggested());
+        let time_zone =
+            zone(said, ts_name, &written, first_time, likely, &mut notes, &mut questions);
         let (stamp, stamp_shown_by) =
-            stamp(said, &layout, ts_name, step, &spacing, &written, &mut questions);
+            stamp(said, &layout, ts_name, likely, &spacing, &written, &mut questions);
         let (Some(step), Some(symbol), Some(price), Some(stamp)) = (step, symbol, price, stamp)
         else {
             return Err(Refusal { questions });
@@ -191,7 +194,8 @@ impl Plan {
         Clock::new(self.step, self.stamp, self.order, zone)
     }
 
-    /// Everything that decides what the rows become, as text: part of the batch's identity.
+    /// Everything that decides what the rows become, as text: part of the batch's identity. Its
+    /// first number changes whenever the same plan would give other rows or other parts.
     pub(crate) fn identity(&self) -> String {
         let roles: Vec<String> = self
             .columns

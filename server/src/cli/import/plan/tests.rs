@@ -77,6 +77,12 @@ fn minutes_without_offset_need_a_zone_and_a_stamp() {
 
 #[test]
 fn a_step_is_suggested_and_one_that_is_too_long_refused() {
+    check(
+        "m.csv",
+        "",
+        MINUTES,
+        &["refused", "--timeframe STEP", "--time-zone ZONE", "--stamp start or --stamp end"],
+    );
     let options = "--time-zone UTC --stamp start";
     check("m.csv", options, MINUTES, &["refused", "--timeframe STEP", "look like 1m (60 s apart)"]);
     let halves = "ts,open,high,low,close
