@@ -32,7 +32,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
 FOLDERS = ("daily", "minute")
-UNNAMED = "Unnamed: 0"
 PRICES = ("open", "high", "low", "close")
 COUNTS = ("accepted", "duplicates", "corrected", "superseded", "rejected")
 # How the summary of the import writes them, where not so.
@@ -71,6 +70,12 @@ def stem_part(path):
     return re.split(r"[_.-]", path.name)[0]
 
 
+def argument(recipe, name):
+    """The value of an option of the import, if the recipe gives it."""
+    args = recipe["args"]
+    return args[args.index(name) + 1] if name in args else None
+
+
 # --- what pandas says ---------------------------------------------------------------------------
 
 
@@ -79,27 +84,26 @@ def read_file(pd, path, recipe):
     ts = str(recipe["ts"])
     columns = {name: str(source) for name, source in recipe["columns"].items()}
     symbol = columns.pop("symbol", None)
-    texts = [ts] if symbol is None else [ts, symbol]
     frame = pd.read_csv(
-        path,
-        sep=recipe["sep"],
-        header=0 if recipe["header"] else None,
-        # pandas calls a column without a name `Unnamed: 0`; without names they are numbers.
-        dtype={UNNAMED if name == "" else name: str for name in texts}
-        if recipe["header"]
-        else {int(name): str for name in texts},
-        float_precision="round_trip",
-        index_col=False,
-        low_memory=False,
+        path, sep=recipe["sep"], header=0 if recipe["header"] else None, dtype=str, index_col=False
     )
-    frame.columns = ["" if name == UNNAMED else str(name) for name in frame.columns]
+    # pandas calls a column without a name `Unnamed: 0`; without a header they are numbers.
+    frame.columns = ["" if name == "Unnamed: 0" else str(name) for name in frame.columns]
     out = pd.DataFrame(index=frame.index)
     fixed = recipe["symbol"].replace("{stem-part}", stem_part(path))
     out["symbol"] = fixed if symbol is None else frame[symbol]
     out["ts"] = frame[ts]
     for name, source in columns.items():
-        out[name] = pd.to_numeric(frame[source], errors="coerce").astype("float64")
+        out[name] = [number(text) for text in frame[source]]
     return out
+
+
+def number(text):
+    """The nearest double, as Python's own parser defines it; NaN for what is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def expectation(np, frame):
@@ -283,7 +287,7 @@ def check_load(modules, barrow, server, path, recipe):
 def check_refusal(barrow, server, path, recipe):
     """Imports, expects to be refused; returns the message."""
     code, out, err = run_import(barrow, server, path, recipe)
-    message = " ".join(err.split())
+    message = " ".join(err.replace(f"{DATA}/", "").split())
     if code != 2:
         raise Difference(f"ended with {code}, the recipe expects a refusal: {out.strip()} {message}")
     if recipe["message"] not in message:

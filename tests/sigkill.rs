@@ -6,8 +6,8 @@
 //! - a batch without an answer has all its rows or none, and sending it again makes it whole.
 //!
 //! `BARROW_SIGKILL_ROUNDS` says how many rounds (10 unless set), `BARROW_SIGKILL_SEED` where the
-//! random numbers begin. SIGKILL leaves the kernel's cache alive, so this tests the process; loss of
-//! power is the simulator's.
+//! random numbers begin. SIGKILL leaves the kernel's cache alive, so this tests the process; loss
+//! of power is the simulator's.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -6,7 +6,6 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -91,16 +90,49 @@ pub struct Running {
     writer: writer::Handle,
 }
 
-/// Opens the store and takes requests.
+/// Opens the store in `[server] data_dir` and takes requests.
 ///
 /// # Errors
 /// Before anything is served: what did not start and why.
 pub async fn start(config: Config) -> Result<Running, StartError> {
+    // The folder is not touched if the settings are refused.
+    let keys = check(&config)?;
+    let dir = config.server.data_dir.clone();
+    let disk = blocking(move || OsDisk::open(&dir)).await?;
+    let disk = disk.map_err(|error| StartError::Store(error.into()))?;
+    start_checked(config, keys, Arc::new(disk)).await
+}
+
+/// As [`start`], with the store on `disk`.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_on(config: Config, disk: Arc<dyn Disk>) -> Result<Running, StartError> {
+    let keys = check(&config)?;
+    start_checked(config, keys, disk).await
+}
+
+fn check(config: &Config) -> Result<Keys, StartError> {
     config.check().map_err(StartError::Config)?;
-    let keys = keys(&config.auth.keys_file).map_err(StartError::Keys)?;
-    let opening = config.clone();
-    let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
-    let (engine, disk, recovery) = opened.map_err(|error| StartError::System(error.into()))??;
+    let file = &config.auth.keys_file;
+    let keys = if file.as_os_str().is_empty() { Ok(Keys::open()) } else { Keys::load(file) };
+    keys.map_err(StartError::Keys)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StartError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| StartError::System(error.into()))
+}
+
+async fn start_checked(
+    config: Config,
+    keys: Keys,
+    disk: Arc<dyn Disk>,
+) -> Result<Running, StartError> {
+    let (opening, opened_on) = (config.clone(), Arc::clone(&disk));
+    let (engine, recovery) = blocking(move || open(&opening, opened_on)).await??;
     let metrics = Arc::new(Metrics::new());
     metrics.recovery(&recovery);
     // Before the writer starts: a port that is taken leaves nothing to stop.
@@ -119,16 +151,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     Ok(Running { http, app, stop, serving, writer })
 }
 
-fn keys(file: &Path) -> Result<Keys, String> {
-    if file.as_os_str().is_empty() { Ok(Keys::open()) } else { Keys::load(file) }
-}
-
-fn open(config: &Config) -> Result<(Engine, Arc<dyn Disk>, Recovery), StartError> {
+fn open(config: &Config, disk: Arc<dyn Disk>) -> Result<(Engine, Recovery), StartError> {
     let start = Instant::now();
     let dir = &config.server.data_dir;
-    let store = |error: Error| StartError::Store(error);
-    let disk = OsDisk::open(dir).map_err(|error| store(error.into()))?;
-    let disk: Arc<dyn Disk> = Arc::new(disk);
     let instance = random::bytes().map_err(|error| StartError::System(io::Error::other(error)))?;
     let settings = &config.engine;
     let options = Options {
@@ -139,8 +164,8 @@ fn open(config: &Config) -> Result<(Engine, Arc<dyn Disk>, Recovery), StartError
         manifest_bytes_max: settings.manifest_bytes_max,
     };
     let doing = format!("open {}", dir.display());
-    let (engine, recovery) = Engine::open(Arc::clone(&disk), options, instance)
-        .map_err(|error| store(error.within(&doing)))?;
+    let (engine, recovery) = Engine::open(disk, options, instance)
+        .map_err(|error| StartError::Store(error.within(&doing)))?;
     tracing::info!(
         data_dir = %dir.display(),
         created = recovery.created,
@@ -157,7 +182,7 @@ fn open(config: &Config) -> Result<(Engine, Arc<dyn Disk>, Recovery), StartError
         let files = recovery.removed_files.join(", ");
         tracing::warn!(files, "flushes that a crash had broken off were removed");
     }
-    Ok((engine, disk, recovery))
+    Ok((engine, recovery))
 }
 
 impl Running {

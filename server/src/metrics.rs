@@ -62,6 +62,7 @@ pub(crate) struct Metrics {
     requests: Family<RequestLabel, Counter>,
     request_seconds: Histogram,
     query_rows: Counter,
+    queue_batches: AtomicGauge,
     commit_seconds: Histogram,
     group_batches: Histogram,
     flush_seconds: Histogram,
@@ -97,6 +98,7 @@ impl Metrics {
             requests: Family::default(),
             request_seconds: seconds(),
             query_rows: Counter::default(),
+            queue_batches: Gauge::default(),
             commit_seconds: seconds(),
             group_batches: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
             flush_seconds: seconds(),
@@ -145,6 +147,11 @@ impl Metrics {
             self.request_seconds.clone(),
         );
         r.register("query_rows", "Rows sent to readers", self.query_rows.clone());
+        r.register(
+            "writer_queue_batches",
+            "Batches that wait for the writer",
+            self.queue_batches.clone(),
+        );
         r.register(
             "commit_duration_seconds",
             "Time to log, sync and apply one group",
@@ -239,6 +246,11 @@ impl Metrics {
     /// Rows were encoded for a reader.
     pub(crate) fn rows_read(&self, rows: usize) {
         self.query_rows.inc_by(rows as u64);
+    }
+
+    /// So many batches wait for the writer.
+    pub(crate) fn queued(&self, batches: usize) {
+        self.queue_batches.set(batches as u64);
     }
 
     /// A group was committed, or failed to be.

@@ -54,6 +54,11 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
+    /// How many batches wait.
+    pub(crate) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
     /// Returns once the batch is durable and visible.
     pub(crate) async fn commit(&self, prepared: Prepared) -> Result<Applied, IntakeError> {
         let (reply, answer) = oneshot::channel();

@@ -80,7 +80,8 @@ fn difference(found: &Rows, expected: &[&Stored], columns: &[usize]) -> Option<S
             let engine = theirs.map_or("nothing".into(), |row| format!("{row:?}"));
             let (rows, all) = (found.len(), expected.len());
             return Some(format!(
-                "row {at} of {all} in the model, {rows} in the engine\n model  {model}\n engine {engine}"
+                "row {at} of {all} in the model, {rows} in the engine\n model  {model}\n \
+                 engine {engine}"
             ));
         }
     }

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::episode::{Episode, Totals};
 use crate::generate::Shape;
 
-const OPERATIONS_DEFAULT: u64 = 60_000;
+const OPERATIONS_DEFAULT: u64 = 20_000;
 const SEED_DEFAULT: u64 = 20_131_007;
 
 const SMALL: Shape = Shape {

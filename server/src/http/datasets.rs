@@ -71,7 +71,13 @@ fn description(snapshot: &Snapshot) -> Value {
         ColumnType::I64 => "i64",
         ColumnType::Text => "text",
     };
-    let column = |name: &str, kind: &str, nullable: bool| json!({"name": name, "type": kind, "nullable": nullable});
+    let column = |name: &str, kind: &str, nullable: bool| {
+        json!({
+            "name": name,
+            "type": kind,
+            "nullable": nullable,
+        })
+    };
     let mut columns = vec![column("symbol", "text", false), column("ts", "timestamp", false)];
     columns.extend(BARS.columns.iter().map(|c| column(c.name, kind(c.kind), c.nullable)));
     columns.push(column("known_at", "timestamp", true));

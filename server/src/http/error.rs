@@ -15,7 +15,7 @@
 //! | `timeout` | 408 | the body did not arrive in time |
 //! | `conflict` | 409 | a known batch id with another body |
 //! | `too_large` | 413 | the body is above a bound |
-//! | `unsupported_media_type` | 415 | `Content-Type` or `Content-Encoding` is not one of those read |
+//! | `unsupported_media_type` | 415 | a `Content-Type` or `Content-Encoding` that is not read |
 //! | `every_row_rejected` | 422 | all rows of the request became dead letters |
 //! | `internal` | 500 | a fault of ours |
 //! | `storage` | 500 | stored bytes could not be read |

@@ -92,8 +92,8 @@ struct Key {
 fn keys(body: &[u8], step: Step) -> Result<Vec<(String, Timestamp)>, Problem> {
     let keys: Keys = serde_json::from_slice(body).map_err(|error| {
         let detail = format!(
-            "the body is not {{\"keys\":[{{\"symbol\",\"ts\"}}...]}}: {error}; or name symbol and ts, \
-             or batch, in the query"
+            "the body is not {{\"keys\":[{{\"symbol\",\"ts\"}}...]}}: {error}; or name symbol and \
+             ts, or batch, in the query"
         );
         Problem::new(Code::InvalidBody, detail).about("keys")
     })?;

@@ -204,3 +204,27 @@ fn send_rows<P: Pieces>(
 fn internal(error: &impl std::fmt::Display) -> Problem {
     Problem::new(Code::Internal, error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn collected(messages: &[Option<&'static str>]) -> Result<String, axum::Error> {
+        let (sender, pieces) = mpsc::channel(8);
+        for message in messages {
+            sender.send(message.map(|text| Bytes::from_static(text.as_bytes()))).await.unwrap();
+        }
+        drop(sender);
+        let body = Body::from_stream(Bytestream { pieces, ended: false });
+        let bytes = axum::body::to_bytes(body, usize::MAX).await?;
+        Ok(String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_its_end_marker_is_an_error_and_never_looks_whole() {
+        assert_eq!(collected(&[Some("a"), Some("b"), None]).await.unwrap(), "ab");
+        assert_eq!(collected(&[None]).await.unwrap(), "");
+        assert!(collected(&[Some("a"), Some("b")]).await.is_err());
+        assert!(collected(&[]).await.is_err());
+    }
+}

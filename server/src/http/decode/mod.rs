@@ -100,7 +100,7 @@ pub(crate) fn decode(kind: Kind, body: &[u8], plan: &Plan) -> Result<Incoming, P
         Kind::NdJson => json::decode_lines(body, plan),
     }));
     decoded.unwrap_or_else(|_| {
-        tracing::error!(?kind, "a decoder panicked; the request was refused");
+        tracing::warn!(?kind, "a decoder panicked; the request was refused");
         Err(Problem::new(Code::InvalidBody, "the body cannot be read: its decoder broke down"))
     })
 }

@@ -138,7 +138,10 @@ fn days_may_be_dates_and_a_stamp_at_the_end_is_moved_to_the_open() {
 
 #[test]
 fn json_numbers_keep_their_digits_and_strings_may_hold_numbers() {
-    let rows = r#"{"symbol":"A","ts":1381152600000000001,"open":"1","high":2,"low":0.5,"close":0.1,"volume":null,"trades":9007199254740993}"#;
+    let rows = r#"{"symbol":"A","ts":1381152600000000001,"open":"1","high":2,"low":0.5,"close":0.1,
+                   "volume":null,"trades":9007199254740993}"#
+        .replace('\n', "");
+    let rows = rows.as_str();
     let expected = "0 A 0 - 1 2 0.5 0.1 - - 9007199254740993";
     check(Kind::Json, &format!("[{rows}]"), &plan(), expected);
     check(Kind::NdJson, &format!("\n{rows}\r\n\n"), &plan(), expected);
@@ -149,7 +152,9 @@ fn json_numbers_keep_their_digits_and_strings_may_hold_numbers() {
 
 #[test]
 fn a_json_row_that_cannot_be_read_is_refused_and_the_rest_goes_on() {
-    let good = r#"{"symbol":"A\u0041","ts":"2013-10-07T13:30:00Z","open":1,"high":2,"low":0.5,"close":1.5,"known_at":"2013-10-07T13:31:30Z"}"#;
+    let good = r#"{"symbol":"A\u0041","ts":"2013-10-07T13:30:00Z","open":1,"high":2,"low":0.5,
+                   "close":1.5,"known_at":"2013-10-07T13:31:30Z"}"#
+        .replace('\n', "");
     let body =
         format!("{good}\n[1]\n{{\"symbol\":\n{}\n", good.replace("\"open\":1", "\"open\":[1]"));
     let incoming = decode(Kind::NdJson, body.as_bytes(), &plan()).unwrap();

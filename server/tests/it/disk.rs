@@ -1,0 +1,115 @@
+//! A disk in memory that can be told to fail or to wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex};
+
+use barrow_engine::disk::{Disk, DiskError, DiskErrorKind, MemoryDisk};
+
+/// See the module.
+pub(crate) struct FaultyDisk {
+    memory: MemoryDisk,
+    /// Syncs fail.
+    pub(crate) sync_fails: AtomicBool,
+    /// There is no room for new files.
+    pub(crate) is_full: AtomicBool,
+    /// Syncs of files so far.
+    pub(crate) syncs: AtomicU64,
+    gate: Mutex<Gate>,
+    moved: Condvar,
+}
+
+#[derive(Default)]
+struct Gate {
+    closed: bool,
+    waiting: bool,
+}
+
+impl FaultyDisk {
+    /// A disk without faults.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            memory: MemoryDisk::new(),
+            sync_fails: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
+            syncs: AtomicU64::new(0),
+            gate: Mutex::default(),
+            moved: Condvar::new(),
+        })
+    }
+
+    /// From now on syncs wait.
+    pub(crate) fn close_gate(&self) {
+        self.gate.lock().unwrap().closed = true;
+    }
+
+    /// Returns once a sync is waiting. Blocks.
+    pub(crate) fn await_sync(&self) {
+        let gate = self.gate.lock().unwrap();
+        drop(self.moved.wait_while(gate, |gate| !gate.waiting).unwrap());
+    }
+
+    /// Lets syncs go on.
+    pub(crate) fn open_gate(&self) {
+        self.gate.lock().unwrap().closed = false;
+        self.moved.notify_all();
+    }
+
+    fn pass_gate(&self) {
+        let mut gate = self.gate.lock().unwrap();
+        gate.waiting = gate.closed;
+        self.moved.notify_all();
+        gate = self.moved.wait_while(gate, |gate| gate.closed).unwrap();
+        gate.waiting = false;
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn create_dir(&self, dir: &str) -> Result<(), DiskError> {
+        self.memory.create_dir(dir)
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<String>, DiskError> {
+        self.memory.list(dir)
+    }
+
+    fn create(&self, path: &str, len: u64) -> Result<(), DiskError> {
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(DiskError::new(DiskErrorKind::Full, "create", path, "no space left"));
+        }
+        self.memory.create(path, len)
+    }
+
+    fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        self.memory.write_at(path, at, bytes)
+    }
+
+    fn read_at(&self, path: &str, at: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
+        self.memory.read_at(path, at, buffer)
+    }
+
+    fn len(&self, path: &str) -> Result<u64, DiskError> {
+        self.memory.len(path)
+    }
+
+    fn sync(&self, path: &str) -> Result<(), DiskError> {
+        self.pass_gate();
+        self.syncs.fetch_add(1, Ordering::SeqCst);
+        if self.sync_fails.load(Ordering::SeqCst) {
+            return Err(DiskError::new(DiskErrorKind::Io, "sync", path, "input/output error"));
+        }
+        self.memory.sync(path)
+    }
+
+    fn sync_dir(&self, dir: &str) -> Result<(), DiskError> {
+        self.memory.sync_dir(dir)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), DiskError> {
+        self.memory.rename(from, to)
+    }
+
+    fn remove(&self, path: &str) -> Result<(), DiskError> {
+        self.memory.remove(path)
+    }
+}

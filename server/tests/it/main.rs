@@ -1,0 +1,14 @@
+//! The contract over real sockets: each test starts a server of its own on a free port, in process,
+//! over a temporary folder.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod auth;
+mod bad_input;
+mod disk;
+mod disk_faults;
+mod harness;
+mod ingest;
+mod lifecycle;
+mod query;
+mod retract;
