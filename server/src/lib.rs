@@ -20,3 +20,10 @@ mod metrics;
 mod random;
 mod sample;
 mod writer;
+
+/// Decodes a body as an ingest request does, and says whether it was taken: for fuzz targets.
+/// `kind`, modulo 4, is Arrow, CSV, JSON, NDJSON.
+#[doc(hidden)]
+pub fn decode_body(kind: u8, body: &[u8]) -> bool {
+    http::decode_body(kind, body)
+}

@@ -50,6 +50,18 @@ use crate::config::Config;
 use crate::metrics::{Metrics, Refusal, RequestLabel};
 use crate::writer::{Intake, Progress};
 
+/// See [`crate::decode_body`].
+pub(crate) fn decode_body(kind: u8, body: &[u8]) -> bool {
+    let kinds = [decode::Kind::Arrow, decode::Kind::Csv, decode::Kind::Json, decode::Kind::NdJson];
+    let plan = decode::Plan {
+        step: barrow_types::Step::M1,
+        symbol: None,
+        stamped_at_end: kind & 4 != 0,
+        decoded_bytes_max: 1 << 20,
+    };
+    decode::decode(kinds[usize::from(kind % 4)], body, &plan).is_ok()
+}
+
 /// What handlers share.
 pub(crate) struct App {
     /// The settings.
