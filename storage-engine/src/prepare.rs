@@ -15,7 +15,7 @@ use barrow_types::{DatasetId, SeriesId, SeriesKey, Source, Step, Symbol, Timesta
 use crate::batch::{Act, Applied, BATCH_ID_LEN_MAX, Batch, Counts, ERRORS_MAX, RowError};
 use crate::dataset::{self, Schema};
 use crate::error::Error;
-use crate::rows::{Column, ColumnType, Rows};
+use crate::rows::{Column, ColumnType, Rows, Values};
 use crate::snapshot::{BatchEntry, Snapshot};
 use crate::wal::body::{Block, RowsBody, SeriesRef};
 use crate::wal::record::Body;
@@ -261,7 +261,7 @@ pub(crate) struct Incoming {
 }
 
 fn incoming(batch: &Batch, schema: &Schema, places: &[u32]) -> Incoming {
-    let crate::rows::Values::I64(ts) = &batch.ts.values else {
+    let Values::I64(ts) = &batch.ts.values else {
         unreachable!("invariant: the door checked the type of ts")
     };
     let columns = if batch.act == Act::Retract {
@@ -276,33 +276,36 @@ fn incoming(batch: &Batch, schema: &Schema, places: &[u32]) -> Incoming {
     }
 }
 
-/// Batches that retract every visible row that batch `target` brought, one per series kind; their
-/// ids are `id`, or `id#n` if there are several.
+/// The batch, called `id`, that retracts every visible row that batch `target` brought; `None` if
+/// nothing of it is visible any more.
 ///
 /// # Errors
-/// `NotFound` if there is no such batch; what reading its rows returns.
-pub fn retraction_of(target: &str, id: &str, snapshot: &Snapshot) -> Result<Vec<Batch>, Error> {
+/// `NotFound` if there is no batch `target`; what reading its rows returns.
+pub fn retraction_of(target: &str, id: &str, snapshot: &Snapshot) -> Result<Option<Batch>, Error> {
     let entry = snapshot
         .batch(target)?
         .ok_or_else(|| Error::not_found(format!("there is no batch {target:?}")))?;
-    let mut groups: BTreeMap<(Step, u8, Source), Batch> = BTreeMap::new();
+    let mut retraction: Option<Batch> = None;
     for (series, key) in snapshot.series(entry.dataset, None) {
+        if key.source.as_str() != entry.source {
+            continue;
+        }
         let ts = visible_of_record(snapshot, series, entry.sequence.get())?;
         if ts.is_empty() {
             continue;
         }
-        let group = (key.step, key.side.code(), key.source.clone());
-        let batch = groups.entry(group).or_insert_with(|| Batch {
+        // A batch is of one source, step and side: those of its first series.
+        let batch = retraction.get_or_insert_with(|| Batch {
             id: id.to_owned(),
             dataset: entry.dataset,
-            source: key.source.to_string(),
+            source: entry.source.clone(),
             step: key.step,
             side: key.side,
             known_at_policy: crate::batch::KnownAt::Ingest,
             facts: None,
             act: Act::Retract,
             symbols: crate::batch::Symbols::default(),
-            ts: Column::new(crate::rows::Values::I64(Vec::new())),
+            ts: Column::new(Values::I64(Vec::new())),
             known_at: None,
             columns: Vec::new(),
             numbers: None,
@@ -312,16 +315,9 @@ pub fn retraction_of(target: &str, id: &str, snapshot: &Snapshot) -> Result<Vec<
         let symbol = crate::bytes::u32_len(batch.symbols.names.len());
         batch.symbols.names.push(key.symbol.to_string());
         batch.symbols.of_row.extend(std::iter::repeat_n(symbol, ts.len()));
-        batch.ts.extend_from(&Column::new(crate::rows::Values::I64(ts)));
+        batch.ts.extend_from(&Column::new(Values::I64(ts)));
     }
-    let several = groups.len() > 1;
-    let numbered = groups.into_values().enumerate().map(|(at, mut batch)| {
-        if several {
-            batch.id = format!("{id}#{}", at + 1);
-        }
-        batch
-    });
-    Ok(numbered.collect())
+    Ok(retraction)
 }
 
 /// The `ts` of the visible rows of a series that record `sequence` brought.
