@@ -386,6 +386,43 @@ fn the_files_that_users_look_for_are_there() {
 }
 
 /// A metric nobody can look up helps nobody at night.
+/// Files whose module documentation is the format of what they read and write.
+const FORMATS: [&str; 8] = [
+    "storage-engine/src/wal/file.rs",
+    "storage-engine/src/wal/record.rs",
+    "storage-engine/src/wal/body.rs",
+    "storage-engine/src/wal/scan.rs",
+    "storage-engine/src/segment/layout.rs",
+    "storage-engine/src/manifest/root.rs",
+    "storage-engine/src/manifest/edit.rs",
+    "storage-engine/src/engine/format.rs",
+];
+
+#[test]
+fn the_format_document_says_what_the_code_says() {
+    let document = read(&root().join("docs/FORMAT.md"));
+    let mut files: Vec<String> = FORMATS.map(str::to_owned).into();
+    for entry in fs::read_dir(root().join("storage-engine/src/column")).expect("a folder") {
+        let name = entry.expect("readable").file_name().into_string().expect("UTF-8");
+        files.push(format!("storage-engine/src/column/{name}"));
+    }
+    let mut problems = Vec::new();
+    for file in files {
+        let source = read(&root().join(&file));
+        let doc: Vec<&str> = source
+            .lines()
+            .map_while(|line| line.strip_prefix("//!"))
+            .map(|line| line.strip_prefix(' ').unwrap_or(line))
+            .collect();
+        let is_format =
+            FORMATS.contains(&file.as_str()) || doc.iter().any(|l| l.contains("| at |"));
+        if is_format && !document.contains(&doc.join("\n")) {
+            problems.push(format!("{file}: copy its module documentation into docs/FORMAT.md"));
+        }
+    }
+    report(&problems, "docs/FORMAT.md is the documentation of the files that know the formats");
+}
+
 #[test]
 fn every_metric_stands_in_the_operations_manual() {
     let catalogue = root().join("server/src/metrics.rs");
