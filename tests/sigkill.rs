@@ -31,6 +31,9 @@ const ACKNOWLEDGED_MAX: u64 = 120;
 const SMALL_ROWS_MAX: u64 = 5;
 const LARGE_ROWS_MAX: u64 = 3_000;
 
+/// Small files, so that rounds begin new ones and flush, and kills fall into that too.
+const CONFIG: &str = "[engine]\nwal_file_bytes = 1048576\nmemtable_bytes_max = 2097152\n";
+
 /// 2000-01-01T00:00:00Z in seconds; every batch has its own minutes after it.
 const FIRST_SECOND: u64 = 946_684_800;
 
@@ -124,7 +127,7 @@ impl Drop for Server {
 fn spawn(binary: &Path, dir: &Path, log: &Path) -> Child {
     let log = File::options().create(true).append(true).open(log).expect("open the server's log");
     Command::new(binary)
-        .args(["serve", "--http", "127.0.0.1:0", "--data"])
+        .args(["serve", "--config", "config.toml", "--http", "127.0.0.1:0", "--data"])
         .arg(dir.join("data"))
         .current_dir(dir)
         .stdin(Stdio::null())
@@ -348,6 +351,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     let _ = writeln!(std::io::stdout(), "{again}");
     let binary = binary();
     let dir = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(dir.path().join("config.toml"), CONFIG).expect("write the configuration");
     let mut random = Random::new(seed);
     let mut ledgers: Vec<Ledger> = (0..CLIENTS).map(|_| Ledger::default()).collect();
     let http = Client::new();

@@ -104,7 +104,8 @@ pub struct Batch {
     pub columns: Vec<Column>,
     /// The number of each row as the sender counts, for errors; its place if left out.
     pub numbers: Option<Vec<u64>>,
-    /// The text of each row as it came, for the dead letters; rendered from the columns if left out.
+    /// The text of each row as it came, for the dead letters; rendered from the columns if left
+    /// out.
     pub raw: Option<Column>,
     /// Rows that could not be read.
     pub refused: Vec<Refused>,

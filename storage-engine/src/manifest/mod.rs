@@ -1,9 +1,10 @@
 //! Which segments are live and from where the log is needed.
 //!
-//! A log of *edits* (`manifest/<number>.log`), and two *roots* (`manifest/CURRENT.a`, `.b`) that say
+//! A log of *edits* (`manifest/<n>.log`), and two *roots* (`manifest/CURRENT.a`, `.b`) that say
 //! how much of which log counts. An install appends an edit, syncs it, then writes the older root
 //! and syncs that: the root is what makes it so. Whatever a crash or a flipped bit does to one
-//! root, the other leads to the state before, for which everything is kept. A log that has grown past its bound is begun anew with one edit that holds it all.
+//! root, the other leads to the state before, for which everything is kept. A log that has grown
+//! past its bound is begun anew with one edit that holds it all.
 
 pub mod edit;
 pub mod root;

@@ -12,7 +12,7 @@
 //!     ts i64 x rows,
 //!     flags u8 (0: all zero, 1: u8 x rows), known_at i64 x (rows with STATED or ASSUMED),
 //!     columns in the schema's order, each
-//!         kind u8, form u8 (0 all valid, 1 validity bitmap follows, 2 all null and nothing follows)
+//!         kind u8, form u8 (0 all valid, 1 validity bitmap follows, 2 all null, nothing follows)
 //!         F64, I64: 8 bytes x rows; Text: length u32 x rows, then the bytes
 //! dead letters: count u32, each row u64, reason text, detail text, raw text
 //! ```
@@ -421,7 +421,8 @@ mod tests {
             &b"\x01\0\0\0b\x01\0\0\0s\x01\0\x01\0\x02\x01"[..],
             &[9; 16],
             b"\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
-            b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0",
+            b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            b"\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0",
             b"\x01\x03\0\0\0all\x05\0\0\0clock",
             b"\x01\0\0\0\x01\0\0\0A",
             b"\x01\0\0\0\0\0\0\x80\x02\0\0\0",

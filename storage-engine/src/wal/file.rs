@@ -10,7 +10,8 @@
 //! | 32 |   16 | `instance` | the store it belongs to                          |
 //! | 48 |   16 |            | zero                                             |
 //!
-//! Records follow without a hole; whatever is not a good record ends them. The name repeats `first` and `epoch` in decimal digits: `<20>-<10>.wal`.
+//! Records follow without a hole; whatever is not a good record ends them. The name repeats `first`
+//! and `epoch` in decimal digits: `<20>-<10>.wal`.
 
 use crate::bytes::{Fields, Put};
 use crate::column::Damaged;

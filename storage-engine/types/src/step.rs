@@ -100,18 +100,16 @@ impl Step {
         matches!(self, Self::D1 | Self::W1 | Self::Mo1)
     }
 
-    /// The nominal end of the bar that opens at `ts`: the next boundary, without a calendar.
-    /// A tick ends when it happens. A month that opens on day `d` ends on day `d` of the next
-    /// month, or on the first day after it where the next month is shorter.
+    /// The nominal end of the bar that opens at `ts`: the next boundary, without a calendar. A tick
+    /// ends when it happens; a month ends at 00:00 UTC of the first day of the next one.
     pub const fn ts_end(self, ts: Timestamp) -> Timestamp {
         match self {
             Self::Tick => ts,
             Self::Mo1 => {
-                let (year, month, day) = civil_from_days(ts.day());
+                let (year, month, _) = civil_from_days(ts.day());
                 let (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-                let days = days_from_civil(year, month, day);
-                let time_of_day = ts.nanos().rem_euclid(DAY_NANOS);
-                Timestamp::from_nanos(days.saturating_mul(DAY_NANOS).saturating_add(time_of_day))
+                let days = days_from_civil(year, month, 1);
+                Timestamp::from_nanos(days.saturating_mul(DAY_NANOS))
             }
             _ => match self.width() {
                 Some(width) => ts.saturating_add(width),
@@ -141,7 +139,7 @@ mod tests {
         assert_eq!(Step::Mo1.ts_end(day(2024, 2, 1)), day(2024, 3, 1));
         assert_eq!(Step::Mo1.ts_end(day(2023, 12, 1)), day(2024, 1, 1));
         assert_eq!(Step::Mo1.ts_end(day(1969, 12, 1)), day(1970, 1, 1));
-        assert_eq!(Step::Mo1.ts_end(day(2023, 1, 31)), day(2023, 3, 3));
+        assert_eq!(Step::Mo1.ts_end(day(2023, 1, 31)), day(2023, 2, 1));
     }
 
     #[test]

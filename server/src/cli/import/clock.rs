@@ -236,7 +236,8 @@ fn choose(order: Order, first: i64, second: i64, before: Option<i64>) -> Result<
     candidates.into_iter().find(|candidate| fits(*candidate)).ok_or_else(|| {
         unusable(
             "ambiguous_local_time",
-            "came twice when the clocks of its zone went back, and the rows around it do not tell which",
+            "came twice when the clocks of its zone went back, and the rows around it do not tell \
+             which",
         )
     })
 }

@@ -299,10 +299,12 @@ mod tests {
     #[test]
     fn quotes_give_the_side_that_is_asked_for() {
         check(
-            "symbol,ts_local,bid_open,bid_high,bid_low,bid_close,bid_size,ask_open,ask_high,ask_low,ask_close",
+            "symbol,ts_local,bid_open,bid_high,bid_low,bid_close,bid_size,\
+             ask_open,ask_high,ask_low,ask_close",
             "",
             Some("bid"),
-            "ts=1 symbol=0 open=2 high=3 low=4 close=5 ignored bid_size,ask_open,ask_high,ask_low,ask_close",
+            "ts=1 symbol=0 open=2 high=3 low=4 close=5 ignored \
+             bid_size,ask_open,ask_high,ask_low,ask_close",
         );
     }
 
@@ -329,13 +331,15 @@ mod tests {
             "ts,open,high,low,last",
             "",
             None,
-            "--map close=COLUMN: no column is known to be it; the columns are ts, open, high, low, last",
+            "--map close=COLUMN: no column is known to be it; the columns are ts, open, high, low, \
+             last",
         );
         check(
             "ts,open,high,low,close",
             "ts=Datum",
             None,
-            "--map ts=COLUMN: there is no column 'Datum'; the columns are ts, open, high, low, close",
+            "--map ts=COLUMN: there is no column 'Datum'; the columns are ts, open, high, low, \
+             close",
         );
         assert!(parse_mapping("price=Open").unwrap_err().contains("no column of bars"));
     }

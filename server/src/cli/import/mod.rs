@@ -47,7 +47,7 @@ Examples:
   barrow import SPY.csv --timeframe 1d --symbol SPY --source yahoo
   barrow import minutes.csv.gz --timeframe 1m --source lean --time-zone America/New_York \\
       --map ts=ts_local --stamp start
-  barrow import bars/ --timeframe 15m --symbol '{stem-part}' --time-zone America/New_York --stamp end
+  barrow import bars/ --timeframe 15m --symbol '{stem-part}' --time-zone US/Eastern --stamp end
   barrow import quotes.csv.gz --timeframe 1m --price bid --time-zone UTC --stamp start --dry-run
 
 Columns, separator, header and time format are detected and shown; --dry-run only shows them.

@@ -287,7 +287,8 @@ fn quote_side(layout: &Layout, said: &Said) -> Result<Option<&'static str>, Refu
         Some(side @ (PriceSide::Bid | PriceSide::Ask)) => Ok(Some(side.name())),
         Some(PriceSide::Trade | PriceSide::Mid) => Err(refuse(
             "--price bid (then again with --price ask)",
-            "it has columns of bid and ask; the two are stored as they are, the mid is not imported",
+            "it has columns of bid and ask; the two are stored as they are, the mid is not \
+             imported",
         )),
         None => Err(refuse(
             "--price bid (then again with --price ask)",
@@ -326,7 +327,8 @@ fn symbol(
         (None, None) => {
             let guess = files::stem_part(path);
             let why = format!(
-                "no column says the symbol; by the file's name it may be {guess} (--symbol {guess}, \
+                "no column says the symbol; by the file's name it may be {guess} \
+                 (--symbol {guess}, \
                  or --symbol {{stem-part}} for a folder of such files)"
             );
             questions.push(ask("--symbol SYMBOL", why));

@@ -58,7 +58,8 @@ A,2024-01-04,1,2
 fn lines_become_rows_and_what_cannot_be_read_keeps_its_line() {
     let plan = plan("a.csv", DAYS, &["--timeframe", "1d"]);
     let expected = [
-        "symbol=A ts=2024-01-02T00:00:00Z open=1.0 high=2.5 low=0.5 close=1.25 volume=100.0 _line=2",
+        "symbol=A ts=2024-01-02T00:00:00Z open=1.0 high=2.5 low=0.5 close=1.25 volume=100.0 \
+         _line=2",
         "symbol=B ts=2024-01-02T00:00:00Z open=10.0 high=10.0 low=10.0 close=10.0 _line=3",
         "_line=4 _reject=bad_number: open 'x' is not a number _raw=A,2024-01-03,x,2,1,1,5",
         "_line=5 _reject=too_few_fields: 4 fields where there are 7 _raw=A,2024-01-04,1,2",

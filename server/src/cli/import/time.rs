@@ -359,15 +359,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_instant_jiff_prints_is_read_as_that_instant(nanos in -6_000_000_000_000_000_000_i64..6_000_000_000_000_000_000) {
+        fn an_instant_jiff_prints_is_read_as_that_instant(
+            nanos in -6_000_000_000_000_000_000_i64..6_000_000_000_000_000_000
+        ) {
             let instant = jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap();
             let written = TimeFormat::Iso.read(&instant.to_string()).unwrap();
-            prop_assert_eq!(written, Written { wall: nanos, offset: Offset::Utc, date_only: false });
+            let utc = Written { wall: nanos, offset: Offset::Utc, date_only: false };
+            prop_assert_eq!(written, utc);
         }
 
         #[test]
         fn no_text_makes_a_reader_panic(text in "[-+0-9:.TZ ]{0,32}") {
-            for format in [TimeFormat::Iso, TimeFormat::Compact, TimeFormat::Epoch(SECOND), TimeFormat::Epoch(1)] {
+            let formats = [
+                TimeFormat::Iso,
+                TimeFormat::Compact,
+                TimeFormat::Epoch(SECOND),
+                TimeFormat::Epoch(1),
+            ];
+            for format in formats {
                 let _ = format.read(&text);
             }
         }

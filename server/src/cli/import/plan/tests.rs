@@ -187,9 +187,12 @@ fn a_symbol_comes_from_a_column_an_option_or_the_file_name() {
 
 #[test]
 fn a_price_side_is_asked_where_the_file_has_two_or_its_name_says_one() {
-    let quotes = "symbol,ts,bid_open,bid_high,bid_low,bid_close,bid_size,ask_open,ask_high,ask_low,ask_close,ask_size
-        A,2024-01-02T09:30:00Z,1,1,1,1,0,2,2,2,2,0
-        A,2024-01-02T09:31:00Z,1,1,1,1,0,2,2,2,2,0";
+    let quotes = concat!(
+        "symbol,ts,bid_open,bid_high,bid_low,bid_close,bid_size,",
+        "ask_open,ask_high,ask_low,ask_close,ask_size\n",
+        "A,2024-01-02T09:30:00Z,1,1,1,1,0,2,2,2,2,0\n",
+        "A,2024-01-02T09:31:00Z,1,1,1,1,0,2,2,2,2,0",
+    );
     check("q.csv", "--timeframe 1m --stamp start", quotes, &["refused", "--price bid"]);
     check("q.csv", "--timeframe 1m --stamp start --price mid", quotes, &["refused", "mid is not"]);
     check(
