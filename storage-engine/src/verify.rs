@@ -29,7 +29,7 @@ pub struct VerifyReport {
     pub records: u64,
     /// Extents of segments.
     pub extents: u64,
-    /// Rows in segments and log, of ledgers too.
+    /// Rows in segments, of ledgers too, and rows of batches in the log.
     pub rows: u64,
     /// What was wrong, a sentence each; empty if all is well.
     pub problems: Vec<String>,
