@@ -92,10 +92,17 @@ impl Writer {
         }
         let file = WalFile { epoch: self.epoch, first };
         let at = file::HEADER_LEN as u64 + bytes.len() as u64;
-        let len = self.file_bytes.max(at);
+        let mut len = self.file_bytes.max(at);
         let path = file.path();
         let temporary = format!("{path}{}", super::TEMPORARY);
-        self.disk.create_anew(&temporary, len)?;
+        match self.disk.create_anew(&temporary, len) {
+            // A store on a full disk must open for reading, so room for the copies alone will do.
+            Err(error) if error.kind == DiskErrorKind::Full => {
+                len = at;
+                self.disk.create_anew(&temporary, len)?;
+            }
+            other => other?,
+        }
         self.disk.write_at(&temporary, 0, &file.encode(self.instance))?;
         self.disk.write_at(&temporary, file::HEADER_LEN as u64, &bytes)?;
         self.disk.sync(&temporary)?;
