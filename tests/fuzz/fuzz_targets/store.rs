@@ -21,7 +21,8 @@ fuzz_target!(|changes: Vec<(u8, u16, u8)>| {
     }
     let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::from_files(files));
     let _ = verify(&disk);
-    let Ok((engine, _)) = Engine::open(disk, Options::default(), [7; 16]) else { return };
+    let options = Options { wal_file_bytes: 4_096, ..Options::default() };
+    let Ok((engine, _)) = Engine::open(disk, options, [7; 16]) else { return };
     let snapshot = engine.snapshot();
     for (series, _) in snapshot.series(DatasetId::BARS, None) {
         let scan = Scan {
