@@ -259,6 +259,9 @@ fn check_log(
     let mut doubtful: Vec<wal::Doubtful> = Vec::new();
     let end = wal::scan::replay(disk, files, expected, |header, body| {
         doubtful.retain(|record| record.sequence > header.durable);
+        if header.sequence <= expected.durable {
+            return Ok(());
+        }
         doubtful.push(wal::Doubtful {
             sequence: header.sequence,
             kind: header.kind,
@@ -271,10 +274,10 @@ fn check_log(
     Ok((end, doubtful))
 }
 
-fn replay(engine: &mut Engine, expected: Expected, recovery: &mut Recovery) -> Result<End, Error> {
+fn replay(engine: &mut Engine, expected: Expected, recovery: &mut Recovery) -> Result<(), Error> {
     let disk = Arc::clone(&engine.disk);
     let files = engine.log.files().to_vec();
-    wal::scan::replay(&*disk, &files, expected, |header, body| {
+    let replayed = wal::scan::replay(&*disk, &files, expected, |header, body| {
         if header.sequence < expected.low {
             return Ok(());
         }
@@ -290,7 +293,8 @@ fn replay(engine: &mut Engine, expected: Expected, recovery: &mut Recovery) -> R
         engine.advance();
         engine.flush_replayed();
         Ok(())
-    })
+    });
+    replayed.map(|_| ())
 }
 
 /// Makes an empty store. `FORMAT` comes last: a crash before it leaves no store.

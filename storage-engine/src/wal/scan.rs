@@ -98,7 +98,9 @@ pub fn replay(
             }
             // Left by the epoch that stopped.
             if begins_later(files, place, next).is_none() {
-                end.torn_bytes += witness(disk, file, 0, next, stop.as_ref())?;
+                let bytes = read(disk, file)?;
+                end.torn_bytes +=
+                    witness_in(&bytes, 0, next, &|path| stopped.damage(next, path), &file)?;
             }
             continue;
         }
@@ -227,20 +229,6 @@ fn record_at(
         return Err(Damaged("a seal has a body"));
     }
     Ok((header, body, crc))
-}
-
-fn witness(
-    disk: &dyn Disk,
-    file: WalFile,
-    from: usize,
-    sequence: u64,
-    stop: Option<&Stop>,
-) -> Result<u64, Error> {
-    let bytes = read(disk, file)?;
-    let damage = |path: &str| {
-        stop.map_or_else(|| missing(sequence, path), |stopped| stopped.damage(sequence, path))
-    };
-    witness_in(&bytes, from, sequence, &damage, &file)
 }
 
 /// Looks behind the end of the good records for a header that says `sequence` was on disk; if
