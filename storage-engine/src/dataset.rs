@@ -83,6 +83,38 @@ pub static BARS: Schema = Schema {
     ],
 };
 
+/// Trades: price in the currency of the instrument, size in units of it, the venue it was made at,
+/// condition codes as the source writes them, and the venue's own number of it.
+pub static TRADES: Schema = Schema {
+    dataset: DatasetId::TRADES,
+    name: "trades",
+    version: 1,
+    identity: Identity::Append,
+    columns: &[
+        column(1, "price", ColumnType::F64, false),
+        column(2, "size", ColumnType::F64, false),
+        column(3, "venue", ColumnType::Text, true),
+        column(4, "conditions", ColumnType::Text, true),
+        column(5, "trade_id", ColumnType::Text, true),
+    ],
+};
+
+/// Quotes: best bid and ask and their sizes. A side that is absent is null; one side is enough.
+pub static QUOTES: Schema = Schema {
+    dataset: DatasetId::QUOTES,
+    name: "quotes",
+    version: 1,
+    identity: Identity::Append,
+    columns: &[
+        column(1, "bid", ColumnType::F64, true),
+        column(2, "ask", ColumnType::F64, true),
+        column(3, "bid_size", ColumnType::F64, true),
+        column(4, "ask_size", ColumnType::F64, true),
+        column(5, "venue", ColumnType::Text, true),
+        column(6, "conditions", ColumnType::Text, true),
+    ],
+};
+
 /// Ledger of batches: `ts` is the ingest time. `body_hash` is the XXH3-128 of the batch's content,
 /// 32 hexadecimal digits.
 pub static BATCHES: Schema = Schema {
@@ -152,7 +184,8 @@ pub static SERIES: Schema = Schema {
 };
 
 /// Every schema there is.
-pub static SCHEMAS: [&Schema; 5] = [&BARS, &BATCHES, &DEAD_LETTERS, &SOURCE_FACTS, &SERIES];
+pub static SCHEMAS: [&Schema; 7] =
+    [&BARS, &TRADES, &QUOTES, &BATCHES, &DEAD_LETTERS, &SOURCE_FACTS, &SERIES];
 
 /// The schema of a dataset, if it is built.
 pub fn schema(dataset: DatasetId) -> Option<&'static Schema> {

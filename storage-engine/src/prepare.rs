@@ -22,6 +22,9 @@ use crate::wal::record::Body;
 
 use outcome::Validity;
 
+/// The tables that take rows from outside; the others are ledgers.
+const USER_DATASETS: [DatasetId; 3] = [DatasetId::BARS, DatasetId::TRADES, DatasetId::QUOTES];
+
 /// A batch that is ready to be logged, or was there before.
 pub struct Prepared {
     pub(crate) batch: Batch,
@@ -186,10 +189,13 @@ fn check(batch: &Batch) -> Result<(&'static Schema, Source), Error> {
     let source =
         Source::new(&batch.source).map_err(|error| Error::invalid(format!("source {error}")))?;
     let schema = dataset::schema(batch.dataset)
-        .filter(|schema| schema.dataset == DatasetId::BARS)
+        .filter(|schema| USER_DATASETS.contains(&schema.dataset))
         .ok_or_else(|| Error::invalid(format!("dataset {} takes no rows", batch.dataset.get())))?;
-    if batch.step == Step::Tick {
+    if batch.dataset == DatasetId::BARS && batch.step == Step::Tick {
         return Err(Error::invalid("timeframe: bars need a step such as 1m or 1d"));
+    }
+    if batch.dataset != DatasetId::BARS && batch.step != Step::Tick {
+        return Err(Error::invalid(format!("timeframe: {} have none", schema.name)));
     }
     for (name, value, allowed) in batch.facts.iter().flat_map(|facts| {
         [
