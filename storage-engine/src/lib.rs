@@ -31,6 +31,7 @@ pub mod rows;
 pub mod segment;
 mod snapshot;
 mod verify;
+mod visible;
 pub mod wal;
 
 pub use engine::{Engine, Reader, Recovery, Stats};
