@@ -97,7 +97,7 @@ fn description(snapshot: &Snapshot) -> Value {
         .collect();
     let key: &[&str] = match BARS.identity {
         Identity::Ts => &["symbol", "timeframe", "price", "source", "ts"],
-        Identity::Append => &[],
+        Identity::Event { .. } | Identity::Append => &[],
     };
     json!({
         "name": BARS.name,
