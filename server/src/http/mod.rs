@@ -54,6 +54,7 @@ use crate::writer::{Intake, Progress};
 pub(crate) fn decode_body(kind: u8, body: &[u8]) -> bool {
     let kinds = [decode::Kind::Arrow, decode::Kind::Csv, decode::Kind::Json, decode::Kind::NdJson];
     let plan = decode::Plan {
+        schema: &barrow_engine::dataset::BARS,
         step: barrow_types::Step::M1,
         symbol: None,
         stamped_at_end: kind & 4 != 0,

@@ -123,12 +123,11 @@ async fn what_is_not_built_is_named() {
     for (method, path) in [
         (Method::GET, "/"),
         (Method::GET, "/openapi.json"),
-        (Method::GET, "/v1/trades?symbols=A"),
+        (Method::DELETE, "/v1/datasets/trades/rows?batch=b"),
         (Method::GET, "/v1/features/latest?groups=g"),
         (Method::PUT, "/v1/feature-groups/g"),
         (Method::POST, "/v1/feature-groups/g/promote"),
         (Method::PUT, "/v1/datasets/mine"),
-        (Method::POST, "/v1/datasets/trades/rows?timeframe=1m"),
         (Method::GET, "/v1/calendars/XNYS/sessions"),
         (Method::POST, "/v1/jobs"),
         (Method::POST, "/v1/jobs/1/cancel"),

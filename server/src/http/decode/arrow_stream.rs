@@ -16,7 +16,6 @@ use barrow_engine::batch::{Refused, Symbols};
 use barrow_engine::rows::{Column, ColumnType, Texts, Values};
 use barrow_types::Timestamp;
 
-use super::super::columns::SCHEMA;
 use super::super::error::{Code, Problem};
 use super::super::time;
 use super::cells::{Cell, EXACT_MAX, Fault, open_of, whole};
@@ -26,7 +25,7 @@ use super::{Plan, arrow_frames, unreadable};
 /// The rows of an Arrow stream.
 ///
 /// # Errors
-/// The stream is not whole, or its columns are not those of bars.
+/// The stream is not whole, or its columns are not those of the dataset.
 pub(crate) fn decode(body: &[u8], plan: &Plan) -> Result<Incoming, Problem> {
     arrow_frames::check(body, plan.decoded_bytes_max).map_err(unreadable)?;
     let reader = StreamReader::try_new(body, None).map_err(unreadable)?;
@@ -64,8 +63,8 @@ fn check_type(role: Role, kind: &DataType) -> Result<(), Problem> {
             let fine = is_time || is_text || is_null || *kind == DataType::Int64;
             (fine, "timestamp, int64 nanoseconds or text")
         }
-        Role::User(place) => match SCHEMA.columns[place].kind {
-            ColumnType::Text => (is_text || is_null, "text"),
+        Role::User(_, column) => match column.kind {
+            ColumnType::Text => (is_text || is_null || kind.is_integer(), "text"),
             ColumnType::F64 | ColumnType::I64 => (is_number || is_null, "a number"),
         },
         Role::Raw | Role::Reject => (is_text || is_null, "text"),
@@ -96,7 +95,7 @@ impl<'p> Rows<'p> {
             symbols: Symbols { names: plan.symbol.iter().cloned().collect(), of_row: Vec::new() },
             ts: Column::empty(ColumnType::I64, 0),
             known_at: None,
-            columns: SCHEMA.kinds().map(|kind| Column::empty(kind, 0)).collect(),
+            columns: plan.schema.kinds().map(|kind| Column::empty(kind, 0)).collect(),
             numbers: Vec::new(),
             raw: None,
             refused: Vec::new(),
@@ -119,9 +118,9 @@ impl<'p> Rows<'p> {
         let ts = opens(&ts, self.plan, &mut faults);
         let known_at =
             column(Role::KnownAt)?.map(|array| instants(Role::KnownAt, &array, false, &mut faults));
-        let mut user = Vec::with_capacity(SCHEMA.columns.len());
-        for (place, definition) in SCHEMA.columns.iter().enumerate() {
-            let role = Role::User(place);
+        let mut user = Vec::with_capacity(self.plan.schema.columns.len());
+        for (place, definition) in self.plan.schema.columns.iter().enumerate() {
+            let role = Role::User(place, definition);
             user.push(match column(role)? {
                 Some(array) => numbers(role, definition.kind, &array, &mut faults),
                 None => Column::nulls(definition.kind, len),
@@ -234,9 +233,14 @@ fn flat(array: &ArrayRef) -> Result<ArrayRef, Problem> {
     }
 }
 
-/// The texts of a column; no text where it is of type null.
+/// The texts of a column, and the digits of one of whole numbers; no text where it is of type null.
 fn texts(array: &ArrayRef) -> Column {
-    let array = flat(array).unwrap_or_else(|_| std::sync::Arc::clone(array));
+    let flat = if array.data_type().is_integer() {
+        cast(array, &DataType::Utf8).map_err(unreadable)
+    } else {
+        flat(array)
+    };
+    let array = flat.unwrap_or_else(|_| std::sync::Arc::clone(array));
     let len = array.len();
     let Some(strings) = array.as_string_opt::<i32>() else {
         return Column::nulls(ColumnType::Text, len);

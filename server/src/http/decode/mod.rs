@@ -8,9 +8,9 @@
 //! | column | holds |
 //! |---|---|
 //! | `symbol` | the instrument's name; left out where the request names it |
-//! | `ts` | the bar's open, see [`super::time`]; a bare date only for bars of 1d and longer |
+//! | `ts` | the bar's open or the event's time, see [`super::time`]; a bare date only for bars of 1d and longer |
 //! | `known_at` | when it was published, if the source says; an instant |
-//! | the schema's | prices and counts |
+//! | the schema's | prices, sizes and counts; texts (venue, conditions, ids), where a whole number counts as its digits |
 //! | `_raw` | the row as it came, for dead letters |
 //! | `_reject` | set on a row that the sender could not read: `reason: detail` |
 //! | `_line` | the row's number as the sender counts |
@@ -25,6 +25,7 @@ mod rows;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use axum::http::{HeaderMap, header};
+use barrow_engine::dataset::Schema;
 use barrow_types::Step;
 
 pub(crate) use rows::Incoming;
@@ -78,7 +79,9 @@ impl Kind {
 /// What the request says about the rows in its body.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// The length of the bars.
+    /// What rows of the dataset look like.
+    pub(crate) schema: &'static Schema,
+    /// The length of the bars; `Tick` for rows of datasets that have none.
     pub(crate) step: Step,
     /// The symbol of every row, if the request names one.
     pub(crate) symbol: Option<String>,

@@ -3,18 +3,30 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Decimal128Array, DictionaryArray, Float32Array, Float64Array, Int64Array, NullArray,
-    RecordBatch, StringArray, StringViewArray, TimestampMicrosecondArray, UInt64Array,
+    ArrayRef, Decimal128Array, DictionaryArray, Float32Array, Float64Array, Int64Array,
+    LargeStringArray, NullArray, RecordBatch, StringArray, StringViewArray,
+    TimestampMicrosecondArray, UInt64Array,
 };
 use arrow::datatypes::Int8Type;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use barrow_engine::dataset::{BARS, QUOTES, Schema, TRADES};
 use barrow_engine::rows::{Column, Values};
 use barrow_types::Step;
 
 use super::*;
 
 fn plan() -> Plan {
-    Plan { step: Step::M1, symbol: None, stamped_at_end: false, decoded_bytes_max: 1 << 20 }
+    Plan {
+        schema: &BARS,
+        step: Step::M1,
+        symbol: None,
+        stamped_at_end: false,
+        decoded_bytes_max: 1 << 20,
+    }
+}
+
+fn ticks(schema: &'static Schema) -> Plan {
+    Plan { schema, step: Step::Tick, ..plan() }
 }
 
 fn cell(column: &Column, at: usize) -> String {
@@ -28,8 +40,8 @@ fn cell(column: &Column, at: usize) -> String {
     }
 }
 
-/// Good rows as `number symbol ts known_at open high low close volume vwap trades`, times in
-/// seconds after 2013-10-07T13:30:00Z; then refused rows as `number ! reason | detail | raw`.
+/// Good rows as `number symbol ts known_at` and the columns of the schema (of bars: `open high low
+/// close volume vwap trades`), times in seconds after 2013-10-07T13:30:00Z; then refused rows as `number ! reason | detail | raw`.
 fn shown(incoming: &Incoming) -> String {
     let seconds = |column: &Column, at| match &column.values {
         Values::I64(values) if column.is_valid(at) => {
@@ -184,6 +196,46 @@ fn the_senders_own_lines_and_rejections_are_kept() {
 }
 
 #[test]
+fn trades_may_name_venue_conditions_and_id_and_an_id_may_be_a_number() {
+    let expected = "0 A 0 - 10.5 100 Q @ T 52983525029461
+                    1 A 0 1 10.5 0 - - -";
+    check(
+        Kind::Csv,
+        "symbol,ts,price,size,venue,conditions,trade_id,known_at\n\
+         A,2013-10-07T13:30:00Z,10.5,100,Q,@ T,52983525029461,\n\
+         A,2013-10-07T13:30:00Z,10.5,0,,,,2013-10-07T13:30:01Z\n",
+        &ticks(&TRADES),
+        expected,
+    );
+    check(
+        Kind::NdJson,
+        r#"{"symbol":"A","ts":"2013-10-07T13:30:00Z","price":10.5,"size":100,"venue":"Q","conditions":"@ T","trade_id":52983525029461}
+           {"symbol":"A","ts":1381152600000000000,"price":"10.5","size":0,"known_at":"2013-10-07T13:30:01Z"}"#,
+        &ticks(&TRADES),
+        expected,
+    );
+}
+
+#[test]
+fn one_side_of_a_quote_is_enough_and_an_empty_one_is_absent() {
+    let quotes = ticks(&QUOTES);
+    check(
+        Kind::Csv,
+        "symbol,ts,bid,ask,bid_size\n\
+         A,2013-10-07T13:30:00Z,10,,5\nA,2013-10-07T13:30:00Z,,11,\n",
+        &quotes,
+        "0 A 0 - 10 - 5 - - -
+         1 A 0 - - 11 - - - -",
+    );
+    let only = "symbol,ts,ask\nA,2013-10-07T13:30:00Z,11\n";
+    check(Kind::Csv, only, &quotes, "0 A 0 - - 11 - - - -");
+    let (_, field, _) = problem(Kind::Csv, b"symbol,ts,bid_size\n", &quotes);
+    assert_eq!(field.as_deref(), Some("bid, ask"));
+    let (_, field, _) = problem(Kind::Csv, b"symbol,ts,bid,ask,open\n", &quotes);
+    assert_eq!(field.as_deref(), Some("open"));
+}
+
+#[test]
 fn a_body_of_the_wrong_columns_is_refused_whole_and_names_them() {
     let header = |names: &str| format!("{names}\n").into_bytes();
     for (names, field) in [
@@ -281,6 +333,24 @@ fn arrow_columns_are_taken_where_nothing_is_lost() {
             "2 B - - NaN 1.5 1.5 1.5 -0.05 5 -",
         ]
     );
+}
+
+#[test]
+fn arrow_texts_are_taken_as_any_type_of_text_and_ids_as_whole_numbers() {
+    let texts = ["Q", "Q"];
+    let dictionary = DictionaryArray::<Int8Type>::from_iter(texts);
+    let large = LargeStringArray::from_iter_values(["", "@"]);
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("symbol", Arc::new(StringViewArray::from_iter_values(["A", "B"]))),
+        ("ts", Arc::new(Int64Array::from(vec![OPEN, OPEN]))),
+        ("price", Arc::new(Float64Array::from(vec![1.5, 2.5]))),
+        ("size", Arc::new(Int64Array::from(vec![100, 200]))),
+        ("venue", Arc::new(dictionary)),
+        ("conditions", Arc::new(large)),
+        ("trade_id", Arc::new(UInt64Array::from(vec![Some(u64::MAX), None]))),
+    ];
+    let incoming = decode(Kind::Arrow, &plain(columns), &ticks(&TRADES)).unwrap();
+    assert_eq!(shown(&incoming), "0 A 0 - 1.5 100 Q  18446744073709551615\n1 B 0 - 2.5 200 Q @ -");
 }
 
 #[test]
