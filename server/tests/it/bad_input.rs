@@ -27,7 +27,7 @@ async fn bodies_that_are_no_bars_name_what_is_wrong_and_leave_nothing() {
         ("", "application/json", "{}", 400, "invalid_body", None),
         ("", "application/x-ndjson", "{\"colour\":1}", 400, "invalid_body", Some("colour")),
         ("", "text/plain", &good, 415, "unsupported_media_type", Some("Content-Type")),
-        ("", "application/vnd.apache.parquet", "PAR1", 400, "not_available", Some("Content-Type")),
+        ("", "application/vnd.apache.parquet", "PAR1", 400, "invalid_body", None),
         ("&source=..%2F..%2Fetc", "text/csv", &good, 400, "invalid_parameter", Some("source")),
         ("&source=a%00b", "text/csv", &good, 400, "invalid_parameter", Some("source")),
         ("&symbol=..%2Fx", "text/csv", &good, 400, "invalid_parameter", Some("symbol")),

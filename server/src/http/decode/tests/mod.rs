@@ -15,6 +15,13 @@ use barrow_types::Step;
 
 use super::*;
 
+mod parquet;
+
+/// [`super::decode`] of bytes that are anywhere.
+fn decode(kind: Kind, body: impl AsRef<[u8]>, plan: &Plan) -> Result<Incoming, Problem> {
+    super::decode(kind, &Bytes::copy_from_slice(body.as_ref()), plan)
+}
+
 fn plan() -> Plan {
     Plan {
         schema: &BARS,
@@ -69,7 +76,7 @@ fn shown(incoming: &Incoming) -> String {
 const OPEN: i64 = 1_381_152_600_000_000_000;
 
 fn check(kind: Kind, body: &str, plan: &Plan, expected: &str) {
-    let incoming = decode(kind, body.as_bytes(), plan).unwrap();
+    let incoming = decode(kind, body, plan).unwrap();
     let expected: Vec<_> = expected.lines().map(str::trim).collect();
     assert_eq!(shown(&incoming).lines().collect::<Vec<_>>(), expected, "{body}");
 }
@@ -176,7 +183,7 @@ fn a_json_row_that_cannot_be_read_is_refused_and_the_rest_goes_on() {
     assert_eq!(refused, [(1, "unreadable"), (2, "unreadable"), (3, "not_a_number")]);
     assert_eq!(incoming.refused[0].raw, "[1]");
     let twice = good.replace("\"open\":1", "\"open\":1,\"open\":2");
-    let incoming = decode(Kind::Json, format!("[{twice}]").as_bytes(), &plan()).unwrap();
+    let incoming = decode(Kind::Json, format!("[{twice}]"), &plan()).unwrap();
     assert_eq!(incoming.refused[0].reason, "field_twice");
 }
 
@@ -324,7 +331,7 @@ fn arrow_columns_are_taken_where_nothing_is_lost() {
     columns.push(("trades", Arc::new(Float64Array::from(vec![Some(7.0), None, None]))));
     columns.push(("known_at", Arc::new(NullArray::new(3))));
     columns.push(("_reject", Arc::new(NullArray::new(3))));
-    let incoming = decode(Kind::Arrow, &plain(columns), &plan()).unwrap();
+    let incoming = decode(Kind::Arrow, plain(columns), &plan()).unwrap();
     assert_eq!(
         shown(&incoming).lines().collect::<Vec<_>>(),
         [
@@ -349,7 +356,7 @@ fn arrow_texts_are_taken_as_any_type_of_text_and_ids_as_whole_numbers() {
         ("conditions", Arc::new(large)),
         ("trade_id", Arc::new(UInt64Array::from(vec![Some(u64::MAX), None]))),
     ];
-    let incoming = decode(Kind::Arrow, &plain(columns), &ticks(&TRADES)).unwrap();
+    let incoming = decode(Kind::Arrow, plain(columns), &ticks(&TRADES)).unwrap();
     assert_eq!(shown(&incoming), "0 A 0 - 1.5 100 Q  18446744073709551615\n1 B 0 - 2.5 200 Q @ -");
 }
 
@@ -394,7 +401,7 @@ fn the_importers_rejected_lines_become_refused_rows() {
     columns.push(("_reject", Arc::new(StringArray::from(vec![None, Some("unreadable: torn")]))));
     columns.push(("_raw", Arc::new(StringArray::from(vec![None, Some("2013-10-07,1")]))));
     columns.push(("_line", nanos(&[2, 3])));
-    let incoming = decode(Kind::Arrow, &plain(columns), &plan()).unwrap();
+    let incoming = decode(Kind::Arrow, plain(columns), &plan()).unwrap();
     assert_eq!(
         shown(&incoming).lines().collect::<Vec<_>>(),
         ["2 A 0 - 1 1.5 1.5 1.5 - - -", "3 ! unreadable | torn | 2013-10-07,1"]
@@ -473,7 +480,7 @@ fn the_content_type_says_how_a_body_is_written() {
     assert_eq!(of("Application/JSON"), Ok(Kind::Json));
     assert_eq!(of("application/x-ndjson"), Ok(Kind::NdJson));
     assert_eq!(of("application/vnd.apache.arrow.stream"), Ok(Kind::Arrow));
-    assert_eq!(of("application/vnd.apache.parquet"), Err(Code::NotAvailable));
+    assert_eq!(of("application/vnd.apache.parquet"), Ok(Kind::Parquet));
     assert_eq!(of("text/plain"), Err(Code::UnsupportedMediaType));
     assert!(Kind::of(&HeaderMap::new()).is_err());
 }
