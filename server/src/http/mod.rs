@@ -52,14 +52,17 @@ use crate::writer::{Intake, Progress};
 
 /// See [`crate::decode_body`].
 pub(crate) fn decode_body(kind: u8, body: &[u8]) -> bool {
-    let kinds = [decode::Kind::Arrow, decode::Kind::Csv, decode::Kind::Json, decode::Kind::NdJson];
+    use decode::Kind::{Arrow, Csv, Json, NdJson, Parquet};
+    let kinds = [Arrow, Csv, Json, NdJson, Parquet];
     let plan = decode::Plan {
+        schema: &barrow_engine::dataset::BARS,
         step: barrow_types::Step::M1,
         symbol: None,
         stamped_at_end: kind & 4 != 0,
         decoded_bytes_max: 1 << 20,
     };
-    decode::decode(kinds[usize::from(kind % 4)], body, &plan).is_ok()
+    let body = bytes::Bytes::copy_from_slice(body);
+    decode::decode(kinds[usize::from(kind) % kinds.len()], &body, &plan).is_ok()
 }
 
 /// What handlers share.
