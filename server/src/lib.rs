@@ -18,6 +18,7 @@ mod http;
 mod jobs;
 pub mod logging;
 mod metrics;
+mod parquet_out;
 mod random;
 mod sample;
 mod writer;

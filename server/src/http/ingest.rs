@@ -160,17 +160,23 @@ pub(crate) fn step(schema: &Schema, params: &Params, name: &str) -> Result<Step,
 
 /// The price side of all rows. Trades are of one side, quotes of both.
 fn side(schema: &Schema, params: &Params) -> Result<PriceSide, Problem> {
-    let side = params.side_if_any()?;
+    let side = params.side()?;
+    check_sides(schema, side.as_slice())?;
+    Ok(side.unwrap_or(PriceSide::Trade))
+}
+
+/// Refuses price sides that rows of the dataset cannot be of.
+pub(crate) fn check_sides(schema: &Schema, sides: &[PriceSide]) -> Result<(), Problem> {
     let fits = match schema.dataset {
         DatasetId::BARS => true,
-        DatasetId::TRADES => side.is_none_or(|side| side == PriceSide::Trade),
-        _ => side.is_none(),
+        DatasetId::TRADES => sides.iter().all(|side| *side == PriceSide::Trade),
+        _ => sides.is_empty(),
     };
-    if !fits {
-        let fault = format!("is a side of bars; {} have none: leave it out", schema.name);
-        return Err(Problem::parameter("price", fault));
+    if fits {
+        return Ok(());
     }
-    Ok(side.unwrap_or(PriceSide::Trade))
+    let fault = format!("is a side of bars; {} have none: leave it out", schema.name);
+    Err(Problem::parameter("price", fault))
 }
 
 /// The batch id that the request states, or a new one.

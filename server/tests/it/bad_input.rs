@@ -129,7 +129,6 @@ async fn what_is_not_built_is_named() {
         (Method::POST, "/v1/feature-groups/g/promote"),
         (Method::PUT, "/v1/datasets/mine"),
         (Method::GET, "/v1/calendars/XNYS/sessions"),
-        (Method::POST, "/v1/jobs"),
         (Method::POST, "/v1/jobs/1/cancel"),
         (Method::POST, "/v1/dead-letters/1/replay"),
         (Method::POST, "/v1/sql"),
