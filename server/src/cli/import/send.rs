@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use barrow_client::{Client, IngestOptions};
+use barrow_client::{Client, ClientError, IngestOptions};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -103,18 +103,17 @@ async fn send(
     tally: &mut Tally,
 ) -> Result<(), CliError> {
     let options = IngestOptions {
-        dataset: "bars".to_owned(),
-        timeframe: plan.step,
-        source: plan.source.clone(),
         price: plan.price,
-        symbol: None,
         batch_id: Some(id.clone()),
         known_at_policy: plan.known_at_policy.clone(),
         session: plan.session.clone(),
         align: plan.align.clone(),
+        ..IngestOptions::bars(plan.step, plan.source.clone())
     };
     let rows = part.batch.num_rows() as u64;
-    let answer = client.ingest_arrow(&options, &[part.batch]).await.map_err(|error| {
+    let answer = client.ingest_arrow(&options, &[part.batch]).await;
+    // A part of which every row is a dead letter is counted like any other.
+    let answer = answer.or_else(ClientError::into_answer).map_err(|error| {
         CliError::from(error).within(&format!(
             "import {shown}: batch {id} was not stored ({} rows before it were; importing the \
                  file again skips them)",
