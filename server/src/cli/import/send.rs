@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use barrow_client::{Client, IngestOptions};
+use barrow_types::PriceSide;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -59,7 +60,7 @@ pub(crate) async fn file(
     progress: &Progress,
     tally: &mut Tally,
 ) -> Result<(), CliError> {
-    let shown = path.display().to_string();
+    let shown = shown(path, &plan);
     let failed = |error: std::io::Error| CliError::failed(format!("read {shown}: {error}"));
     let content = {
         let path = path.to_owned();
@@ -94,6 +95,14 @@ pub(crate) async fn file(
     Ok(())
 }
 
+/// A file and the price side that is taken from it, for a person.
+pub(crate) fn shown(path: &Path, plan: &Plan) -> String {
+    match plan.price {
+        PriceSide::Trade => path.display().to_string(),
+        side => format!("{} ({})", path.display(), side.name()),
+    }
+}
+
 async fn send(
     client: &Client,
     shown: &str,
@@ -103,7 +112,7 @@ async fn send(
     tally: &mut Tally,
 ) -> Result<(), CliError> {
     let options = IngestOptions {
-        dataset: "bars".to_owned(),
+        dataset: plan.dataset.name().to_owned(),
         timeframe: plan.step,
         source: plan.source.clone(),
         price: plan.price,
@@ -121,7 +130,7 @@ async fn send(
             tally.answered()
         ))
     })?;
-    tally.add(shown, rows, &part.unread, &answer);
+    tally.add(shown, plan.form.unit(), rows, &part.unread, &answer);
     Ok(())
 }
 
