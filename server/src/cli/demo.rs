@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use barrow_client::{BarsQuery, Client, DeleteKeys, IngestAnswer, IngestOptions};
+use barrow_client::{BarsQuery, Client, DeleteKeys, IngestAnswer, IngestOptions, LatestQuery};
 use clap::Args;
 
 use crate::cli::import::{self, ImportOptions, grouped};
@@ -91,7 +91,8 @@ async fn show_all(
         show_as_of(client, out).await?;
     }
     writeln!(out, "\nNewest rows (barrow latest {})", shown.symbols.join(" "))?;
-    table::write(out, &client.latest(&shown.symbols, &latest::COLUMNS).await?)?;
+    let newest = LatestQuery::new(shown.symbols).columns(latest::COLUMNS);
+    table::write(out, &client.latest(&newest).await?)?;
     addresses(client, args, &shown.query, planned.is_none(), out)
 }
 
@@ -109,7 +110,7 @@ async fn load_sample(client: &Client, out: &mut dyn Write) -> Result<Shown, CliE
         match step {
             sample::Step::Bars { id, what, bars } => {
                 let options =
-                    IngestOptions::bars(barrow_types::Step::M1, sample::SOURCE).with_batch_id(id);
+                    IngestOptions::bars(barrow_types::Step::M1, sample::SOURCE).batch_id(id);
                 let answer = client.ingest_arrow(&options, &[sample::record_batch(&bars)]).await?;
                 rows += answer.total();
                 write_answer(out, what, &answer)?;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use barrow_client::LatestQuery;
 use clap::Args;
 
 use crate::cli::target::TargetArgs;
@@ -46,8 +47,9 @@ pub(crate) async fn run(args: LatestArgs, out: &mut dyn Write) -> Result<(), Cli
     if args.group.is_some() {
         return Err(CliError::not_available("--group, the latest features"));
     }
+    let query = LatestQuery::new(args.symbols).columns(COLUMNS);
     let target = args.target.open().await?;
-    let rows = target.client.latest(&args.symbols, &COLUMNS).await;
+    let rows = target.client.latest(&query).await;
     let stopped = target.close().await;
     table::write(out, &rows?)?;
     stopped

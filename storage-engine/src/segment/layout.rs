@@ -158,9 +158,9 @@ pub struct ExtentMeta {
 }
 
 impl ExtentMeta {
-    /// The block of that role and column.
-    pub fn block(&self, role: Role, column: ColumnId) -> Option<&Block> {
-        self.blocks.iter().find(|block| block.role == role && block.column == column)
+    /// Place in [`Self::blocks`] of the block of that role and column.
+    pub fn block(&self, role: Role, column: ColumnId) -> Option<usize> {
+        self.blocks.iter().position(|block| block.role == role && block.column == column)
     }
 
     /// Bytes of its blocks.

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use barrow_client::{Client, IngestOptions};
+use barrow_client::{Client, ClientError, IngestOptions};
 use barrow_types::PriceSide;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::columns::Dataset;
 use super::part::Part;
 use super::plan::Plan;
 use super::tally::Tally;
@@ -111,19 +112,24 @@ async fn send(
     part: Part,
     tally: &mut Tally,
 ) -> Result<(), CliError> {
+    let source = plan.source.clone();
+    let base = match plan.dataset {
+        Dataset::Bars => IngestOptions::bars(plan.step, source),
+        Dataset::Trades => IngestOptions::trades(source),
+        Dataset::Quotes => IngestOptions::quotes(source),
+    };
     let options = IngestOptions {
-        dataset: plan.dataset.name().to_owned(),
-        timeframe: plan.step,
-        source: plan.source.clone(),
         price: plan.price,
-        symbol: None,
         batch_id: Some(id.clone()),
         known_at_policy: plan.known_at_policy.clone(),
         session: plan.session.clone(),
         align: plan.align.clone(),
+        ..base
     };
     let rows = part.batch.num_rows() as u64;
-    let answer = client.ingest_arrow(&options, &[part.batch]).await.map_err(|error| {
+    let answer = client.ingest_arrow(&options, &[part.batch]).await;
+    // A part of which every row is a dead letter is counted like any other.
+    let answer = answer.or_else(ClientError::into_answer).map_err(|error| {
         CliError::from(error).within(&format!(
             "import {shown}: batch {id} was not stored ({} rows before it were; importing the \
                  file again skips them)",
