@@ -63,7 +63,7 @@ impl FlushJob {
     }
 
     fn write(self, disk: &dyn Disk) -> Result<FlushDone, Error> {
-        let mut writer = Writer::new(disk, self.number)?;
+        let mut writer = Writer::new(disk, self.number, self.number)?;
         for share in &self.shares {
             let schema = dataset::schema(share.key.dataset).expect("invariant: it has a dataset");
             let rows = merge(&share.runs);
@@ -80,7 +80,9 @@ impl FlushJob {
                 }
             }
         }
-        Ok(FlushDone { segment: writer.seal()?, up_to: self.up_to })
+        let segment = writer.seal()?;
+        disk.sync_dir(segment::DIR)?;
+        Ok(FlushDone { segment, up_to: self.up_to })
     }
 }
 
@@ -93,9 +95,9 @@ fn split(rows: Rows, identity: Identity, newest_on_disk: Option<i64>) -> Vec<(Ex
     let mut base = Vec::new();
     let mut delta = Vec::new();
     let mut history = Vec::new();
-    for at in 0..rows.len() {
+    for (at, lost) in losers(&rows, identity).into_iter().enumerate() {
         let place = crate::bytes::u32_len(at);
-        if rows.ts.get(at + 1) == Some(&rows.ts[at]) {
+        if lost {
             history.push(place);
         } else if at < late {
             delta.push(place);
@@ -111,4 +113,10 @@ fn split(rows: Rows, identity: Identity, newest_on_disk: Option<i64>) -> Vec<(Ex
         .filter(|(_, places)| !places.is_empty())
         .map(|(kind, places)| (kind, rows.take(&places)))
         .collect()
+}
+
+/// Which of some rows of one series, all that are known of their keys, lose to another of them.
+pub(crate) fn losers(rows: &Rows, identity: Identity) -> Vec<bool> {
+    let beaten = |at: usize| identity == Identity::Ts && rows.ts.get(at + 1) == Some(&rows.ts[at]);
+    (0..rows.len()).map(beaten).collect()
 }

@@ -17,6 +17,7 @@ pub mod batch;
 mod bytes;
 mod catalog;
 pub mod column;
+mod compact;
 pub mod dataset;
 pub mod disk;
 mod engine;
@@ -33,6 +34,7 @@ mod snapshot;
 mod verify;
 pub mod wal;
 
+pub use compact::{CompactDone, CompactJob, Scope};
 pub use engine::{Engine, Reader, Recovery, Stats};
 pub use error::{Error, ErrorKind};
 pub use flush::{FlushDone, FlushJob};
