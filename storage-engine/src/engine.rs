@@ -283,6 +283,11 @@ impl Engine {
         self.flushing.is_some()
     }
 
+    /// The last record whose rows are in segments.
+    pub fn flushed(&self) -> Sequence {
+        self.published.generation().floor
+    }
+
     /// A flush of everything committed so far; `None` if there is nothing, or one is in progress.
     pub fn plan_flush(&mut self) -> Option<FlushJob> {
         let generation = self.published.generation();
