@@ -283,6 +283,11 @@ impl Engine {
         self.flushing.is_some()
     }
 
+    /// The last record whose rows are in segments.
+    pub fn flushed(&self) -> Sequence {
+        self.published.generation().floor
+    }
+
     /// A flush of everything committed so far; `None` if there is nothing, or one is in progress.
     pub fn plan_flush(&mut self) -> Option<FlushJob> {
         let generation = self.published.generation();
@@ -305,16 +310,9 @@ impl Engine {
     pub fn install(&mut self, done: Result<FlushDone, Error>) -> Result<(), Error> {
         self.flushing = None;
         let FlushDone { segment, up_to } = done?;
-        if let Err(error) = self.check_intake() {
-            segment::discard(&*self.disk, segment.number);
-            return Err(error);
-        }
         let edit =
             Edit { low: up_to.next().get(), added: vec![segment.entry()], removed: Vec::new() };
-        if let Err(error) = self.record(&edit) {
-            segment::discard(&*self.disk, segment.number);
-            return Err(error);
-        }
+        self.record(&edit)?;
         self.flushed_bytes += segment.len;
         let generation = self.published.generation().flushed(segment, up_to);
         self.published.install(generation);
@@ -371,10 +369,7 @@ impl Engine {
             added: done.segments.iter().map(Segment::entry).collect(),
             removed: removed.iter().copied().collect(),
         };
-        if let Err(error) = self.check_intake().and_then(|()| self.record(&edit)) {
-            done.segments.iter().for_each(|made| segment::discard(&*self.disk, made.number));
-            return Err(error);
-        }
+        self.record(&edit)?;
         let old = self.published.generation();
         let replaced = old.segments.iter().filter(|segment| removed.contains(&segment.number));
         for segment in replaced {
@@ -393,11 +388,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Appends an edit to the manifest; a full disk leaves it as it was, any other error poisons.
+    /// Appends an edit to the manifest. A full disk leaves it as it was and the files that the
+    /// edit adds are dropped; after any other error nobody knows whether they are needed.
     fn record(&mut self, edit: &Edit) -> Result<(), Error> {
-        self.manifest.install(edit, self.certain()).map_err(|error| {
-            if error.kind() == ErrorKind::Full { error } else { self.poison(error) }
-        })
+        let recorded = self.check_intake().and_then(|()| {
+            self.manifest.install(edit, self.certain()).map_err(|error| {
+                if error.kind() == ErrorKind::Full { error } else { self.poison(error) }
+            })
+        });
+        if matches!(&recorded, Err(error) if error.kind() == ErrorKind::Full) {
+            edit.added.iter().for_each(|made| segment::discard(&*self.disk, made.number));
+        }
+        recorded
     }
 
     /// Removes files of replaced segments that nobody needs any more. One that cannot be removed
