@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use barrow_engine::batch::Applied;
 use barrow_engine::disk::{Disk, MemoryDisk};
 use barrow_engine::{
-    Engine, Error, ErrorKind, FlushDone, FlushJob, Options, Prepared, Revisions, Snapshot, prepare,
-    retraction_of, verify,
+    CompactDone, CompactJob, Engine, Error, ErrorKind, FlushDone, FlushJob, Options, Prepared,
+    Revisions, Scope, Snapshot, prepare, retraction_of, verify,
 };
-use barrow_tests::model::{COLUMN_COUNT, Load, Model, Verdict};
+use barrow_tests::model::{Load, Model, Table, Value, Verdict};
 use barrow_tests::random::Random;
 use barrow_types::{Sequence, SeriesId, SeriesKey, Timestamp};
 
@@ -33,6 +34,7 @@ pub(crate) struct Totals {
     repeated: u64,
     conflicts: u64,
     flushes: u64,
+    compactions: u64,
     reopenings: u64,
     questions: u64,
     compared: u64,
@@ -46,6 +48,7 @@ impl Totals {
         self.repeated += other.repeated;
         self.conflicts += other.conflicts;
         self.flushes += other.flushes;
+        self.compactions += other.compactions;
         self.reopenings += other.reopenings;
         self.questions += other.questions;
         self.compared += other.compared;
@@ -57,13 +60,14 @@ impl fmt::Display for Totals {
         write!(
             f,
             "{} operations: {} batches of {} rows, {} repeated, {} conflicts, {} flushes, \
-             {} reopenings; {} questions, {} rows compared",
+             {} compactions, {} reopenings; {} questions, {} rows compared",
             self.operations,
             self.batches,
             self.rows,
             self.repeated,
             self.conflicts,
             self.flushes,
+            self.compactions,
             self.reopenings,
             self.questions,
             self.compared
@@ -75,6 +79,12 @@ impl fmt::Display for Totals {
 enum Flush {
     Planned(FlushJob),
     Ran(Result<FlushDone, Error>),
+}
+
+/// A compaction on its way.
+enum Compaction {
+    Planned(CompactJob),
+    Ran(Result<CompactDone, Error>),
 }
 
 pub(crate) struct Episode {
@@ -94,6 +104,7 @@ pub(crate) struct Episode {
     offered: BTreeMap<String, Load>,
     waiting: Vec<(Load, Prepared)>,
     flush: Option<Flush>,
+    compaction: Option<Compaction>,
     old: Vec<Snapshot>,
     instants: Vec<i64>,
     series: BTreeMap<SeriesKey, SeriesId>,
@@ -121,6 +132,7 @@ impl Episode {
             offered: BTreeMap::new(),
             waiting: Vec::new(),
             flush: None,
+            compaction: None,
             old: Vec::new(),
             instants: Vec::new(),
             series: BTreeMap::new(),
@@ -148,6 +160,9 @@ impl Episode {
         self.tick();
         if self.random.chance(self.shape.flushes) {
             return self.flush_a_step();
+        }
+        if self.random.chance(self.shape.flushes / 2 + 1) {
+            return self.compact_a_step();
         }
         match self.random.below(100) {
             0..70 => self.offer_now(),
@@ -197,6 +212,10 @@ impl Episode {
         let options = Options {
             wal_file_bytes: self.shape.wal_file_bytes,
             memtable_bytes_max: self.shape.memtable_bytes_max,
+            compact_fan_out: 3,
+            compact_first_bytes: 8 << 10,
+            own_file_bytes: self.shape.memtable_bytes_max / 8,
+            pack_bytes_max: self.shape.memtable_bytes_max,
             ..Options::default()
         };
         let (engine, _) = Engine::open(Arc::new(self.disk.clone()), options, [7; 16])
@@ -411,11 +430,18 @@ impl Episode {
         };
         let batches = batches.unwrap_or_else(|error| panic!("retraction of {target}: {error}"));
         let loads: Vec<Load> = batches.iter().map(generate::load_of).collect();
-        let mut found: Vec<(SeriesKey, i64)> = loads.iter().flat_map(keys).collect();
-        found.sort_unstable();
-        let expected = self.model.brought_by(entry.sequence, snapshot.sequence().get());
-        let expected: Vec<_> = expected.into_iter().map(|(key, ts)| (key.clone(), ts)).collect();
-        assert_eq!(found, expected, "keys that the retraction of {target} takes away");
+        let mut found: Vec<_> = loads.iter().flat_map(taken_away).collect();
+        found.sort();
+        let brought = self.model.brought_by(entry.sequence, snapshot.sequence().get());
+        let mut expected: Vec<_> = brought
+            .into_iter()
+            .map(|(key, row)| match entry.load.table {
+                Table::Bars => (key.clone(), row.ts, Vec::new()),
+                Table::Trades | Table::Quotes => (key.clone(), row.ts, row.values.clone()),
+            })
+            .collect();
+        expected.sort();
+        assert_eq!(found, expected, "rows that the retraction of {target} takes away");
         let mut group = Vec::new();
         for (load, batch) in
             loads.into_iter().zip(batches).filter(|(load, _)| !load.rows.is_empty())
@@ -469,6 +495,36 @@ impl Episode {
         }
     }
 
+    fn compact_a_step(&mut self) {
+        match self.compaction.take() {
+            None => {
+                let scope = if self.random.chance(70) { Scope::Due } else { Scope::All };
+                let job = self.engine_mut().plan_compaction(scope);
+                let found = if job.is_some() { "plans" } else { "finds nothing for" };
+                self.trail.did(format!("{found} a compaction of {scope:?}"));
+                self.compaction = job.map(Compaction::Planned);
+            }
+            Some(Compaction::Planned(job)) => {
+                let second = self.engine_mut().plan_compaction(Scope::All);
+                assert!(second.is_none(), "two compactions at a time");
+                self.trail.did("runs the compaction");
+                let stop = self.random.chance(5);
+                let done = job.run(&self.disk, &mut |_| match stop {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                });
+                self.compaction = Some(Compaction::Ran(done));
+            }
+            Some(Compaction::Ran(done)) => {
+                self.trail.did("installs the compaction");
+                match self.engine_mut().install_compaction(done) {
+                    Ok(()) => self.totals.compactions += 1,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Stopped, "{error}"),
+                }
+            }
+        }
+    }
+
     fn seal(&mut self) {
         let now = self.timestamp();
         self.trail.did(format!("seals at {}", self.clock));
@@ -491,6 +547,7 @@ impl Episode {
         self.trail.did(if close { "closes and opens" } else { "stops short and opens" });
         self.waiting.clear();
         self.flush = None;
+        self.compaction = None;
         self.old.clear();
         let engine = self.engine.take().expect("invariant: open between operations");
         if close {
@@ -536,9 +593,10 @@ impl Episode {
     fn question(&mut self, series: SeriesId, key: SeriesKey, held: Sequence) -> Question {
         let random = &mut self.random;
         let (start, end) = generate::range(random, &self.shape);
-        let mut columns: Vec<usize> = (0..COLUMN_COUNT).collect();
+        let column_count = Table::of(key.dataset).column_count();
+        let mut columns: Vec<usize> = (0..column_count).collect();
         if random.chance(40) {
-            for _ in 0..random.place(COLUMN_COUNT + 1) {
+            for _ in 0..random.place(column_count + 1) {
                 columns.swap_remove(random.place(columns.len()));
             }
         }
@@ -564,7 +622,7 @@ impl Episode {
                     series,
                     start: i64::MIN,
                     end: i64::MAX,
-                    columns: (0..COLUMN_COUNT).collect(),
+                    columns: (0..Table::of(key.dataset).column_count()).collect(),
                     as_of: None,
                     at_sequence: None,
                     revisions,
@@ -585,12 +643,12 @@ impl Episode {
     }
 }
 
-/// The keys that a retraction names.
-fn keys(load: &Load) -> Vec<(SeriesKey, i64)> {
-    let key = |row: &barrow_tests::model::Offered| {
+/// What a retraction names: keys, or whole events.
+fn taken_away(load: &Load) -> Vec<(SeriesKey, i64, Vec<Value>)> {
+    let named = |row: &barrow_tests::model::Offered| {
         let symbol = row.symbol.as_deref().expect("a retraction names its symbols");
         let key = barrow_tests::model::series_key(load, symbol).expect("a stored symbol is a name");
-        (key, row.ts.expect("a retraction names its times"))
+        (key, row.ts.expect("a retraction names its times"), row.values.clone())
     };
-    load.rows.iter().map(key).collect()
+    load.rows.iter().map(named).collect()
 }

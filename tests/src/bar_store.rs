@@ -5,10 +5,11 @@
 //! come back.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use barrow_engine::disk::Disk;
-use barrow_engine::{Engine, ErrorKind, Options, Recovery, prepare};
+use barrow_engine::{Engine, ErrorKind, Options, Recovery, Scope, prepare};
 use barrow_types::Timestamp;
 
 use crate::compare::{self, Trouble, same};
@@ -28,8 +29,12 @@ pub enum Act {
     Commit(Vec<Load>),
     /// Writes what is in memory to segments.
     Flush,
+    /// Merges segments: what is due, or all.
+    Compact(Scope),
     /// Puts a seal on the log.
     Seal,
+    /// Makes the next log file ahead of its time.
+    Spare,
     /// Closes it and opens it again.
     Reopen,
     /// Opens it again without closing it first.
@@ -141,7 +146,9 @@ impl BarStore {
         let done = match act {
             Act::Commit(loads) => self.commit(loads, now, in_doubt_before),
             Act::Flush => self.flush(),
+            Act::Compact(scope) => self.compact(*scope),
             Act::Seal => self.engine().seal(now).map_err(Trouble::Failed),
+            Act::Spare => self.spare(),
             Act::Reopen => self.reopen(now),
             Act::Abandon => self.open_again(),
         };
@@ -200,6 +207,18 @@ impl BarStore {
         let Some(job) = self.engine().plan_flush() else { return Ok(()) };
         let done = job.run(self.disk.as_ref());
         Ok(self.engine().install(done)?)
+    }
+
+    fn compact(&mut self, scope: Scope) -> Result<(), Trouble> {
+        let Some(job) = self.engine().plan_compaction(scope) else { return Ok(()) };
+        let done = job.run(self.disk.as_ref(), &mut |_| ControlFlow::Continue(()));
+        Ok(self.engine().install_compaction(done)?)
+    }
+
+    fn spare(&mut self) -> Result<(), Trouble> {
+        let Some(job) = self.engine().plan_spare() else { return Ok(()) };
+        let done = job.run(self.disk.as_ref());
+        Ok(self.engine().install_spare(done)?)
     }
 
     fn reopen(&mut self, now: Timestamp) -> Result<(), Trouble> {

@@ -11,11 +11,9 @@ use super::App;
 use super::error::Problem;
 
 /// Routes of which nothing is built.
-const ROUTES: [&str; 41] = [
+const ROUTES: [&str; 37] = [
     "/",
     "/openapi.json",
-    "/v1/trades",
-    "/v1/quotes",
     "/v1/tables/{dataset}",
     "/v1/gaps",
     "/v1/features",
@@ -40,8 +38,6 @@ const ROUTES: [&str; 41] = [
     "/v1/universes/{name}",
     "/v1/label-sets",
     "/v1/label-sets/{name}",
-    "/v1/jobs",
-    "/v1/jobs/{id}",
     "/v1/jobs/{id}/cancel",
     "/v1/jobs/{id}/retry",
     "/v1/watermarks",

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 
+use super::mapped::{Count, MAPS_MAX, Mapped};
 use super::{Disk, DiskError, DiskErrorKind, check_path};
 
 /// The file whose lock says that the folder is in use; it holds the process's number. It belongs
@@ -33,6 +36,8 @@ pub struct OsDisk {
     /// Held as long as the disk lives; `None` where nothing may be written.
     lock: Option<File>,
     handles: Mutex<Handles>,
+    maps: Count,
+    maps_max: usize,
 }
 
 /// Open files, the least recently used given up first.
@@ -54,7 +59,7 @@ impl OsDisk {
         let shown = root.display().to_string();
         make_folder(root).map_err(|error| failed("open", &shown, &error))?;
         let lock = take_lock(root, &shown)?;
-        Ok(Self { root: root.to_owned(), lock: Some(lock), handles: Mutex::default() })
+        Ok(Self::of(root, Some(lock)))
     }
 
     /// The files below `root` for looking at, whoever holds the folder. Every change is refused.
@@ -67,7 +72,20 @@ impl OsDisk {
         if !found.is_dir() {
             return Err(DiskError::new(DiskErrorKind::Io, "open", &shown, "is not a folder"));
         }
-        Ok(Self { root: root.to_owned(), lock: None, handles: Mutex::default() })
+        Ok(Self::of(root, None))
+    }
+
+    fn of(root: &Path, lock: Option<File>) -> Self {
+        let root = root.to_owned();
+        Self { root, lock, handles: Mutex::default(), maps: Count::default(), maps_max: MAPS_MAX }
+    }
+
+    /// The same disk with at most so many files mapped at a time, instead of [`MAPS_MAX`], which
+    /// all disks of a process have together.
+    #[must_use]
+    pub const fn with_maps_max(mut self, maps_max: usize) -> Self {
+        self.maps_max = maps_max;
+        self
     }
 
     fn place(&self, operation: &str, path: &str) -> Result<PathBuf, DiskError> {
@@ -89,6 +107,28 @@ impl OsDisk {
 
     fn folder(&self, operation: &str, dir: &str) -> Result<PathBuf, DiskError> {
         if dir.is_empty() { Ok(self.root.clone()) } else { self.place(operation, dir) }
+    }
+
+    /// Makes a file and gives it its space; without that the file is gone again.
+    fn make(
+        &self,
+        operation: &str,
+        path: &str,
+        allocate: impl FnOnce(&File) -> io::Result<()>,
+    ) -> Result<(), DiskError> {
+        let place = self.place_to_change(operation, path)?;
+        let made = OpenOptions::new().write(true).create_new(true).open(&place);
+        let file = made.map_err(|error| failed(operation, path, &error))?;
+        allocate(&file).map_err(|error| {
+            let error = failed(operation, path, &error);
+            match fs::remove_file(&place) {
+                Ok(()) => error,
+                Err(left) => DiskError {
+                    kind: error.kind,
+                    detail: format!("{}; and the file could not be removed: {left}", error.detail),
+                },
+            }
+        })
     }
 
     fn handle(&self, operation: &str, path: &str) -> Result<Arc<File>, DiskError> {
@@ -184,6 +224,17 @@ fn fill_with_zeros(file: &File, len: u64) -> io::Result<()> {
     Ok(())
 }
 
+fn reserve_space(file: &File, len: u64) -> io::Result<()> {
+    if len == 0 {
+        return Ok(());
+    }
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, len) {
+        // A file system that cannot reserve.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => fill_with_zeros(file, len),
+        reserved => Ok(reserved?),
+    }
+}
+
 impl Disk for OsDisk {
     fn create_dir(&self, dir: &str) -> Result<(), DiskError> {
         let place = self.place_to_change("create folder", dir)?;
@@ -217,19 +268,11 @@ impl Disk for OsDisk {
     }
 
     fn create(&self, path: &str, len: u64) -> Result<(), DiskError> {
-        let place = self.place_to_change("create", path)?;
-        let made = OpenOptions::new().write(true).create_new(true).open(&place);
-        let file = made.map_err(|error| failed("create", path, &error))?;
-        fill_with_zeros(&file, len).map_err(|error| {
-            let error = failed("create", path, &error);
-            match fs::remove_file(&place) {
-                Ok(()) => error,
-                Err(left) => DiskError {
-                    kind: error.kind,
-                    detail: format!("{}; and the file could not be removed: {left}", error.detail),
-                },
-            }
-        })
+        self.make("create", path, |file| fill_with_zeros(file, len))
+    }
+
+    fn reserve(&self, path: &str, len: u64) -> Result<(), DiskError> {
+        self.make("reserve", path, |file| reserve_space(file, len))
     }
 
     fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), DiskError> {
@@ -239,8 +282,14 @@ impl Disk for OsDisk {
     }
 
     fn read_at(&self, path: &str, at: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
-        let read = self.handle("read", path)?.read_exact_at(buffer, at);
-        read.map_err(|error| failed("read", path, &error))
+        let len = buffer.len();
+        match self.handle("read", path)?.read_exact_at(buffer, at) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                let why = format!("ends before {len} bytes at {at}");
+                Err(DiskError::new(DiskErrorKind::Io, "read", path, why))
+            }
+            read => read.map_err(|error| failed("read", path, &error)),
+        }
     }
 
     fn len(&self, path: &str) -> Result<u64, DiskError> {
@@ -283,5 +332,19 @@ impl Disk for OsDisk {
         fs::remove_file(place).map_err(|error| failed("remove", path, &error))?;
         handles.by_path.remove(path);
         Ok(())
+    }
+
+    fn map(&self, path: &str, len: u64) -> Result<Option<Arc<Mapped>>, DiskError> {
+        let of_system = |error: &io::Error| failed("map", path, error);
+        let Some(permit) = self.maps.permit(self.maps_max) else { return Ok(None) };
+        let file = self.handle("map", path)?;
+        let actual = file.metadata().map_err(|error| of_system(&error))?.len();
+        if actual != len {
+            let why = format!("is {actual} bytes long, not {len}");
+            return Err(DiskError::new(DiskErrorKind::Io, "map", path, why));
+        }
+        let Ok(len) = usize::try_from(len) else { return Ok(None) };
+        let mapped = Mapped::of_file(&file, len, permit).map_err(|error| of_system(&error))?;
+        Ok(mapped.map(Arc::new))
     }
 }
