@@ -31,6 +31,7 @@ use crate::answer::{DatasetInfo, DeadLetter, IngestAnswer};
 use crate::delete::DeleteKeys;
 use crate::error::ClientError;
 use crate::ingest::IngestOptions;
+use crate::jobs::Job;
 use crate::query::{BarsQuery, Format, LatestQuery, TicksQuery};
 
 /// The runtime that a client and its answers share.
@@ -244,6 +245,38 @@ impl Client {
         limit: Option<u64>,
     ) -> Result<Vec<DeadLetter>, ClientError> {
         self.shared.wait(self.client.dead_letters(batch_id, limit))
+    }
+
+    /// Starts a job and returns at once.
+    ///
+    /// # Errors
+    /// As [`crate::Client::start_job`].
+    pub fn start_job(&self, kind: &str) -> Result<Job, ClientError> {
+        self.shared.wait(self.client.start_job(kind))
+    }
+
+    /// Looks at a job.
+    ///
+    /// # Errors
+    /// As [`crate::Client::job`].
+    pub fn job(&self, id: &str) -> Result<Job, ClientError> {
+        self.shared.wait(self.client.job(id))
+    }
+
+    /// Returns once a job has ended, however.
+    ///
+    /// # Errors
+    /// As [`crate::Client::job`].
+    pub fn wait_for_job(&self, id: &str) -> Result<Job, ClientError> {
+        self.shared.wait(self.client.wait_for_job(id))
+    }
+
+    /// The jobs that the server remembers, the newest first.
+    ///
+    /// # Errors
+    /// As [`crate::Client::list_jobs`].
+    pub fn list_jobs(&self) -> Result<Vec<Job>, ClientError> {
+        self.shared.wait(self.client.list_jobs())
     }
 
     fn batches(
