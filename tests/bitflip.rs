@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use barrow_engine::disk::{Disk, MemoryDisk};
-use barrow_engine::{Engine, Options, verify};
+use barrow_engine::{Engine, Options, Scope, verify};
 use barrow_tests::bar_store::{Act, BarStore, Expected, INSTANCE};
 use barrow_tests::compare::{self, Trouble};
 use barrow_tests::console::say;
@@ -20,19 +20,23 @@ const STORE_BYTES_MAX: usize = 32 << 10;
 const BITS_A_PIECE: usize = 1_024;
 
 fn options() -> Options {
-    Options { wal_file_bytes: 4_096, ..Options::default() }
+    Options { wal_file_bytes: 4_096, own_file_bytes: 500, ..Options::default() }
 }
 
-/// A store with a segment, revisions, a retraction, records in the log, and a seal.
+/// A store with compacted and other segments, an own file among them, revisions, a retraction, records in the log, and a seal.
 fn store() -> Result<(Image, Model), Trouble> {
     let disk = MemoryDisk::new();
     let handle = Arc::new(disk.clone());
     let (mut store, _) = BarStore::open(handle, options(), Expected::default())?;
     let mut random = Random::new(3);
-    for at in 0..8 {
+    for at in 0..10 {
         let (model, now) = (&store.expected().model, store.next_now());
         let load = random_load(format!("batch-{at}"), model, now, &mut random);
-        let act = if at == 5 { Act::Flush } else { Act::Commit(vec![load]) };
+        let act = match at {
+            3 | 5 | 7 => Act::Flush,
+            6 => Act::Compact(Scope::All),
+            _ => Act::Commit(vec![load]),
+        };
         store.act(&act)?;
     }
     let last = Act::Commit(vec![run_of_bars("last".to_owned(), "SPY", 3, 2)]);

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use barrow_engine::Options;
 use barrow_engine::disk::{Disk, MemoryDisk};
+use barrow_engine::{Options, Scope};
 use barrow_tests::bar_store::{Act, BarStore, Expected};
 use barrow_tests::compare::Trouble;
 use barrow_tests::faulty_disk::FaultyDisk;
@@ -14,7 +14,13 @@ use barrow_tests::volume::Image;
 /// Plays the history of a seed.
 fn play(seed: u64, disk: Arc<dyn Disk>) -> Result<(), Trouble> {
     let mut random = Random::new(seed);
-    let options = Options { wal_file_bytes: 8_192, manifest_bytes_max: 150, ..Options::default() };
+    let options = Options {
+        wal_file_bytes: 8_192,
+        manifest_bytes_max: 150,
+        compact_fan_out: 2,
+        own_file_bytes: 500,
+        ..Options::default()
+    };
     let (mut store, _) = BarStore::open(disk, options, Expected::default())?;
     for at in 0..40 {
         let (model, now) = (&store.expected().model, store.next_now());
@@ -23,6 +29,7 @@ fn play(seed: u64, disk: Arc<dyn Disk>) -> Result<(), Trouble> {
             1 => Act::Seal,
             2 => Act::Reopen,
             3 => Act::Abandon,
+            4 => Act::Compact(if random.chance(50) { Scope::Due } else { Scope::All }),
             _ => Act::Commit(vec![random_load(format!("batch-{at}"), model, now, &mut random)]),
         };
         store.act(&act)?;

@@ -162,6 +162,10 @@ fn open(config: &Config, disk: Arc<dyn Disk>) -> Result<(Engine, Recovery), Star
         batch_bytes_max: settings.batch_bytes_max,
         series_max: settings.series_max,
         manifest_bytes_max: settings.manifest_bytes_max,
+        compact_fan_out: settings.compact_fan_out,
+        own_file_bytes: settings.own_file_bytes,
+        pack_bytes_max: settings.pack_bytes_max,
+        ..Options::default()
     };
     let doing = format!("open {}", dir.display());
     let (engine, recovery) = Engine::open(disk, options, instance)
@@ -180,7 +184,7 @@ fn open(config: &Config, disk: Arc<dyn Disk>) -> Result<(Engine, Recovery), Star
     }
     if !recovery.removed_files.is_empty() {
         let files = recovery.removed_files.join(", ");
-        tracing::warn!(files, "flushes that a crash had broken off were removed");
+        tracing::warn!(files, "files that nothing refers to were removed");
     }
     Ok((engine, recovery))
 }

@@ -149,6 +149,16 @@ section! {
         series_max: u32 = 1_000_000,
         /// Length of the manifest's log at which it is begun anew.
         manifest_bytes_max: u64 = 4 << 20,
+        /// Whether segments are merged without being asked.
+        compaction: bool = true,
+        /// Bytes a second that such merging writes, at most.
+        compact_bytes_per_second: u64 = 64 << 20,
+        /// How many runs of segments of one size are merged into one.
+        compact_fan_out: u32 = 8,
+        /// Bytes of one series in a compaction above which it gets a file of its own.
+        own_file_bytes: u64 = 1 << 20,
+        /// Length of a file that series share, about.
+        pack_bytes_max: u64 = 64 << 20,
     }
 }
 
@@ -337,6 +347,11 @@ impl Config {
         at_least("[engine] wal_file_bytes", engine.wal_file_bytes, 65_536);
         at_least("[engine] memtable_bytes_max", engine.memtable_bytes_max, 65_536);
         at_least("[engine] manifest_bytes_max", engine.manifest_bytes_max, 4_096);
+        let rate = engine.compact_bytes_per_second;
+        at_least("[engine] compact_bytes_per_second", rate, 1 << 20);
+        at_least("[engine] compact_fan_out", engine.compact_fan_out.into(), 2);
+        at_least("[engine] own_file_bytes", engine.own_file_bytes, 4_096);
+        at_least("[engine] pack_bytes_max", engine.pack_bytes_max, engine.own_file_bytes);
         at_least("[engine] series_max", engine.series_max.into(), 1);
         at_least("[http] body_bytes_max", http.body_bytes_max, 1_024);
         at_least("[http] body_decoded_bytes_max", http.body_decoded_bytes_max, http.body_bytes_max);

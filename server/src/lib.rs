@@ -15,6 +15,7 @@ pub mod cli;
 mod clock;
 pub mod config;
 mod http;
+mod jobs;
 pub mod logging;
 mod metrics;
 mod random;

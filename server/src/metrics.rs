@@ -67,6 +67,8 @@ pub(crate) struct Metrics {
     group_batches: Histogram,
     flush_seconds: Histogram,
     flush_failures: Counter,
+    compaction_seconds: Histogram,
+    compaction_failures: Counter,
     intake_stopped: AtomicGauge,
     sequence: AtomicGauge,
     series: AtomicGauge,
@@ -79,6 +81,11 @@ pub(crate) struct Metrics {
     groups: Counter<u64, AtomicU64>,
     syncs: Counter<u64, AtomicU64>,
     flushes: Counter<u64, AtomicU64>,
+    flushed_bytes: Counter<u64, AtomicU64>,
+    compactions: Counter<u64, AtomicU64>,
+    compacted_bytes: Counter<u64, AtomicU64>,
+    write_amplification: Gauge<f64, AtomicU64>,
+    retired_files: AtomicGauge,
     replayed_records: AtomicGauge,
     torn_bytes: AtomicGauge,
 }
@@ -103,6 +110,8 @@ impl Metrics {
             group_batches: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
             flush_seconds: seconds(),
             flush_failures: Counter::default(),
+            compaction_seconds: Histogram::new(exponential_buckets(0.01, 2.0, 18)),
+            compaction_failures: Counter::default(),
             intake_stopped: Gauge::default(),
             sequence: Gauge::default(),
             series: Gauge::default(),
@@ -115,6 +124,11 @@ impl Metrics {
             groups: Counter::default(),
             syncs: Counter::default(),
             flushes: Counter::default(),
+            flushed_bytes: Counter::default(),
+            compactions: Counter::default(),
+            compacted_bytes: Counter::default(),
+            write_amplification: Gauge::default(),
+            retired_files: Gauge::default(),
             replayed_records: Gauge::default(),
             torn_bytes: Gauge::default(),
         };
@@ -168,6 +182,38 @@ impl Metrics {
             self.flush_seconds.clone(),
         );
         r.register("flush_failures", "Flushes that were given up", self.flush_failures.clone());
+        r.register(
+            "compaction_duration_seconds",
+            "Time to merge segments",
+            self.compaction_seconds.clone(),
+        );
+        r.register(
+            "compaction_failures",
+            "Compactions that were given up",
+            self.compaction_failures.clone(),
+        );
+        r.register("compaction_runs", "Compactions installed", self.compactions.clone());
+        r.register(
+            "compaction_written_bytes",
+            "Bytes of segments that compactions wrote",
+            self.compacted_bytes.clone(),
+        );
+        r.register(
+            "flush_written_bytes",
+            "Bytes of segments that flushes wrote",
+            self.flushed_bytes.clone(),
+        );
+        r.register(
+            "segment_write_amplification_ratio",
+            "Bytes written by flushes and compactions for each byte that a flush wrote, since the \
+             start",
+            self.write_amplification.clone(),
+        );
+        r.register(
+            "segment_retired_files_count",
+            "Replaced segments that a reader still holds",
+            self.retired_files.clone(),
+        );
         r.register(
             "intake_stopped_flag",
             "1 if the disk failed and no rows are taken any more",
@@ -267,6 +313,14 @@ impl Metrics {
         }
     }
 
+    /// A compaction ended.
+    pub(crate) fn compaction(&self, took: Duration, fine: bool) {
+        self.compaction_seconds.observe(took.as_secs_f64());
+        if !fine {
+            self.compaction_failures.inc();
+        }
+    }
+
     /// The disk failed.
     pub(crate) fn intake_stopped(&self) {
         self.intake_stopped.set(1);
@@ -287,11 +341,21 @@ impl Metrics {
         self.segments.set(stats.segments);
         self.segment_bytes.set(stats.segment_bytes);
         self.wal_files.set(stats.wal_files);
+        self.retired_files.set(stats.retired_files);
+        if stats.flushed_bytes > 0 {
+            #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+            let [flushed, compacted] =
+                [stats.flushed_bytes, stats.compacted_bytes].map(|bytes| bytes as f64);
+            self.write_amplification.set((flushed + compacted) / flushed);
+        }
         for (counter, value) in [
             (&self.batches, stats.batches),
             (&self.groups, stats.groups),
             (&self.syncs, stats.syncs),
             (&self.flushes, stats.flushes),
+            (&self.flushed_bytes, stats.flushed_bytes),
+            (&self.compactions, stats.compactions),
+            (&self.compacted_bytes, stats.compacted_bytes),
         ] {
             counter.inc_by(value.saturating_sub(counter.get()));
         }

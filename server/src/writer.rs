@@ -2,10 +2,13 @@
 //!
 //! Batches come through one bounded queue, already prepared. While a group of them is being
 //! synced, the next one gathers in the queue: natural group commit, without a timer. Flushes run
-//! on a second thread and are installed here. A panic on either thread stops the process: rows in
+//! on a second thread, compactions on a third, and are installed here. A panic on either thread stops the process: rows in
 //! memory could no longer be trusted, and the log brings back every acknowledged one.
 
+mod compaction;
+
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -13,12 +16,15 @@ use std::time::{Duration, Instant};
 use barrow_engine::batch::Applied;
 use barrow_engine::disk::Disk;
 use barrow_engine::{Engine, Error, ErrorKind, FlushDone, FlushJob, Prepared};
-use crossbeam_channel::{Receiver, Sender, TrySendError, after, bounded, never, select_biased};
+use crossbeam_channel::{Receiver, Sender, TrySendError, after, at, bounded, never, select_biased};
 use tokio::sync::{oneshot, watch};
 
+use self::compaction::{Compacted, Compactions};
 use crate::clock;
 use crate::config::Config;
 use crate::metrics::{Metrics, Refusal};
+
+pub(crate) use self::compaction::CompactionReport;
 
 /// First pause after a flush failed; doubles with each failure.
 const FLUSH_PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -32,6 +38,7 @@ struct Request {
 
 enum Message {
     Commit(Box<Request>),
+    Compact(compaction::Reply),
     Stop,
 }
 
@@ -76,6 +83,20 @@ impl Intake {
             Err(_) => Err(IntakeError::Stopping),
         }
     }
+
+    /// Writes what is in memory to segments, merges all segments that can be, and returns then.
+    pub(crate) async fn compact(&self) -> Result<CompactionReport, IntakeError> {
+        let (reply, answer) = oneshot::channel();
+        match self.messages.try_send(Message::Compact(reply)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => return Err(IntakeError::Busy),
+            Err(TrySendError::Disconnected(_)) => return Err(IntakeError::Stopping),
+        }
+        match answer.await {
+            Ok(result) => result.map_err(IntakeError::Engine),
+            Err(_) => Err(IntakeError::Stopping),
+        }
+    }
 }
 
 /// What other threads may know about the writer.
@@ -98,16 +119,18 @@ pub(crate) struct Handle {
     messages: Sender<Message>,
     writer: JoinHandle<Result<(), Error>>,
     flusher: JoinHandle<()>,
+    compactor: JoinHandle<()>,
 }
 
 impl Handle {
-    /// Commits what is in the queue, closes the engine and waits until both threads are gone.
+    /// Commits what is in the queue, closes the engine and waits until the threads are gone.
     /// Blocks.
     pub(crate) fn stop(self) -> Result<(), Error> {
         // It fails only if the writer is gone already; then its result says why.
         let _ = self.messages.send(Message::Stop);
         let closed = self.writer.join().expect("invariant: the writer aborts, it does not unwind");
         self.flusher.join().expect("invariant: the flusher aborts, it does not unwind");
+        self.compactor.join().expect("invariant: the compactor aborts, it does not unwind");
         closed
     }
 }
@@ -126,6 +149,8 @@ struct Writer {
     jobs: Sender<FlushJob>,
     done: Receiver<Flushed>,
     flushing: bool,
+    compacted: Receiver<Compacted>,
+    compactions: Compactions,
     flush_pause: Duration,
     flush_not_before: Option<Instant>,
     unsealed: bool,
@@ -156,6 +181,9 @@ pub(crate) fn start(
     let (messages, queue) = bounded(queue_max);
     let (jobs, jobs_queue) = bounded::<FlushJob>(1);
     let (done_sender, done) = bounded(1);
+    let (compact_jobs, compact_queue) = bounded(1);
+    let (compacted_sender, compacted) = bounded(1);
+    let stop_compacting = Arc::new(AtomicBool::new(false));
     let (sequence_sender, sequence) = watch::channel(engine.snapshot().sequence().get());
     let stopped = Arc::new(OnceLock::new());
     metrics.stats(&engine.stats());
@@ -166,6 +194,13 @@ pub(crate) fn start(
         jobs,
         done,
         flushing: false,
+        compacted,
+        compactions: Compactions::new(
+            compact_jobs,
+            Arc::clone(&stop_compacting),
+            config,
+            Arc::clone(&metrics),
+        ),
         flush_pause: FLUSH_PAUSE_MIN,
         flush_not_before: None,
         unsealed: false,
@@ -173,10 +208,15 @@ pub(crate) fn start(
         stopped: Arc::clone(&stopped),
         metrics: Arc::clone(&metrics),
     };
+    let compact_disk = Arc::clone(&disk);
+    let compactor = spawn("compactor", move || {
+        let disk = compact_disk.as_ref();
+        compaction::run(&compact_queue, &compacted_sender, disk, &stop_compacting);
+    })?;
     let flusher = spawn("flusher", move || flush_jobs(&jobs_queue, &done_sender, disk.as_ref()))?;
     let writer = spawn("writer", move || writer.run())?;
     let intake = Intake { messages: messages.clone(), metrics };
-    Ok((Handle { messages, writer, flusher }, intake, Progress { sequence, stopped }))
+    Ok((Handle { messages, writer, flusher, compactor }, intake, Progress { sequence, stopped }))
 }
 
 fn spawn<T: Send + 'static>(
@@ -205,23 +245,37 @@ impl Writer {
     fn run(mut self) -> Result<(), Error> {
         loop {
             let idle = if self.unsealed { after(self.settings.seal_idle) } else { never() };
+            let retry = self.compactions.not_before().map_or_else(never, at);
             let mut go_on = true;
             select_biased! {
                 recv(self.done) -> flushed => {
                     self.install(flushed.expect("invariant: the flusher outlives the writer"));
                 }
+                recv(self.compacted) -> compacted => {
+                    let compacted =
+                        compacted.expect("invariant: the compactor outlives the writer");
+                    self.install_compaction(compacted);
+                }
                 recv(self.messages) -> message => match message {
                     Ok(Message::Commit(first)) => go_on = self.commit_group(first),
+                    Ok(Message::Compact(reply)) => self.ask_to_compact(reply),
                     Ok(Message::Stop) | Err(_) => go_on = false,
                 },
                 recv(idle) -> _ => self.seal(),
+                recv(retry) -> _ => {}
             }
             if !go_on {
                 break;
             }
             self.start_flush();
+            self.compactions.start(&mut self.engine);
         }
         self.await_flush();
+        if self.compactions.stop() {
+            let compacted = self.compacted.recv();
+            let compacted = compacted.expect("invariant: the compactor outlives the writer");
+            self.install_compaction(compacted);
+        }
         let poisoned = self.engine.poisoned().map(str::to_owned);
         match poisoned {
             None => self.engine.close(clock::now()),
@@ -241,6 +295,7 @@ impl Writer {
                     bytes += request.prepared.byte_len();
                     group.push(*request);
                 }
+                Ok(Message::Compact(reply)) => self.ask_to_compact(reply),
                 Ok(Message::Stop) => {
                     go_on = false;
                     break;
@@ -310,14 +365,29 @@ impl Writer {
 
     fn start_flush(&mut self) {
         let paused = self.flush_not_before.is_some_and(|until| Instant::now() < until);
-        if self.flushing || paused || !self.engine.flush_due() {
+        let due = self.engine.flush_due() && !paused;
+        if self.flushing || !(due || self.compactions.wants_flush()) {
             return;
         }
-        if let Some(job) = self.engine.plan_flush() {
-            self.flushing = true;
-            tracing::debug!("flush started");
-            self.jobs.send(job).expect("invariant: the flusher outlives the writer");
+        match self.engine.plan_flush() {
+            Some(job) => {
+                self.flushing = true;
+                tracing::debug!("flush started");
+                self.jobs.send(job).expect("invariant: the flusher outlives the writer");
+            }
+            // Nothing is in memory.
+            None => self.compactions.note_flushed(&Ok(()), self.engine.snapshot().sequence()),
         }
+    }
+
+    fn ask_to_compact(&mut self, reply: compaction::Reply) {
+        self.compactions.ask(reply, self.engine.snapshot().sequence());
+    }
+
+    fn install_compaction(&mut self, compacted: Compacted) {
+        self.compactions.install(&mut self.engine, compacted);
+        self.note_poison();
+        self.publish();
     }
 
     fn await_flush(&mut self) {
@@ -330,6 +400,7 @@ impl Writer {
     fn install(&mut self, flushed: Flushed) {
         self.flushing = false;
         let result = self.engine.install(flushed.result);
+        self.compactions.note_flushed(&result, self.engine.flushed());
         self.metrics.flush(flushed.took, result.is_ok());
         match result {
             Ok(()) => {

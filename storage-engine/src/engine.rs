@@ -12,20 +12,22 @@ pub(crate) mod open;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
 
 use barrow_types::{Sequence, SeriesId, Timestamp};
 
 use crate::batch::Applied;
+use crate::compact::{self, CompactDone, CompactJob, Scope};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
 use crate::flush::{FlushDone, FlushJob};
 use crate::generation::{Generation, Published};
-use crate::manifest::edit::{Edit, SegmentEntry};
+use crate::manifest::edit::Edit;
 use crate::manifest::{Certain, Manifest};
 use crate::options::Options;
 use crate::prepare::{Outcome, Prepared, Ready, prepare, repeated};
-use crate::segment;
+use crate::segment::{self, Segment};
 use crate::snapshot::Snapshot;
 use crate::wal;
 use crate::wal::record::{Body, Kind};
@@ -62,6 +64,14 @@ pub struct Stats {
     pub syncs: u64,
     /// Flushes installed.
     pub flushes: u64,
+    /// Bytes of the segments they wrote.
+    pub flushed_bytes: u64,
+    /// Compactions installed.
+    pub compactions: u64,
+    /// Bytes of the segments they wrote.
+    pub compacted_bytes: u64,
+    /// Files of replaced segments that wait for their last reader.
+    pub retired_files: u64,
 }
 
 /// Hands out snapshots on any thread.
@@ -95,6 +105,14 @@ pub struct Engine {
     batches: u64,
     groups: u64,
     flushes: u64,
+    flushed_bytes: u64,
+    compactions: u64,
+    compacted_bytes: u64,
+    /// The segments that the compaction in progress replaces.
+    compacting: Option<BTreeSet<u64>>,
+    compaction_due: bool,
+    /// Segments that are no longer live, and who still reads them.
+    retired: Vec<(u64, Weak<Segment>)>,
 }
 
 impl Engine {
@@ -230,6 +248,8 @@ impl Engine {
         for series in self.touched.drain(..) {
             generation.memtable.coalesce(series, floor);
         }
+        drop(generation);
+        self.remove_retired();
     }
 
     /// Appends a seal if anything was committed since the last one: it witnesses that the last
@@ -263,6 +283,11 @@ impl Engine {
         self.flushing.is_some()
     }
 
+    /// The last record whose rows are in segments.
+    pub fn flushed(&self) -> Sequence {
+        self.published.generation().floor
+    }
+
     /// A flush of everything committed so far; `None` if there is nothing, or one is in progress.
     pub fn plan_flush(&mut self) -> Option<FlushJob> {
         let generation = self.published.generation();
@@ -285,45 +310,107 @@ impl Engine {
     pub fn install(&mut self, done: Result<FlushDone, Error>) -> Result<(), Error> {
         self.flushing = None;
         let FlushDone { segment, up_to } = done?;
-        if let Err(error) = self.check_intake() {
-            segment::discard(&*self.disk, segment.number);
-            return Err(error);
-        }
-        let edit = Edit {
-            low: up_to.next().get(),
-            added: vec![SegmentEntry {
-                number: segment.number,
-                len: segment.len,
-                rows: segment.extents.iter().map(|extent| u64::from(extent.rows)).sum(),
-                footer_crc: segment.footer_crc,
-            }],
-            removed: Vec::new(),
-        };
-        match self.manifest.install(&edit, self.certain()) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Full => {
-                segment::discard(&*self.disk, segment.number);
-                return Err(error);
-            }
-            Err(error) => return Err(self.poison(error)),
-        }
-        let old = self.published.generation();
-        let mut segments = old.segments.clone();
-        segments.push(Arc::new(segment));
-        let memtable = old.memtable.above(up_to);
-        let catalog = Arc::clone(&old.catalog);
-        self.published.install(Generation::new(
-            Arc::clone(&self.disk),
-            catalog,
-            segments,
-            memtable,
-            up_to,
-        ));
+        let edit =
+            Edit { low: up_to.next().get(), added: vec![segment.entry()], removed: Vec::new() };
+        self.record(&edit)?;
+        self.flushed_bytes += segment.len;
+        let generation = self.published.generation().flushed(segment, up_to);
+        self.published.install(generation);
         self.flushes += 1;
         if !self.opening {
-            self.log.release(self.manifest.needed());
+            self.log.release(self.manifest.first_needed());
         }
+        self.note_segments();
         Ok(())
+    }
+
+    /// Whether a compaction is due, and none is in progress.
+    pub fn compaction_due(&self) -> bool {
+        self.compaction_due && self.compacting.is_none() && self.poisoned.is_none()
+    }
+
+    /// Looks at the live segments anew, after they have changed.
+    fn note_segments(&mut self) {
+        let generation = self.published.generation();
+        self.compaction_due = compact::choose(&generation, &self.options, Scope::Due).is_some();
+        drop(generation);
+        self.remove_retired();
+    }
+
+    /// Whether a compaction was planned and not yet installed.
+    pub fn compaction_in_progress(&self) -> bool {
+        self.compacting.is_some()
+    }
+
+    /// A compaction; `None` if nothing is to be done in that scope, or one is in progress.
+    pub fn plan_compaction(&mut self, scope: Scope) -> Option<CompactJob> {
+        if self.compacting.is_some() || self.poisoned.is_some() {
+            return None;
+        }
+        let generation = self.published.generation();
+        let inputs = compact::choose(&generation, &self.options, scope)?;
+        let job = CompactJob::plan(generation, inputs, self.next_segment, self.options);
+        self.next_segment += job.numbers();
+        self.compacting = Some(job.inputs().clone());
+        Some(job)
+    }
+
+    /// Makes a compaction that was run the state of the store, or drops it if it failed. The files
+    /// it replaces go when neither root nor any reader needs them.
+    ///
+    /// # Errors
+    /// The error of the run, or `Full` if the manifest has no room: nothing has changed, and
+    /// another may be planned. If the manifest failed, [`Self::poisoned`] says so.
+    pub fn install_compaction(&mut self, done: Result<CompactDone, Error>) -> Result<(), Error> {
+        let removed = self.compacting.take().expect("invariant: one was planned");
+        let done = done?;
+        let edit = Edit {
+            low: self.manifest.low(),
+            added: done.segments.iter().map(Segment::entry).collect(),
+            removed: removed.iter().copied().collect(),
+        };
+        self.record(&edit)?;
+        let old = self.published.generation();
+        let replaced = old.segments.iter().filter(|segment| removed.contains(&segment.number));
+        for segment in replaced {
+            self.retired.push((segment.number, Arc::downgrade(segment)));
+        }
+        self.compactions += 1;
+        self.compacted_bytes += done.segments.iter().map(|made| made.len).sum::<u64>();
+        let generation = old.compacted(done.segments, &removed);
+        drop(old);
+        self.published.install(generation);
+        // Now the older root leads here too, and what was replaced may go.
+        if let Err(error) = self.manifest.note(self.certain()) {
+            return Err(self.poison(error));
+        }
+        self.note_segments();
+        Ok(())
+    }
+
+    /// Appends an edit to the manifest. A full disk leaves it as it was and the files that the
+    /// edit adds are dropped; after any other error nobody knows whether they are needed.
+    fn record(&mut self, edit: &Edit) -> Result<(), Error> {
+        let recorded = self.check_intake().and_then(|()| {
+            self.manifest.install(edit, self.certain()).map_err(|error| {
+                if error.kind() == ErrorKind::Full { error } else { self.poison(error) }
+            })
+        });
+        if matches!(&recorded, Err(error) if error.kind() == ErrorKind::Full) {
+            edit.added.iter().for_each(|made| segment::discard(&*self.disk, made.number));
+        }
+        recorded
+    }
+
+    /// Removes files of replaced segments that nobody needs any more. One that cannot be removed
+    /// harms nobody: it is tried again, and opening the store removes it.
+    fn remove_retired(&mut self) {
+        let (disk, manifest) = (&*self.disk, &self.manifest);
+        self.retired.retain(|(number, readers)| {
+            readers.strong_count() > 0
+                || manifest.needs(*number)
+                || disk.remove(&segment::path(*number)).is_err()
+        });
     }
 
     /// Why no more commits are taken, if so.
@@ -346,6 +433,10 @@ impl Engine {
             groups: self.groups,
             syncs: self.log.syncs(),
             flushes: self.flushes,
+            flushed_bytes: self.flushed_bytes,
+            compactions: self.compactions,
+            compacted_bytes: self.compacted_bytes,
+            retired_files: self.retired.len() as u64,
         }
     }
 

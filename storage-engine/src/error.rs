@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Disk,
     /// Stored bytes do not say what they must; a person has to look.
     Corrupt,
+    /// Long work ended because its caller wanted it to. Nothing has changed.
+    Stopped,
 }
 
 /// An operation that failed: what was tried, on what, and why.
@@ -58,6 +60,11 @@ impl Error {
     /// Stored bytes are damaged.
     pub fn corrupt(detail: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Corrupt, detail: detail.into() }
+    }
+
+    /// The caller wanted it to end.
+    pub fn stopped(detail: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Stopped, detail: detail.into() }
     }
 
     /// What the caller should do.

@@ -3,6 +3,7 @@
 //! A generation lasts from one install to the next. Within it the memtable only grows, and a
 //! snapshot is a generation together with a sequence: what lies above the sequence is not there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use barrow_types::{Sequence, SeriesId, Timestamp};
@@ -19,9 +20,10 @@ pub(crate) struct Generation {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) segments: Vec<Arc<Segment>>,
-    /// The extents of each series, in order of their segments.
-    extents: Vec<Vec<Extent>>,
-    pub(crate) memtable: Memtable,
+    /// The extents of each series, those of one segment in their order there. Generations share
+    /// the lists that are alike.
+    extents: Vec<Arc<Vec<Extent>>>,
+    pub(crate) memtable: Arc<Memtable>,
     /// The memtable holds every record after this one.
     pub(crate) floor: Sequence,
 }
@@ -34,17 +36,55 @@ impl Generation {
         memtable: Memtable,
         floor: Sequence,
     ) -> Self {
-        let mut extents: Vec<Vec<Extent>> = Vec::new();
+        let mut extents = Vec::new();
         for segment in &segments {
-            for (place, meta) in segment.extents.iter().enumerate() {
-                let series = meta.series.index();
-                if extents.len() <= series {
-                    extents.resize_with(series + 1, Vec::new);
-                }
-                extents[series].push(Extent { segment: Arc::clone(segment), place });
-            }
+            add_extents(&mut extents, segment);
         }
-        Self { disk, catalog, segments, extents, memtable, floor }
+        Self { disk, catalog, segments, extents, memtable: Arc::new(memtable), floor }
+    }
+
+    /// This generation after a flush of everything up to `floor` into `segment`.
+    pub(crate) fn flushed(&self, segment: Segment, floor: Sequence) -> Self {
+        let memtable = Arc::new(self.memtable.above(floor));
+        self.changed(vec![segment], &BTreeSet::new(), memtable, floor)
+    }
+
+    /// This generation after `added` took the place of the segments `removed`.
+    pub(crate) fn compacted(&self, added: Vec<Segment>, removed: &BTreeSet<u64>) -> Self {
+        self.changed(added, removed, Arc::clone(&self.memtable), self.floor)
+    }
+
+    fn changed(
+        &self,
+        added: Vec<Segment>,
+        removed: &BTreeSet<u64>,
+        memtable: Arc<Memtable>,
+        floor: Sequence,
+    ) -> Self {
+        let is_removed = |segment: &Segment| removed.contains(&segment.number);
+        let mut extents = self.extents.clone();
+        let mut segments = self.segments.clone();
+        let touched: BTreeSet<usize> = segments
+            .iter()
+            .filter(|segment| is_removed(segment))
+            .flat_map(|segment| segment.extents.iter().map(|meta| meta.series.index()))
+            .collect();
+        for series in touched {
+            Arc::make_mut(&mut extents[series]).retain(|extent| !is_removed(&extent.segment));
+        }
+        segments.retain(|segment| !is_removed(segment));
+        for segment in added.into_iter().map(Arc::new) {
+            add_extents(&mut extents, &segment);
+            segments.push(segment);
+        }
+        Self {
+            disk: Arc::clone(&self.disk),
+            catalog: Arc::clone(&self.catalog),
+            segments,
+            extents,
+            memtable,
+            floor,
+        }
     }
 
     /// The runs of a series, oldest first.
@@ -54,7 +94,18 @@ impl Generation {
 
     /// The extents of a series.
     pub(crate) fn extents(&self, series: SeriesId) -> &[Extent] {
-        self.extents.get(series.index()).map_or(&[], Vec::as_slice)
+        self.extents.get(series.index()).map_or(&[], |extents| extents.as_slice())
+    }
+}
+
+fn add_extents(extents: &mut Vec<Arc<Vec<Extent>>>, segment: &Arc<Segment>) {
+    for (place, meta) in segment.extents.iter().enumerate() {
+        let series = meta.series.index();
+        if extents.len() <= series {
+            extents.resize_with(series + 1, Arc::default);
+        }
+        let list = Arc::make_mut(&mut extents[series]);
+        list.push(Extent { segment: Arc::clone(segment), place });
     }
 }
 

@@ -17,6 +17,7 @@ pub mod batch;
 mod bytes;
 mod catalog;
 pub mod column;
+mod compact;
 pub mod dataset;
 pub mod disk;
 mod engine;
@@ -34,6 +35,7 @@ mod verify;
 mod visible;
 pub mod wal;
 
+pub use compact::{CompactDone, CompactJob, Scope};
 pub use engine::{Engine, Reader, Recovery, Stats};
 pub use error::{Error, ErrorKind};
 pub use flush::{FlushDone, FlushJob};

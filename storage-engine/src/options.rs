@@ -13,6 +13,15 @@ pub struct Options {
     pub series_max: u32,
     /// Length of the manifest's log at which it is begun anew, in bytes.
     pub manifest_bytes_max: u64,
+    /// How many runs of one size are merged into one.
+    pub compact_fan_out: u32,
+    /// Length of the runs of the first size, in bytes; of each further size, `compact_fan_out`
+    /// times as much.
+    pub compact_first_bytes: u64,
+    /// Bytes of one series in a compaction above which it gets a file of its own.
+    pub own_file_bytes: u64,
+    /// Length of a file that series share, at most about.
+    pub pack_bytes_max: u64,
 }
 
 impl Default for Options {
@@ -23,6 +32,10 @@ impl Default for Options {
             batch_bytes_max: 32 << 20,
             series_max: 1_000_000,
             manifest_bytes_max: 4 << 20,
+            compact_fan_out: 8,
+            compact_first_bytes: 256 << 10,
+            own_file_bytes: 1 << 20,
+            pack_bytes_max: 64 << 20,
         }
     }
 }

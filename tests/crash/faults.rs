@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use barrow_engine::disk::DiskErrorKind;
-use barrow_engine::{ErrorKind, Options};
+use barrow_engine::{ErrorKind, Options, Scope};
 use barrow_tests::bar_store::{Act, BarStore, Expected};
 use barrow_tests::compare::Trouble;
 use barrow_tests::console::say;
@@ -212,7 +212,7 @@ fn eventful() -> Vec<Act> {
         }
         let load = |symbol| run_of_bars(format!("large-{round}-{symbol}"), symbol, round, 60);
         acts.push(Act::Commit(vec![load("IBM"), load("MSFT")]));
-        acts.extend([Act::Seal, Act::Flush]);
+        acts.extend([Act::Seal, Act::Flush, Act::Compact(Scope::All)]);
         acts.push(last);
     }
     acts

@@ -12,5 +12,12 @@ use barrow_engine::Options;
 
 /// Sizes so small that a few batches cross every boundary there is.
 fn small(wal_file_bytes: u64) -> Options {
-    Options { wal_file_bytes, manifest_bytes_max: 150, ..Options::default() }
+    Options {
+        wal_file_bytes,
+        manifest_bytes_max: 150,
+        compact_fan_out: 2,
+        own_file_bytes: 500,
+        pack_bytes_max: 4_000,
+        ..Options::default()
+    }
 }

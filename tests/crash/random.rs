@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use barrow_engine::disk::Disk;
-use barrow_engine::{Options, verify};
+use barrow_engine::{Options, Scope, verify};
 use barrow_tests::bar_store::{Act, BarStore, Expected};
 use barrow_tests::compare::Trouble;
 use barrow_tests::console::{say, setting};
@@ -101,8 +101,10 @@ impl History {
     fn random_act(&mut self, expected: &Expected, now: i64) -> Act {
         match self.random.below(100) {
             0..60 => Act::Commit(self.random_group(expected, now)),
-            60..75 => Act::Flush,
-            75..83 => Act::Seal,
+            60..72 => Act::Flush,
+            72..75 => Act::Compact(Scope::All),
+            75..78 => Act::Compact(Scope::Due),
+            78..83 => Act::Seal,
             83..92 => Act::Reopen,
             _ => Act::Abandon,
         }
@@ -206,6 +208,9 @@ impl History {
         acts.push(Act::Commit(self.random_group(store.expected(), store.next_now())));
         if self.random.chance(30) {
             acts.push(Act::Flush);
+        }
+        if self.random.chance(20) {
+            acts.push(Act::Compact(Scope::All));
         }
         acts.push(if self.random.chance(50) { Act::Reopen } else { Act::Abandon });
         acts

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use barrow_engine::{Options, prepare};
+use barrow_engine::{Options, Scope, prepare};
 use barrow_tests::bar_store::{Act, BarStore, Expected};
 use barrow_tests::console::say;
 use barrow_tests::faulty_disk::FaultyDisk;
@@ -23,12 +23,19 @@ enum Kind {
     CommitOneRow,
     CommitAcrossWalFiles,
     Flush,
+    Compact,
     Seal,
     Reopen,
 }
 
-const KINDS: [Kind; 5] =
-    [Kind::CommitOneRow, Kind::CommitAcrossWalFiles, Kind::Flush, Kind::Seal, Kind::Reopen];
+const KINDS: [Kind; 6] = [
+    Kind::CommitOneRow,
+    Kind::CommitAcrossWalFiles,
+    Kind::Flush,
+    Kind::Compact,
+    Kind::Seal,
+    Kind::Reopen,
+];
 
 const LENGTH_MAX: usize = 3;
 
@@ -59,7 +66,7 @@ fn every_short_history_survives_every_crash() {
          survives, {} distinct states opened: 0 acknowledged rows lost, 0 batches half visible",
         total.crash_points, total.combinations, total.states
     ));
-    assert_eq!(count, 1 + 5 + 25 + 125);
+    assert_eq!(count, 1 + 6 + 36 + 216);
 }
 
 /// Every sequence of kinds, the empty one first.
@@ -136,6 +143,7 @@ fn act_of(kind: Kind, place: usize, store: &mut BarStore) -> Act {
             Act::Commit(vec![first, large(id("b"), "AAPL", minute, store)])
         }
         Kind::Flush => Act::Flush,
+        Kind::Compact => Act::Compact(Scope::All),
         Kind::Seal => Act::Seal,
         Kind::Reopen => Act::Reopen,
     }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use barrow_engine::batch::Applied;
 use barrow_engine::disk::{Disk, MemoryDisk};
 use barrow_engine::{
-    Engine, Error, ErrorKind, FlushDone, FlushJob, Options, Prepared, Revisions, Snapshot, prepare,
-    retraction_of, verify,
+    CompactDone, CompactJob, Engine, Error, ErrorKind, FlushDone, FlushJob, Options, Prepared,
+    Revisions, Scope, Snapshot, prepare, retraction_of, verify,
 };
 use barrow_tests::model::{Load, Model, Table, Value, Verdict};
 use barrow_tests::random::Random;
@@ -33,6 +34,7 @@ pub(crate) struct Totals {
     repeated: u64,
     conflicts: u64,
     flushes: u64,
+    compactions: u64,
     reopenings: u64,
     questions: u64,
     compared: u64,
@@ -46,6 +48,7 @@ impl Totals {
         self.repeated += other.repeated;
         self.conflicts += other.conflicts;
         self.flushes += other.flushes;
+        self.compactions += other.compactions;
         self.reopenings += other.reopenings;
         self.questions += other.questions;
         self.compared += other.compared;
@@ -57,13 +60,14 @@ impl fmt::Display for Totals {
         write!(
             f,
             "{} operations: {} batches of {} rows, {} repeated, {} conflicts, {} flushes, \
-             {} reopenings; {} questions, {} rows compared",
+             {} compactions, {} reopenings; {} questions, {} rows compared",
             self.operations,
             self.batches,
             self.rows,
             self.repeated,
             self.conflicts,
             self.flushes,
+            self.compactions,
             self.reopenings,
             self.questions,
             self.compared
@@ -75,6 +79,12 @@ impl fmt::Display for Totals {
 enum Flush {
     Planned(FlushJob),
     Ran(Result<FlushDone, Error>),
+}
+
+/// A compaction on its way.
+enum Compaction {
+    Planned(CompactJob),
+    Ran(Result<CompactDone, Error>),
 }
 
 pub(crate) struct Episode {
@@ -94,6 +104,7 @@ pub(crate) struct Episode {
     offered: BTreeMap<String, Load>,
     waiting: Vec<(Load, Prepared)>,
     flush: Option<Flush>,
+    compaction: Option<Compaction>,
     old: Vec<Snapshot>,
     instants: Vec<i64>,
     series: BTreeMap<SeriesKey, SeriesId>,
@@ -121,6 +132,7 @@ impl Episode {
             offered: BTreeMap::new(),
             waiting: Vec::new(),
             flush: None,
+            compaction: None,
             old: Vec::new(),
             instants: Vec::new(),
             series: BTreeMap::new(),
@@ -148,6 +160,9 @@ impl Episode {
         self.tick();
         if self.random.chance(self.shape.flushes) {
             return self.flush_a_step();
+        }
+        if self.random.chance(self.shape.flushes / 2 + 1) {
+            return self.compact_a_step();
         }
         match self.random.below(100) {
             0..70 => self.offer_now(),
@@ -197,6 +212,10 @@ impl Episode {
         let options = Options {
             wal_file_bytes: self.shape.wal_file_bytes,
             memtable_bytes_max: self.shape.memtable_bytes_max,
+            compact_fan_out: 3,
+            compact_first_bytes: 8 << 10,
+            own_file_bytes: self.shape.memtable_bytes_max / 8,
+            pack_bytes_max: self.shape.memtable_bytes_max,
             ..Options::default()
         };
         let (engine, _) = Engine::open(Arc::new(self.disk.clone()), options, [7; 16])
@@ -476,6 +495,36 @@ impl Episode {
         }
     }
 
+    fn compact_a_step(&mut self) {
+        match self.compaction.take() {
+            None => {
+                let scope = if self.random.chance(70) { Scope::Due } else { Scope::All };
+                let job = self.engine_mut().plan_compaction(scope);
+                let found = if job.is_some() { "plans" } else { "finds nothing for" };
+                self.trail.did(format!("{found} a compaction of {scope:?}"));
+                self.compaction = job.map(Compaction::Planned);
+            }
+            Some(Compaction::Planned(job)) => {
+                let second = self.engine_mut().plan_compaction(Scope::All);
+                assert!(second.is_none(), "two compactions at a time");
+                self.trail.did("runs the compaction");
+                let stop = self.random.chance(5);
+                let done = job.run(&self.disk, &mut |_| match stop {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                });
+                self.compaction = Some(Compaction::Ran(done));
+            }
+            Some(Compaction::Ran(done)) => {
+                self.trail.did("installs the compaction");
+                match self.engine_mut().install_compaction(done) {
+                    Ok(()) => self.totals.compactions += 1,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Stopped, "{error}"),
+                }
+            }
+        }
+    }
+
     fn seal(&mut self) {
         let now = self.timestamp();
         self.trail.did(format!("seals at {}", self.clock));
@@ -498,6 +547,7 @@ impl Episode {
         self.trail.did(if close { "closes and opens" } else { "stops short and opens" });
         self.waiting.clear();
         self.flush = None;
+        self.compaction = None;
         self.old.clear();
         let engine = self.engine.take().expect("invariant: open between operations");
         if close {

@@ -5,10 +5,11 @@
 //! come back.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use barrow_engine::disk::Disk;
-use barrow_engine::{Engine, ErrorKind, Options, Recovery, prepare};
+use barrow_engine::{Engine, ErrorKind, Options, Recovery, Scope, prepare};
 use barrow_types::Timestamp;
 
 use crate::compare::{self, Trouble, same};
@@ -28,6 +29,8 @@ pub enum Act {
     Commit(Vec<Load>),
     /// Writes what is in memory to segments.
     Flush,
+    /// Merges segments: what is due, or all.
+    Compact(Scope),
     /// Puts a seal on the log.
     Seal,
     /// Closes it and opens it again.
@@ -141,6 +144,7 @@ impl BarStore {
         let done = match act {
             Act::Commit(loads) => self.commit(loads, now, in_doubt_before),
             Act::Flush => self.flush(),
+            Act::Compact(scope) => self.compact(*scope),
             Act::Seal => self.engine().seal(now).map_err(Trouble::Failed),
             Act::Reopen => self.reopen(now),
             Act::Abandon => self.open_again(),
@@ -200,6 +204,12 @@ impl BarStore {
         let Some(job) = self.engine().plan_flush() else { return Ok(()) };
         let done = job.run(self.disk.as_ref());
         Ok(self.engine().install(done)?)
+    }
+
+    fn compact(&mut self, scope: Scope) -> Result<(), Trouble> {
+        let Some(job) = self.engine().plan_compaction(scope) else { return Ok(()) };
+        let done = job.run(self.disk.as_ref(), &mut |_| ControlFlow::Continue(()));
+        Ok(self.engine().install_compaction(done)?)
     }
 
     fn reopen(&mut self, now: Timestamp) -> Result<(), Trouble> {

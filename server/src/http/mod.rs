@@ -15,6 +15,7 @@ mod decode;
 mod encode;
 pub(crate) mod error;
 mod ingest;
+mod jobs;
 mod latest;
 mod not_built;
 mod params;
@@ -47,6 +48,7 @@ use self::body::Budget;
 use self::error::{Code, Problem};
 use crate::auth::{Denied, Keys, Role};
 use crate::config::Config;
+use crate::jobs::Jobs;
 use crate::metrics::{Metrics, Refusal, RequestLabel};
 use crate::writer::{Intake, Progress};
 
@@ -74,6 +76,8 @@ pub(crate) struct App {
     pub(crate) progress: Progress,
     /// The catalogue.
     pub(crate) metrics: Arc<Metrics>,
+    /// Long work.
+    pub(crate) jobs: Jobs,
     /// Memory for request bodies.
     bodies: Arc<Budget>,
     keys: Keys,
@@ -105,6 +109,7 @@ impl App {
             prepares: semaphore(http.prepare_threads),
             queries: semaphore(http.query_threads),
             stopping: AtomicBool::new(false),
+            jobs: Jobs::default(),
             config,
             engine,
             intake,
@@ -197,6 +202,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/datasets", get(datasets::list))
         .route("/v1/datasets/{dataset}", get(datasets::describe))
         .route("/v1/datasets/{dataset}/rows", post(ingest::post).delete(retract::delete))
+        .route("/v1/jobs", get(jobs::list).post(jobs::post))
+        .route("/v1/jobs/{id}", get(jobs::show))
         .route("/v1/sources", get(sources::list))
         .route("/v1/dead-letters", get(dead_letters::list));
     not_built::add(built)

@@ -5,8 +5,8 @@
 //! served must not be lost by a power cut afterwards, so what is relied on is synced, or copied,
 //! first.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Weak};
 
 use barrow_types::{DatasetId, PriceSide, Sequence, SeriesKey, Source, Step, Symbol, Timestamp};
 
@@ -84,7 +84,7 @@ pub(crate) fn find(disk: &Arc<dyn Disk>) -> Result<Option<Found>, Error> {
         .segments
         .iter()
         .map(|entry| {
-            let found = Segment::open(&**disk, entry.number, entry.len, entry.footer_crc);
+            let found = Segment::open(&**disk, entry);
             found.map(Arc::new)
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -205,7 +205,6 @@ pub(super) fn open(
     let Found { format, manifest, generation, wal_files, now } = found;
     let epoch = 1 + wal_files.iter().map(|file| file.epoch).fold(manifest.root.epoch, u64::max);
     let next_segment = next_segment(&*disk)?;
-    let live: Vec<u64> = manifest.segments.iter().map(|entry| entry.number).collect();
     let last = Sequence::new(manifest.root.low - 1);
     let published = Arc::new(Published::new(generation, last, now));
     let log = wal::Writer::new(
@@ -232,8 +231,14 @@ pub(super) fn open(
         batches: 0,
         groups: 0,
         flushes: 0,
+        flushed_bytes: 0,
+        compactions: 0,
+        compacted_bytes: 0,
+        compacting: None,
+        compaction_due: false,
+        retired: Vec::new(),
     };
-    recovery.removed_files = remove_unpublished(&*disk, &live)?;
+    recovery.removed_files = engine.remove_unpublished()?;
     engine.log.go_on_after(end.last);
     if !doubtful.is_empty() {
         engine.log.begin_with(&doubtful)?;
@@ -242,7 +247,8 @@ pub(super) fn open(
     let newest = engine.snapshot();
     engine.published.advance_to(newest.sequence(), newest.now().max(now));
     engine.opening = false;
-    engine.log.release(engine.manifest.needed());
+    engine.note_segments();
+    engine.log.release(engine.manifest.first_needed());
     engine.unsealed = end.last > expected.durable;
     recovery.replayed_records = end.records;
     recovery.torn_bytes = end.torn_bytes;
@@ -316,30 +322,39 @@ fn next_segment(disk: &dyn Disk) -> Result<u64, Error> {
     Ok(numbers.max().map_or(1, |number| number + 1))
 }
 
-/// Removes what flushes left that were never installed: their rows are in the log. And what an
-/// opening left that did not come to its end.
-fn remove_unpublished(disk: &dyn Disk, live: &[u64]) -> Result<Vec<String>, Error> {
-    let mut removed = Vec::new();
-    for name in disk.list(wal::DIR)? {
-        if name.ends_with(wal::TEMPORARY) {
-            let path = format!("{}/{name}", wal::DIR);
-            disk.remove(&path)?;
-            removed.push(path);
+impl Engine {
+    /// Removes what flushes and compactions left that were never installed, and what an opening
+    /// left that did not come to its end. Replaced segments that the older root leads to stay
+    /// until it leads elsewhere.
+    fn remove_unpublished(&mut self) -> Result<Vec<String>, Error> {
+        let disk = &*self.disk;
+        let mut removed = Vec::new();
+        for name in disk.list(wal::DIR)? {
+            if name.ends_with(wal::TEMPORARY) {
+                let path = format!("{}/{name}", wal::DIR);
+                disk.remove(&path)?;
+                removed.push(path);
+            }
         }
-    }
-    for name in disk.list(segment::DIR)? {
-        let whole = name.strip_suffix(".tmp").unwrap_or(&name);
-        let Some(number) = segment::number_of(whole) else { continue };
-        if whole != name || !live.contains(&number) {
+        let generation = self.published.generation();
+        let live: BTreeSet<u64> = generation.segments.iter().map(|live| live.number).collect();
+        for name in disk.list(segment::DIR)? {
+            let whole = name.strip_suffix(".tmp").unwrap_or(&name);
+            let Some(number) = segment::number_of(whole) else { continue };
+            if whole == name && live.contains(&number) {
+                continue;
+            }
+            if whole == name && self.manifest.needs(number) {
+                self.retired.push((number, Weak::new()));
+                continue;
+            }
             let path = format!("{}/{name}", segment::DIR);
             disk.remove(&path)?;
             removed.push(path);
         }
+        Ok(removed)
     }
-    Ok(removed)
-}
 
-impl Engine {
     /// Replay reads a log of any length in bounded memory: what does not fit is flushed. A disk
     /// that has no room for it does not keep the store from being read: what the log can hold
     /// without a flush fits in memory, because intake stops at twice the bound.

@@ -1,6 +1,8 @@
 //! The spine end to end, in memory, small enough to follow by hand. The proofs at size are in the
 //! package `barrow-tests`.
 
+use std::ops::ControlFlow;
+
 use super::*;
 use crate::batch::{Act, Batch, Counts, KnownAt, SourceFacts, Symbols};
 use crate::disk::MemoryDisk;
@@ -225,4 +227,111 @@ fn what_cannot_be_stored_becomes_a_dead_letter() {
     assert!(letters[0].raw.starts_with("symbol=\"A\" ts=0 open=NaN"), "{}", letters[0].raw);
     let facts = engine.snapshot().source_facts().unwrap();
     assert_eq!((facts[0].source.as_str(), facts[0].step), ("test", Step::M1.code()));
+}
+
+fn compact(engine: &mut Engine, scope: Scope) -> Option<u64> {
+    let job = engine.plan_compaction(scope)?;
+    let bytes = job.bytes();
+    let disk = Arc::clone(&engine.disk);
+    engine.install_compaction(job.run(&*disk, &mut |_| ControlFlow::Continue(()))).unwrap();
+    Some(bytes)
+}
+
+#[test]
+fn a_compaction_changes_files_and_no_answer() {
+    let disk = MemoryDisk::new();
+    let mut engine = open(&disk);
+    for round in 0..5 {
+        let minute = 10 + round;
+        let late = bars(&format!("late {round}"), &[(round % 2, 7.0, Some(minute - 5))]);
+        #[expect(clippy::cast_precision_loss, reason = "a small number")]
+        let price = round as f64;
+        send(
+            &mut engine,
+            bars(&format!("{round}"), &[(0, price, None), (round, 1.0, None)]),
+            minute,
+        );
+        send(&mut engine, late, minute);
+        flush(&mut engine);
+    }
+    let last = engine.snapshot().sequence().get();
+    let all = |engine: &Engine| -> Vec<String> {
+        let times = [None, Some(5), Some(10), Some(11), Some(12), Some(13), Some(14)];
+        let sequences = (0..=last).map(|sequence| Some(Sequence::new(sequence)));
+        let questions = sequences.flat_map(|sequence| times.map(|as_of| (as_of, sequence)));
+        questions.map(|(as_of, at)| read(&engine.snapshot(), as_of, at)).collect()
+    };
+    let before = all(&engine);
+    let reader = engine.snapshot();
+    let newest = read(&reader, None, None);
+    assert!(compact(&mut engine, Scope::All).is_some());
+    assert_eq!(compact(&mut engine, Scope::All), None, "everything is in one place");
+    assert_eq!(all(&engine), before);
+    assert_eq!(engine.stats().segments, 1);
+    assert_eq!(disk.list(segment::DIR).unwrap().len(), 6, "a reader still holds the old files");
+    assert_eq!(read(&reader, None, None), newest);
+    drop(reader);
+    engine.advance();
+    assert_eq!(disk.list(segment::DIR).unwrap().len(), 1);
+    engine.close(at(20)).unwrap();
+    let engine = open(&disk);
+    assert_eq!(all(&engine), before);
+    let report = crate::verify_live(&engine.snapshot());
+    assert_eq!(report.problems, Vec::<String>::new());
+}
+
+#[test]
+fn a_compaction_that_is_stopped_leaves_no_file() {
+    let disk = MemoryDisk::new();
+    let mut engine = open(&disk);
+    for round in 0..3 {
+        send(&mut engine, bars(&format!("{round}"), &[(round, 1.0, None)]), 10 + round);
+        flush(&mut engine);
+    }
+    let files = disk.list(segment::DIR).unwrap();
+    let job = engine.plan_compaction(Scope::All).unwrap();
+    let done = job.run(&disk, &mut |_| ControlFlow::Break(()));
+    let error = engine.install_compaction(done).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Stopped);
+    assert_eq!(disk.list(segment::DIR).unwrap(), files);
+    assert_eq!(read(&engine.snapshot(), None, None), "0 1, 1 1, 2 1");
+    assert!(compact(&mut engine, Scope::All).is_some(), "and it may be tried again");
+}
+
+#[test]
+fn runs_of_one_size_are_compacted_when_there_are_enough() {
+    let disk = MemoryDisk::new();
+    let mut engine = open(&disk);
+    for round in 0..i64::from(options().compact_fan_out) {
+        assert!(!engine.compaction_due(), "after {round} flushes");
+        send(&mut engine, bars(&format!("{round}"), &[(round, 1.0, None)]), 10 + round);
+        flush(&mut engine);
+    }
+    assert!(engine.compaction_due());
+    assert!(compact(&mut engine, Scope::Due).is_some());
+    assert!(!engine.compaction_due());
+    let stats = engine.stats();
+    assert_eq!((stats.segments, stats.compactions), (1, 1));
+}
+
+#[test]
+fn a_series_that_has_grown_gets_a_file_of_its_own() {
+    let disk = MemoryDisk::new();
+    let small = Options { own_file_bytes: 2_000, pack_bytes_max: 8_000, ..options() };
+    let mut engine = Engine::open(Arc::new(disk.clone()), small, [7; 16]).unwrap().0;
+    for round in 0..4 {
+        let rows: Vec<(i64, f64, Option<i64>)> = (0..400)
+            .map(|at| (round * 400 + at, f64::from(u32::try_from(at * at % 97).unwrap()), None))
+            .collect();
+        send(&mut engine, bars(&format!("{round}"), &rows), 10_000 + round);
+        flush(&mut engine);
+    }
+    let before = read(&engine.snapshot(), None, None);
+    compact(&mut engine, Scope::All).unwrap();
+    let generation = engine.published.generation();
+    let own = generation.segments.iter().filter(|segment| segment.is_own_file());
+    let series: Vec<_> = own.map(|segment| segment.extents[0].series).collect();
+    let bars = engine.snapshot().series(DatasetId::BARS, Some("A"))[0].0;
+    assert!(series.contains(&bars) && generation.segments.len() > 1);
+    assert_eq!(read(&engine.snapshot(), None, None), before);
 }

@@ -9,8 +9,11 @@
 //! |  4 |    4 | `len`     | bytes that follow this field in the edit                     |
 //! |  8 |    4 | `chain`   | `crc` of the edit before; 0 in the first of a log            |
 //! | 12 |    8 | `low`     | sequence of the first record that is not in segments         |
-//! | 20 |    4 | `added`   | count, then 28 bytes each: number u64, len u64, rows u64, footer_crc u32 |
+//! | 20 |    4 | `added`   | count, then 36 bytes each: number u64, run u64, len u64, rows u64, footer_crc u32 |
 //! |    |    4 | `removed` | count, then number u64 each                                  |
+//!
+//! A *run* is what one flush or one compaction wrote: its segments, named by the smallest number
+//! among them, hold no series twice.
 
 use crate::bytes::{Fields, Put, u32_len};
 use crate::column::Damaged;
@@ -18,16 +21,18 @@ use crate::column::Damaged;
 /// Length of a log's header.
 pub const HEADER_LEN: usize = 24;
 /// Version of the layout this build writes and reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"BARROMAN";
-const ENTRY_LEN: usize = 8 + 8 + 8 + 4;
+const ENTRY_LEN: usize = 8 + 8 + 8 + 8 + 4;
 
 /// A live segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentEntry {
     /// Its number, which is its name.
     pub number: u64,
+    /// The run it is part of.
+    pub run: u64,
     /// Length of the file.
     pub len: u64,
     /// Rows in it, ledgers' too.
@@ -78,6 +83,7 @@ impl Edit {
         rest.put_u32(u32_len(self.added.len()));
         for entry in &self.added {
             rest.put_u64(entry.number);
+            rest.put_u64(entry.run);
             rest.put_u64(entry.len);
             rest.put_u64(entry.rows);
             rest.put_u32(entry.footer_crc);
@@ -116,6 +122,7 @@ impl Edit {
             .map(|_| {
                 Ok(SegmentEntry {
                     number: fields.u64()?,
+                    run: fields.u64()?,
                     len: fields.u64()?,
                     rows: fields.u64()?,
                     footer_crc: fields.u32()?,
@@ -133,7 +140,7 @@ mod tests {
     use super::*;
 
     fn edit() -> Edit {
-        let entry = SegmentEntry { number: 1, len: 2, rows: 3, footer_crc: 0x0403_0201 };
+        let entry = SegmentEntry { number: 1, run: 4, len: 2, rows: 3, footer_crc: 0x0403_0201 };
         Edit { low: 9, added: vec![entry], removed: vec![7] }
     }
 
@@ -144,8 +151,8 @@ mod tests {
         assert_eq!(bytes[..4], crc.to_le_bytes());
         assert_eq!(
             &bytes[4..],
-            b"\x38\0\0\0\x0A\x0B\x0C\x0D\x09\0\0\0\0\0\0\0\x01\0\0\0\x01\0\0\0\0\0\0\0\
-              \x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\x01\x02\x03\x04\x01\0\0\0\x07\0\0\0\0\0\0\0"
+            b"\x40\0\0\0\x0A\x0B\x0C\x0D\x09\0\0\0\0\0\0\0\x01\0\0\0\x01\0\0\0\0\0\0\0\
+              \x04\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\x01\x02\x03\x04\x01\0\0\0\x07\0\0\0\0\0\0\0"
         );
         assert_eq!(Edit::read(&bytes, 0x0D0C_0B0A).unwrap(), (edit(), bytes.len(), crc));
         assert!(Edit::read(&bytes, 0).is_err());

@@ -28,6 +28,15 @@ pub(crate) struct State {
     pub(crate) root: Root,
     /// Live segments by number.
     pub(crate) segments: Vec<SegmentEntry>,
+    /// Numbers of the segments that the state of each root needs, sorted.
+    needed: [Vec<u64>; 2],
+}
+
+impl State {
+    /// Whether the state of either root needs the file of segment `number`.
+    pub(crate) fn needs(&self, number: u64) -> bool {
+        self.needed.iter().any(|numbers| numbers.binary_search(&number).is_ok())
+    }
 }
 
 /// The manifest of an open store.
@@ -124,6 +133,22 @@ pub(crate) fn load(disk: &dyn Disk) -> Result<State, Error> {
              manifest from a backup",
         )
     })?;
+    let segments = replay(disk, &root)?;
+    // A root that leads to nothing readable is no way back, and needs no file.
+    let needed = roots.map(|slot| match slot {
+        Some(slot) if slot == root => numbers(&segments),
+        Some(slot) => replay(disk, &slot).map(|older| numbers(&older)).unwrap_or_default(),
+        None => Vec::new(),
+    });
+    Ok(State { roots, root, segments, needed })
+}
+
+fn numbers(segments: &[SegmentEntry]) -> Vec<u64> {
+    segments.iter().map(|entry| entry.number).collect()
+}
+
+/// The live segments of the state that `root` leads to, by number.
+fn replay(disk: &dyn Disk, root: &Root) -> Result<Vec<SegmentEntry>, Error> {
     let path = log_path(root.log);
     let damage =
         |why: &str| Error::corrupt(format!("{path} is damaged ({why}); restore it from a backup"));
@@ -148,7 +173,7 @@ pub(crate) fn load(disk: &dyn Disk) -> Result<State, Error> {
     if (at as u64, chain, low) != (root.log_len, root.chain, root.low) {
         return Err(damage("its edits do not end where the root says"));
     }
-    Ok(State { roots, root, segments })
+    Ok(segments)
 }
 
 fn apply(segments: &mut Vec<SegmentEntry>, edit: &Edit) -> Result<(), String> {
@@ -172,8 +197,18 @@ impl Manifest {
 
     /// The first record that anything readable in the manifest may still need: the older root
     /// counts, so that it can take the newer one's place.
-    pub(crate) fn needed(&self) -> u64 {
+    pub(crate) fn first_needed(&self) -> u64 {
         self.state.roots.iter().map(|root| root.map_or(0, |root| root.low)).min().unwrap_or(0)
+    }
+
+    /// Whether anything readable in the manifest needs the file of segment `number`.
+    pub(crate) fn needs(&self, number: u64) -> bool {
+        self.state.needs(number)
+    }
+
+    /// Sequence of the first record that is not in segments.
+    pub(crate) fn low(&self) -> u64 {
+        self.state.root.low
     }
 
     /// Makes `edit` durable.
@@ -229,6 +264,7 @@ impl Manifest {
         if self.state.roots[older].is_none() {
             self.disk.sync_dir(DIR).map_err(final_error)?;
         }
+        self.state.needed[older] = numbers(&self.state.segments);
         self.state.roots[older] = Some(root);
         self.state.root = root;
         self.remove_unnamed_logs();

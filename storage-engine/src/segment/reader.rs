@@ -10,6 +10,7 @@ use crate::column::{self, Damaged};
 use crate::dataset::{self, Schema};
 use crate::disk::{Disk, DiskErrorKind};
 use crate::error::Error;
+use crate::manifest::edit::SegmentEntry;
 use crate::rows::{Column, Rows, flags};
 
 use super::layout::{self, Block, ExtentKind, ExtentMeta, Role};
@@ -18,6 +19,8 @@ use super::layout::{self, Block, ExtentKind, ExtentMeta, Role};
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) number: u64,
+    /// The run it is part of: see [`crate::manifest::edit`].
+    pub(crate) run: u64,
     pub(crate) len: u64,
     pub(crate) footer_crc: u32,
     pub(crate) extents: Vec<ExtentMeta>,
@@ -26,18 +29,36 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    pub(crate) fn new(number: u64, len: u64, footer_crc: u32, extents: Vec<ExtentMeta>) -> Self {
+    pub(crate) fn new(
+        number: u64,
+        run: u64,
+        len: u64,
+        footer_crc: u32,
+        extents: Vec<ExtentMeta>,
+    ) -> Self {
         let blooms = extents.iter().map(|_| OnceLock::new()).collect();
-        Self { number, len, footer_crc, extents, blooms }
+        Self { number, run, len, footer_crc, extents, blooms }
+    }
+
+    /// What the manifest says of it.
+    pub(crate) fn entry(&self) -> SegmentEntry {
+        SegmentEntry {
+            number: self.number,
+            run: self.run,
+            len: self.len,
+            rows: self.extents.iter().map(|extent| u64::from(extent.rows)).sum(),
+            footer_crc: self.footer_crc,
+        }
+    }
+
+    /// Whether all its extents are of one series.
+    pub(crate) fn is_own_file(&self) -> bool {
+        self.extents.windows(2).all(|pair| pair[0].series == pair[1].series)
     }
 
     /// Reads the directory of the file that the manifest describes.
-    pub(crate) fn open(
-        disk: &dyn Disk,
-        number: u64,
-        len: u64,
-        footer_crc: u32,
-    ) -> Result<Self, Error> {
+    pub(crate) fn open(disk: &dyn Disk, entry: &SegmentEntry) -> Result<Self, Error> {
+        let SegmentEntry { number, run, len, footer_crc, .. } = *entry;
         let path = super::path(number);
         let actual = match disk.len(&path) {
             Err(error) if error.kind == DiskErrorKind::NotFound => {
@@ -76,7 +97,7 @@ impl Segment {
             Ok(layout::decode_footer(&footer, layout::HEADER_LEN as u64..footer_at))
         };
         let extents = directory()?.map_err(|damaged| damage(&path, damaged.0))?;
-        Ok(Self::new(number, len, footer_crc, extents))
+        Ok(Self::new(number, run, len, footer_crc, extents))
     }
 }
 

@@ -22,6 +22,7 @@ const WRITE_BYTES: usize = 1 << 20;
 pub(crate) struct Writer<'a> {
     disk: &'a dyn Disk,
     number: u64,
+    run: u64,
     temporary: String,
     buffer: Vec<u8>,
     written: u64,
@@ -29,11 +30,11 @@ pub(crate) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(crate) fn new(disk: &'a dyn Disk, number: u64) -> Result<Self, Error> {
+    pub(crate) fn new(disk: &'a dyn Disk, number: u64, run: u64) -> Result<Self, Error> {
         let temporary = format!("{}.tmp", super::path(number));
         disk.create_anew(&temporary, 0)?;
         let buffer = layout::encode_header(number);
-        Ok(Self { disk, number, temporary, buffer, written: 0, extents: Vec::new() })
+        Ok(Self { disk, number, run, temporary, buffer, written: 0, extents: Vec::new() })
     }
 
     /// Adds rows of one series as one extent. They are sorted, at least one and at most
@@ -164,7 +165,12 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes the footer, syncs, and gives the file its name.
+    /// Bytes so far.
+    pub(crate) fn len(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    /// Writes the footer, syncs, and gives the file its name, which needs [`Disk::sync_dir`].
     pub(crate) fn seal(mut self) -> Result<Segment, Error> {
         self.buffer.pad_to(layout::HEADER_LEN);
         let (footer, footer_crc) = layout::encode_footer(&self.extents);
@@ -172,8 +178,7 @@ impl<'a> Writer<'a> {
         self.write()?;
         self.disk.sync(&self.temporary)?;
         self.disk.rename(&self.temporary, &super::path(self.number))?;
-        self.disk.sync_dir(super::DIR)?;
-        Ok(Segment::new(self.number, self.written, footer_crc, self.extents))
+        Ok(Segment::new(self.number, self.run, self.written, footer_crc, self.extents))
     }
 }
 

@@ -148,14 +148,51 @@ impl Scanner {
         matches!(self.schema.identity, Identity::Event { .. })
     }
 
+    /// Every row of some extents of a series, whatever became of it.
+    pub(crate) fn of_extents(
+        snapshot: Snapshot,
+        series: SeriesId,
+        extents: &[Extent],
+    ) -> Result<Self, Error> {
+        let key = snapshot.generation().catalog.key(series).expect("invariant: it has extents");
+        let schema = dataset::schema(key.dataset).expect("invariant: a series has a dataset");
+        let mut scanner = Self {
+            key,
+            schema,
+            places: (0..schema.columns.len()).collect(),
+            asked_count: schema.columns.len(),
+            limits: Limits { known_at: i64::MAX, sequence: u64::MAX },
+            revisions: Revisions::All,
+            filter: false,
+            range: Some((i64::MIN, i64::MAX)),
+            sources: Vec::new(),
+            snapshot,
+        };
+        extents.iter().for_each(|extent| scanner.add_extent(extent));
+        scanner.sources.sort_by_key(|source| std::cmp::Reverse(source.zone.ts.max));
+        Ok(scanner)
+    }
+
+    fn add_extent(&mut self, extent: &Extent) {
+        let meta = extent.meta();
+        let kind = if extent.is_history() { Kind::History } else { Kind::Current };
+        self.sources.push(Source {
+            zone: meta.zone,
+            rows: meta.rows as usize,
+            order: (kind, self.sources.len()),
+            data: Data::Extent(extent.clone()),
+        });
+    }
+
     fn find_sources(&mut self, series: SeriesId) {
         let Some((first, last)) = self.range else { return };
         let overlaps = |zone: &Zone| zone.ts.min <= last && zone.ts.max >= first;
         let generation = self.snapshot.generation();
-        let extents: Vec<&Extent> = generation
+        let extents: Vec<Extent> = generation
             .extents(series)
             .iter()
             .filter(|extent| overlaps(&extent.meta().zone))
+            .cloned()
             .collect();
         let runs: Vec<Arc<Run>> = generation
             .runs(series)
@@ -163,24 +200,16 @@ impl Scanner {
             .filter(|run| overlaps(&run.zone) && !self.limits.admit_none_of(&run.zone))
             .collect();
         let limits = self.limits;
-        let counts = |extent: &&&Extent| self.is_event() || !extent.is_history();
+        let counts = |extent: &&Extent| self.is_event() || !extent.is_history();
         let current = extents.iter().filter(counts);
         self.filter = !(current.map(|extent| &extent.meta().zone))
             .chain(runs.iter().map(|run| &run.zone))
             .all(|zone| limits.admit_all_of(zone));
         let history = self.filter || self.revisions == Revisions::All;
         for extent in extents {
-            let meta = extent.meta();
-            if (history || !extent.is_history()) && !limits.admit_none_of(&meta.zone) {
-                self.sources.push(Source {
-                    zone: meta.zone,
-                    rows: meta.rows as usize,
-                    order: (
-                        if extent.is_history() { Kind::History } else { Kind::Current },
-                        self.sources.len(),
-                    ),
-                    data: Data::Extent(extent.clone()),
-                });
+            let wanted = history || !extent.is_history();
+            if wanted && !limits.admit_none_of(&extent.meta().zone) {
+                self.add_extent(&extent);
             }
         }
         for run in runs {

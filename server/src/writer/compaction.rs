@@ -1,0 +1,241 @@
+//! Compactions: when one runs, how fast, and who waits for it.
+//!
+//! The engine says which segments are due. They are merged on a thread of their own, slowly enough
+//! to leave the disk to others; what a person asks for runs at full speed.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use barrow_engine::disk::Disk;
+use barrow_engine::{CompactDone, CompactJob, Engine, Error, ErrorKind, Scope, Stats};
+use barrow_types::Sequence;
+use crossbeam_channel::{Receiver, Sender};
+use tokio::sync::oneshot;
+
+use crate::config::Config;
+use crate::metrics::Metrics;
+
+/// First pause after a compaction failed; doubles with each failure.
+const PAUSE_MIN: Duration = Duration::from_secs(10);
+/// Longest pause after a compaction failed.
+const PAUSE_MAX: Duration = Duration::from_secs(3_600);
+/// Longest sleep before somebody who wants the work to end is heard.
+const NAP_MAX: Duration = Duration::from_millis(100);
+
+/// What a compaction that was asked for did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CompactionReport {
+    /// Segments before it.
+    pub(crate) segments_before: u64,
+    /// Segments after it.
+    pub(crate) segments_after: u64,
+    /// Bytes of segments before it, after the flush it begins with.
+    pub(crate) bytes_before: u64,
+    /// Bytes of segments after it.
+    pub(crate) bytes_after: u64,
+}
+
+/// Where the report of a compaction goes.
+pub(crate) type Reply = oneshot::Sender<Result<CompactionReport, Error>>;
+
+/// Somebody waits for everything to be compacted.
+struct Asked {
+    reply: Reply,
+    /// What was visible when it was asked for; it has to be in segments first.
+    up_to: Sequence,
+    flushed: bool,
+    before: Option<Stats>,
+}
+
+/// A compaction on its way to its thread.
+pub(super) struct Job {
+    job: CompactJob,
+    bytes_per_second: Option<u64>,
+}
+
+/// A compaction on its way back.
+pub(super) struct Compacted {
+    result: Result<CompactDone, Error>,
+    took: Duration,
+}
+
+/// The writer's side.
+pub(super) struct Compactions {
+    jobs: Sender<Job>,
+    stop: Arc<AtomicBool>,
+    automatic: bool,
+    bytes_per_second: u64,
+    running: bool,
+    asked: Vec<Asked>,
+    pause: Duration,
+    not_before: Option<Instant>,
+    metrics: Arc<Metrics>,
+}
+
+impl Compactions {
+    pub(super) fn new(
+        jobs: Sender<Job>,
+        stop: Arc<AtomicBool>,
+        config: &Config,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            jobs,
+            stop,
+            automatic: config.engine.compaction,
+            bytes_per_second: config.engine.compact_bytes_per_second,
+            running: false,
+            asked: Vec::new(),
+            pause: PAUSE_MIN,
+            not_before: None,
+            metrics,
+        }
+    }
+
+    /// Somebody wants everything compacted.
+    pub(super) fn ask(&mut self, reply: Reply, up_to: Sequence) {
+        self.asked.push(Asked { reply, up_to, flushed: false, before: None });
+    }
+
+    /// Whether somebody waits for a flush of what is in memory.
+    pub(super) fn wants_flush(&self) -> bool {
+        self.asked.iter().any(|asked| !asked.flushed)
+    }
+
+    /// Everything up to `up_to` is in segments, or could not be written.
+    pub(super) fn note_flushed(&mut self, result: &Result<(), Error>, up_to: Sequence) {
+        match result {
+            Ok(()) => self.asked.iter_mut().for_each(|asked| asked.flushed |= asked.up_to <= up_to),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn fail(&mut self, error: &Error) {
+        for asked in self.asked.drain(..) {
+            // Nobody listens any more: the work is done all the same.
+            let _ = asked.reply.send(Err(error.clone()));
+        }
+    }
+
+    /// Starts what is due or asked for.
+    pub(super) fn start(&mut self, engine: &mut Engine) {
+        if self.running || self.wants_flush() {
+            return;
+        }
+        let is_asked = !self.asked.is_empty();
+        if is_asked {
+            let stats = engine.stats();
+            self.asked.iter_mut().for_each(|asked| {
+                asked.before.get_or_insert(stats);
+            });
+        }
+        let paused = self.not_before.is_some_and(|until| Instant::now() < until);
+        let scope = match is_asked {
+            true => Scope::All,
+            false if self.automatic && !paused && engine.compaction_due() => Scope::Due,
+            false => return,
+        };
+        match engine.plan_compaction(scope) {
+            Some(job) => {
+                let bytes_per_second = (scope == Scope::Due).then_some(self.bytes_per_second);
+                tracing::debug!(bytes = job.bytes(), ?scope, "compaction started");
+                self.running = true;
+                let sent = self.jobs.send(Job { job, bytes_per_second });
+                sent.expect("invariant: the compactor outlives the writer");
+            }
+            None => self.report(engine),
+        }
+    }
+
+    fn report(&mut self, engine: &Engine) {
+        let after = engine.stats();
+        for asked in self.asked.drain(..) {
+            let before = asked.before.unwrap_or(after);
+            // Nobody listens any more: the work is done all the same.
+            let _ = asked.reply.send(Ok(CompactionReport {
+                segments_before: before.segments,
+                segments_after: after.segments,
+                bytes_before: before.segment_bytes,
+                bytes_after: after.segment_bytes,
+            }));
+        }
+    }
+
+    /// Makes what the thread brings back the state of the store.
+    pub(super) fn install(&mut self, engine: &mut Engine, compacted: Compacted) {
+        self.running = false;
+        let result = engine.install_compaction(compacted.result);
+        let stopped = matches!(&result, Err(error) if error.kind() == ErrorKind::Stopped);
+        self.metrics.compaction(compacted.took, result.is_ok() || stopped);
+        match result {
+            Ok(()) => {
+                self.pause = PAUSE_MIN;
+                self.not_before = None;
+                tracing::info!(took_ms = compacted.took.as_millis(), "segments compacted");
+            }
+            Err(error) => {
+                if !stopped {
+                    let pause_s = self.pause.as_secs();
+                    tracing::warn!(%error, pause_s, "compaction given up");
+                }
+                self.not_before = Some(Instant::now() + self.pause);
+                self.pause = (self.pause * 2).min(PAUSE_MAX);
+                self.fail(&error);
+            }
+        }
+    }
+
+    /// When the next one may start, if it has to wait for that.
+    pub(super) fn not_before(&self) -> Option<Instant> {
+        self.not_before.filter(|_| self.automatic && !self.running)
+    }
+
+    /// Ends the one that runs; its result still has to be taken in.
+    pub(super) fn stop(&mut self) -> bool {
+        self.stop.store(true, Ordering::Relaxed);
+        self.fail(&Error::stopped("the server is stopping"));
+        self.running
+    }
+}
+
+/// The thread.
+pub(super) fn run(
+    jobs: &Receiver<Job>,
+    done: &Sender<Compacted>,
+    disk: &dyn Disk,
+    stop: &AtomicBool,
+) {
+    for Job { job, bytes_per_second } in jobs {
+        let start = Instant::now();
+        let mut written = 0_u64;
+        let result = job.run(disk, &mut |bytes| {
+            written += bytes;
+            pace(start, written, bytes_per_second, stop)
+        });
+        if done.send(Compacted { result, took: start.elapsed() }).is_err() {
+            return;
+        }
+    }
+}
+
+/// Sleeps until `written` bytes since `start` are no more than allowed.
+fn pace(
+    start: Instant,
+    written: u64,
+    bytes_per_second: Option<u64>,
+    stop: &AtomicBool,
+) -> ControlFlow<()> {
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            return ControlFlow::Break(());
+        }
+        let Some(rate) = bytes_per_second else { return ControlFlow::Continue(()) };
+        let due = Duration::from_millis(written.saturating_mul(1_000) / rate.max(1));
+        match due.checked_sub(start.elapsed()) {
+            None | Some(Duration::ZERO) => return ControlFlow::Continue(()),
+            Some(early) => std::thread::sleep(early.min(NAP_MAX)),
+        }
+    }
+}
