@@ -111,7 +111,7 @@ const MEMBERS: [Member; 8] = [
 const LINE_LEN_MAX: usize = 100;
 
 /// The only files that may hold `unsafe`.
-const UNSAFE_FILES: [&str; 0] = [];
+const UNSAFE_FILES: [&str; 1] = ["storage-engine/src/disk/mapped.rs"];
 
 /// Words that say "not done". They are put together here so that this file does not hold them.
 const UNDONE: [&str; 5] = [

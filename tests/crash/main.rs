@@ -5,6 +5,7 @@
 //! the history of one seed, which every failure names.
 
 mod faults;
+mod maps;
 mod random;
 mod short;
 

@@ -77,11 +77,22 @@ fn read(snapshot: &Snapshot, question: &Question) -> Rows {
         revisions: question.revisions,
     };
     let ask = |error| -> ! { panic!("{question:#?}\nwas answered: {error}") };
-    let mut scanner = snapshot.scan(scan).unwrap_or_else(|error| ask(error));
+    let mut scanner = snapshot.scan(scan.clone()).unwrap_or_else(|error| ask(error));
     while let Some(piece) = scanner.next().unwrap_or_else(|error| ask(error)) {
         assert!(!piece.is_empty(), "{question:#?}\ngave a piece without rows");
         assert_eq!(piece.columns.len(), question.columns.len(), "columns of a piece");
         rows.extend_from(&piece);
+    }
+    let mut columns: Vec<Column> =
+        rows.columns.iter().map(|c| Column::empty(c.kind(), 0)).collect();
+    let mut scanner = snapshot.scan(scan).unwrap_or_else(|error| ask(error));
+    while let Some(piece) = scanner.next_columns().unwrap_or_else(|error| ask(error)) {
+        columns.iter_mut().zip(&piece).for_each(|(all, more)| all.extend_from(more));
+    }
+    for (found, expected) in columns.iter().zip(&rows.columns) {
+        let same = |at: usize| found.same(at, expected, at);
+        let equal = found.len() == expected.len() && (0..found.len()).all(same);
+        assert!(equal, "{question:#?}\ncolumns alone are not the columns of the rows");
     }
     rows
 }

@@ -1,14 +1,16 @@
 //! A disk that fails and loses power on demand, the same way every time.
 //!
-//! Each call that changes something (all but list, read and length) has a number, its *operation*.
-//! [`FaultyDisk::crash_at`] makes one of them the last; [`FaultyDisk::record_crash_points`] keeps
-//! the volume as it would be found if the power failed during each of them, so that one run gives
-//! all its crash points. A [`Fault`] makes calls of a kind fail. A capacity makes the disk full.
+//! Each call that changes something (all but list, read, length and map) has a number, its
+//! *operation*. [`FaultyDisk::crash_at`] makes one of them the last;
+//! [`FaultyDisk::record_crash_points`] keeps the volume as it would be found if the power failed
+//! during each of them, so that one run gives all its crash points. A [`Fault`] makes calls of a
+//! kind fail. A capacity makes the disk full. A map of a file is a copy of it, which lives as the
+//! copy in the system's memory does; [`FaultyDisk::poison_maps`] makes all of them unreadable.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use barrow_engine::disk::{Disk, DiskError, DiskErrorKind, check_path};
+use barrow_engine::disk::{Disk, DiskError, DiskErrorKind, Mapped, check_path};
 use parking_lot::Mutex;
 
 use crate::volume::{Image, Volume};
@@ -28,6 +30,8 @@ pub enum Call {
     Read,
     /// `len`
     Len,
+    /// `map`
+    Map,
     /// `sync`
     Sync,
     /// `sync_dir`
@@ -40,7 +44,7 @@ pub enum Call {
 
 impl Call {
     const fn changes(self) -> bool {
-        !matches!(self, Self::List | Self::Read | Self::Len)
+        !matches!(self, Self::List | Self::Read | Self::Len | Self::Map)
     }
 }
 
@@ -165,6 +169,7 @@ struct State {
     faults: Vec<Fault>,
     capacity: Option<u64>,
     points: Option<Vec<CrashPoint>>,
+    maps: Vec<Weak<Mapped>>,
 }
 
 /// How much of the trace is kept: what a person would read.
@@ -233,6 +238,14 @@ impl FaultyDisk {
     /// The crash points since the last call of this.
     pub fn take_crash_points(&self) -> Vec<CrashPoint> {
         self.state.lock().points.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Makes every map there is unreadable, as a disk that fails or a file that is cut does.
+    /// Returns how many there were.
+    pub fn poison_maps(&self) -> usize {
+        let maps = std::mem::take(&mut self.state.lock().maps);
+        let alive = maps.iter().filter_map(Weak::upgrade);
+        alive.inspect(|map| map.poison_copy()).count()
     }
 
     /// The volume now.
@@ -460,6 +473,21 @@ impl Disk for FaultyDisk {
         check_path("remove", path)?;
         let operation = Operation::new(Call::Remove, path);
         self.state.lock().call(operation, |volume, _| volume.remove(path))
+    }
+
+    fn map(&self, path: &str, len: u64) -> Result<Option<Arc<Mapped>>, DiskError> {
+        check_path("map", path)?;
+        let operation = Operation::new(Call::Map, path);
+        let mut state = self.state.lock();
+        let bytes = state.call(operation, |volume, _| Ok(volume.content("map", path)?.to_vec()))?;
+        if bytes.len() as u64 != len {
+            let why = format!("is {} bytes long, not {len}", bytes.len());
+            return Err(DiskError::new(DiskErrorKind::Io, "map", path, why));
+        }
+        let mapped = Arc::new(Mapped::of_copy(bytes));
+        state.maps.retain(|map| map.strong_count() > 0);
+        state.maps.push(Arc::downgrade(&mapped));
+        Ok(Some(mapped))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{Disk, DiskError, DiskErrorKind, check_path, folder_of};
+use super::{Disk, DiskError, DiskErrorKind, Mapped, check_path, folder_of};
 
 /// Files in memory. A clone is another handle on the same files.
 #[derive(Clone, Debug, Default)]
@@ -174,6 +174,17 @@ impl Disk for MemoryDisk {
         check_path("remove", path)?;
         let removed = self.state.lock().files.remove(path);
         removed.map(|_| ()).ok_or_else(|| missing("remove", path))
+    }
+
+    fn map(&self, path: &str, len: u64) -> Result<Option<Arc<Mapped>>, DiskError> {
+        check_path("map", path)?;
+        let state = self.state.lock();
+        let bytes = state.file("map", path)?;
+        if bytes.len() as u64 != len {
+            let why = format!("is {} bytes long, not {len}", bytes.len());
+            return Err(DiskError::new(DiskErrorKind::Io, "map", path, why));
+        }
+        Ok(Some(Arc::new(Mapped::of_copy(bytes.clone()))))
     }
 }
 

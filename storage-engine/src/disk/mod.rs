@@ -12,13 +12,16 @@
 //! After a `sync` has failed nothing is known about the bytes it covered: the engine never
 //! retries it.
 
+mod mapped;
 mod memory;
 mod os;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
+pub use mapped::{MAPS_MAX, Mapped, map_faults};
 pub use memory::MemoryDisk;
 pub use os::OsDisk;
 
@@ -95,6 +98,19 @@ pub trait Disk: Send + Sync {
 
     /// Removes a file.
     fn remove(&self, path: &str) -> Result<(), DiskError>;
+
+    /// The file in memory, which is read without a call and a copy. `None` where that cannot be had
+    /// (a bound on maps is reached, the disk has none): then [`Disk::read_at`] serves.
+    ///
+    /// Only for a file that nobody will change any more, and of just `len` bytes. It may be
+    /// removed, or lose its name, while it is mapped.
+    ///
+    /// # Errors
+    /// `Io` if the file has another length.
+    fn map(&self, path: &str, len: u64) -> Result<Option<Arc<Mapped>>, DiskError> {
+        let _ = (path, len);
+        Ok(None)
+    }
 
     /// [`Disk::create`] in place of a file that has the name: one that an earlier attempt left.
     fn create_anew(&self, path: &str, len: u64) -> Result<(), DiskError> {

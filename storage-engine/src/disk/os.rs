@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::mapped::{Count, MAPS_MAX, Mapped};
 use super::{Disk, DiskError, DiskErrorKind, check_path};
 
 /// The file whose lock says that the folder is in use; it holds the process's number. It belongs
@@ -33,6 +34,8 @@ pub struct OsDisk {
     /// Held as long as the disk lives; `None` where nothing may be written.
     lock: Option<File>,
     handles: Mutex<Handles>,
+    maps: Count,
+    maps_max: usize,
 }
 
 /// Open files, the least recently used given up first.
@@ -54,7 +57,7 @@ impl OsDisk {
         let shown = root.display().to_string();
         make_folder(root).map_err(|error| failed("open", &shown, &error))?;
         let lock = take_lock(root, &shown)?;
-        Ok(Self { root: root.to_owned(), lock: Some(lock), handles: Mutex::default() })
+        Ok(Self::of(root, Some(lock)))
     }
 
     /// The files below `root` for looking at, whoever holds the folder. Every change is refused.
@@ -67,7 +70,20 @@ impl OsDisk {
         if !found.is_dir() {
             return Err(DiskError::new(DiskErrorKind::Io, "open", &shown, "is not a folder"));
         }
-        Ok(Self { root: root.to_owned(), lock: None, handles: Mutex::default() })
+        Ok(Self::of(root, None))
+    }
+
+    fn of(root: &Path, lock: Option<File>) -> Self {
+        let root = root.to_owned();
+        Self { root, lock, handles: Mutex::default(), maps: Count::default(), maps_max: MAPS_MAX }
+    }
+
+    /// The same disk with at most so many files mapped at a time, instead of [`MAPS_MAX`], which
+    /// all disks of a process have together.
+    #[must_use]
+    pub const fn with_maps_max(mut self, maps_max: usize) -> Self {
+        self.maps_max = maps_max;
+        self
     }
 
     fn place(&self, operation: &str, path: &str) -> Result<PathBuf, DiskError> {
@@ -239,8 +255,14 @@ impl Disk for OsDisk {
     }
 
     fn read_at(&self, path: &str, at: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
-        let read = self.handle("read", path)?.read_exact_at(buffer, at);
-        read.map_err(|error| failed("read", path, &error))
+        let len = buffer.len();
+        match self.handle("read", path)?.read_exact_at(buffer, at) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                let why = format!("ends before {len} bytes at {at}");
+                Err(DiskError::new(DiskErrorKind::Io, "read", path, why))
+            }
+            read => read.map_err(|error| failed("read", path, &error)),
+        }
     }
 
     fn len(&self, path: &str) -> Result<u64, DiskError> {
@@ -283,5 +305,19 @@ impl Disk for OsDisk {
         fs::remove_file(place).map_err(|error| failed("remove", path, &error))?;
         handles.by_path.remove(path);
         Ok(())
+    }
+
+    fn map(&self, path: &str, len: u64) -> Result<Option<Arc<Mapped>>, DiskError> {
+        let of_system = |error: &io::Error| failed("map", path, error);
+        let Some(permit) = self.maps.permit(self.maps_max) else { return Ok(None) };
+        let file = self.handle("map", path)?;
+        let actual = file.metadata().map_err(|error| of_system(&error))?.len();
+        if actual != len {
+            let why = format!("is {actual} bytes long, not {len}");
+            return Err(DiskError::new(DiskErrorKind::Io, "map", path, why));
+        }
+        let Ok(len) = usize::try_from(len) else { return Ok(None) };
+        let mapped = Mapped::of_file(&file, len, permit).map_err(|error| of_system(&error))?;
+        Ok(mapped.map(Arc::new))
     }
 }

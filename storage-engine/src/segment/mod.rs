@@ -6,6 +6,7 @@
 
 pub mod layout;
 mod reader;
+mod touched;
 mod writer;
 
 pub(crate) use reader::{Extent, Segment};

@@ -14,6 +14,7 @@ use crate::manifest::edit::SegmentEntry;
 use crate::rows::{Column, Rows, flags};
 
 use super::layout::{self, Block, ExtentKind, ExtentMeta, Role};
+use super::touched::Touched;
 
 /// A sealed file and its directory.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub(crate) struct Segment {
     pub(crate) extents: Vec<ExtentMeta>,
     /// The bloom filter of each extent, once it was asked for: a byte a batch id.
     blooms: Vec<OnceLock<Vec<u8>>>,
+    touched: Touched,
 }
 
 impl Segment {
@@ -37,7 +39,8 @@ impl Segment {
         extents: Vec<ExtentMeta>,
     ) -> Self {
         let blooms = extents.iter().map(|_| OnceLock::new()).collect();
-        Self { number, run, len, footer_crc, extents, blooms }
+        let touched = Touched::new(extents.len());
+        Self { number, run, len, footer_crc, extents, blooms, touched }
     }
 
     /// What the manifest says of it.
@@ -129,7 +132,7 @@ impl Extent {
         damage(&self.path(), damaged.0)
     }
 
-    /// The bytes of a block, checked.
+    /// The bytes of a block as the disk gives them now, checked.
     pub(crate) fn block_bytes(&self, disk: &dyn Disk, block: &Block) -> Result<Vec<u8>, Error> {
         let bytes = disk.read(&self.path(), block.at, block.len as usize)?;
         if crc32c::crc32c(&bytes) != block.crc {
@@ -139,15 +142,48 @@ impl Extent {
         Ok(bytes)
     }
 
-    fn required(&self, disk: &dyn Disk, role: Role, column: ColumnId) -> Result<Vec<u8>, Error> {
-        let block = self.meta().block(role, column);
-        let block = block.ok_or_else(|| self.damage(&Damaged("an extent lacks a column")))?;
-        self.block_bytes(disk, block)
+    /// What `decode` makes of block `place` of the extent, which it is given from the file's map or
+    /// from the disk. It may be asked twice: what it makes of a map that turns out to be poisoned
+    /// is thrown away.
+    fn decode_block<T>(
+        &self,
+        disk: &dyn Disk,
+        place: usize,
+        decode: impl Fn(&[u8]) -> Result<T, Damaged>,
+    ) -> Result<T, Error> {
+        let block = &self.meta().blocks[place];
+        let segment = &*self.segment;
+        let place = (self.place, place);
+        if let Some(map) = segment.touched.map(place, disk, &self.path(), segment.len)? {
+            let at = usize_from(block.at).map_err(|damaged| self.damage(&damaged))?;
+            let decoded = decode(&map.bytes()[at..at + block.len as usize]);
+            // Asked only now: the page may have been lost while it was decoded.
+            if !map.is_poisoned() {
+                return decoded.map_err(|damaged| self.damage(&damaged));
+            }
+        }
+        let bytes = self.block_bytes(disk, block)?;
+        segment.touched.passed(place);
+        decode(&bytes).map_err(|damaged| self.damage(&damaged))
+    }
+
+    /// As [`Self::decode_block`], of a block that must be there.
+    fn decode_required<T>(
+        &self,
+        disk: &dyn Disk,
+        role: Role,
+        column: ColumnId,
+        decode: impl Fn(&[u8]) -> Result<T, Damaged>,
+    ) -> Result<T, Error> {
+        let place = self.meta().block(role, column);
+        let place = place.ok_or_else(|| self.damage(&Damaged("an extent lacks a column")))?;
+        self.decode_block(disk, place, decode)
     }
 
     fn words(&self, disk: &dyn Disk, role: Role, range: Range<usize>) -> Result<Vec<i64>, Error> {
-        let chunk = self.required(disk, role, ColumnId::new(0))?;
-        column::decode_i64(&chunk, self.rows(), range).map_err(|damaged| self.damage(&damaged))
+        self.decode_required(disk, role, ColumnId::new(0), |chunk| {
+            column::decode_i64(chunk, self.rows(), range.clone())
+        })
     }
 
     fn rows(&self) -> usize {
@@ -174,50 +210,98 @@ impl Extent {
         ts_min: i64,
         ts_max: i64,
     ) -> Result<Rows, Error> {
-        if self.meta().schema_version != schema.version {
-            return Err(self.damage(&Damaged("this build does not know the schema's version")));
-        }
-        let ts = self.ts(disk)?;
-        let range = ts.partition_point(|&t| t < ts_min)..ts.partition_point(|&t| t <= ts_max);
-        let ts = ts[range.clone()].to_vec();
+        self.check_schema(schema)?;
+        let (ts, range) = self.ts_within(disk, ts_min, ts_max)?;
         let sequence: Vec<u64> = self
             .words(disk, Role::Sequence, range.clone())?
             .into_iter()
             .map(i64::cast_unsigned)
             .collect();
-        let all_flags = self
-            .words(disk, Role::Flags, 0..self.rows())?
+        // Times that rows have of their own lie one after the other: all have to be counted.
+        let own_times = self.meta().flags & (flags::STATED | flags::ASSUMED) != 0;
+        let (counted, first) =
+            if own_times { (0..self.rows(), range.start) } else { (range.clone(), 0) };
+        let counted_flags = self
+            .words(disk, Role::Flags, counted)?
             .into_iter()
-            .map(|row| u8::try_from(row).ok().filter(|row| row & !flags::ALL == 0))
+            .map(|row| u8::try_from(row).ok().filter(|row| row & !self.meta().flags == 0))
             .collect::<Option<Vec<u8>>>()
             .ok_or_else(|| {
-                self.damage(&Damaged("a row has a flag that this build does not know"))
+                self.damage(&Damaged("a row has a flag that its extent's directory does not know"))
             })?;
-        let known_at = self.known_at(disk, step, &ts, &sequence, &all_flags, range.clone())?;
-        let columns = self.columns(disk, schema, places, range.clone())?;
-        Ok(Rows { ts, sequence, known_at, flags: all_flags[range].to_vec(), columns })
+        let known_at = self.known_at(disk, step, &ts, &sequence, &counted_flags, first)?;
+        let row_flags = counted_flags[first..first + ts.len()].to_vec();
+        let columns = self.columns(disk, schema, places, range)?;
+        Ok(Rows { ts, sequence, known_at, flags: row_flags, columns })
     }
 
+    /// The user columns at `places` of the schema of the rows whose `ts` lies in
+    /// `ts_min..=ts_max`, and how many rows that is.
+    pub(crate) fn read_columns(
+        &self,
+        disk: &dyn Disk,
+        schema: &Schema,
+        places: &[usize],
+        ts_min: i64,
+        ts_max: i64,
+    ) -> Result<(usize, Vec<Column>), Error> {
+        self.check_schema(schema)?;
+        let zone = self.meta().zone.ts;
+        let range = if ts_min <= zone.min && zone.max <= ts_max {
+            0..self.rows()
+        } else {
+            self.ts_within(disk, ts_min, ts_max)?.1
+        };
+        Ok((range.len(), self.columns(disk, schema, places, range)?))
+    }
+
+    /// The event times in `ts_min..=ts_max`, and which rows they are.
+    pub(crate) fn ts_within(
+        &self,
+        disk: &dyn Disk,
+        ts_min: i64,
+        ts_max: i64,
+    ) -> Result<(Vec<i64>, Range<usize>), Error> {
+        let mut ts = self.ts(disk)?;
+        let range = ts.partition_point(|&t| t < ts_min)..ts.partition_point(|&t| t <= ts_max);
+        if range.len() < ts.len() {
+            ts = ts[range.clone()].to_vec();
+        }
+        Ok((ts, range))
+    }
+
+    fn check_schema(&self, schema: &Schema) -> Result<(), Error> {
+        if self.meta().schema_version == schema.version {
+            return Ok(());
+        }
+        Err(self.damage(&Damaged("this build does not know the schema's version")))
+    }
+
+    /// The `known_at` of rows with these times and sequences. Their flags lie among
+    /// `counted_flags` from place `first` on; if any row of the extent has a time of its own, these
+    /// are of all rows.
     fn known_at(
         &self,
         disk: &dyn Disk,
         step: Step,
         ts: &[i64],
         sequence: &[u64],
-        all_flags: &[u8],
-        range: Range<usize>,
+        counted_flags: &[u8],
+        first: usize,
     ) -> Result<Vec<i64>, Error> {
+        let row_flags = &counted_flags[first..first + ts.len()];
         let count = |rows: &[u8], flag| rows.iter().filter(|&&row| row & flag != 0).count();
         let of_flag = |role, flag| -> Result<std::vec::IntoIter<i64>, Error> {
-            let before = count(&all_flags[..range.start], flag);
-            let inside = count(&all_flags[range.clone()], flag);
+            let before = count(&counted_flags[..first], flag);
+            let inside = count(row_flags, flag);
             if inside == 0 {
                 return Ok(Vec::new().into_iter());
             }
-            let chunk = self.required(disk, role, ColumnId::new(0))?;
-            let all = count(all_flags, flag);
-            let values = column::decode_i64(&chunk, all, before..before + inside);
-            Ok(values.map_err(|damaged| self.damage(&damaged))?.into_iter())
+            let all = count(counted_flags, flag);
+            let values = self.decode_required(disk, role, ColumnId::new(0), |chunk| {
+                column::decode_i64(chunk, all, before..before + inside)
+            })?;
+            Ok(values.into_iter())
         };
         let mut stated = of_flag(Role::Stated, flags::STATED)?;
         let mut assumed = of_flag(Role::Assumed, flags::ASSUMED)?;
@@ -225,21 +309,27 @@ impl Extent {
         let next = |values: &mut std::vec::IntoIter<i64>| {
             values.next().expect("invariant: as many were decoded as rows have the flag")
         };
-        range
-            .enumerate()
-            .map(|(at, row)| {
-                let row_flags = all_flags[row];
-                if row_flags & flags::STATED != 0 {
-                    Ok(next(&mut stated))
-                } else if row_flags & flags::ASSUMED != 0 {
-                    let end = step.ts_end(Timestamp::from_nanos(ts[at]));
-                    Ok(end.nanos().wrapping_add(next(&mut assumed)))
-                } else {
-                    ingest_times
-                        .binary_search_by_key(&sequence[at], |&(sequence, _)| sequence)
-                        .map(|found| ingest_times[found].1)
-                        .map_err(|_| self.damage(&Damaged("a row's ingest time is missing")))
+        // Rows of one record lie together as a rule.
+        let mut last = None;
+        (0..ts.len())
+            .map(|at| {
+                if row_flags[at] & flags::STATED != 0 {
+                    return Ok(next(&mut stated));
                 }
+                if row_flags[at] & flags::ASSUMED != 0 {
+                    let end = step.ts_end(Timestamp::from_nanos(ts[at]));
+                    return Ok(end.nanos().wrapping_add(next(&mut assumed)));
+                }
+                if let Some((of, time)) = last
+                    && of == sequence[at]
+                {
+                    return Ok(time);
+                }
+                let found = ingest_times
+                    .binary_search_by_key(&sequence[at], |&(sequence, _)| sequence)
+                    .map_err(|_| self.damage(&Damaged("a row's ingest time is missing")))?;
+                last = Some(ingest_times[found]);
+                Ok(ingest_times[found].1)
             })
             .collect()
     }
@@ -249,9 +339,8 @@ impl Extent {
         let Some(block) = self.meta().block(Role::IngestTimes, ColumnId::new(0)) else {
             return Ok(Vec::new());
         };
-        let bytes = self.block_bytes(disk, block)?;
-        let decode = || -> Result<Vec<(u64, i64)>, Damaged> {
-            let mut fields = Fields::new(&bytes);
+        self.decode_block(disk, block, |bytes| {
+            let mut fields = Fields::new(bytes);
             let count = fields.u32()? as usize;
             if count > self.rows() {
                 return Err(Damaged("an extent has more ingest times than rows"));
@@ -263,8 +352,7 @@ impl Extent {
             let (sequences, times) = (chunk()?, chunk()?);
             fields.end()?;
             Ok(sequences.into_iter().map(i64::cast_unsigned).zip(times).collect())
-        };
-        decode().map_err(|damaged| self.damage(&damaged))
+        })
     }
 
     fn columns(
@@ -282,9 +370,9 @@ impl Extent {
             && places.iter().any(|&place| is_price(place))
         {
             let wanted = [0, 1, 2, 3].map(|price| places.contains(&(first + price)));
-            let chunk = self.block_bytes(disk, block)?;
-            prices = column::decode_candle(&chunk, self.rows(), range.clone(), wanted)
-                .map_err(|damaged| self.damage(&damaged))?;
+            prices = self.decode_block(disk, block, |chunk| {
+                column::decode_candle(chunk, self.rows(), range.clone(), wanted)
+            })?;
         }
         places
             .iter()
@@ -294,9 +382,9 @@ impl Extent {
                     let column = prices[place - first].clone();
                     return Ok(column.expect("invariant: every wanted price was decoded"));
                 }
-                let chunk = self.required(disk, Role::Column, definition.id)?;
-                column::decode(&chunk, definition.kind, self.rows(), range.clone())
-                    .map_err(|damaged| self.damage(&damaged))
+                self.decode_required(disk, Role::Column, definition.id, |chunk| {
+                    column::decode(chunk, definition.kind, self.rows(), range.clone())
+                })
             })
             .collect()
     }
@@ -314,7 +402,8 @@ impl Extent {
         let filter = match kept.get() {
             Some(filter) => filter,
             None => {
-                let filter = self.block_bytes(disk, block)?;
+                // Once for as long as the file is open.
+                let filter = self.block_bytes(disk, &self.meta().blocks[block])?;
                 if filter.is_empty() {
                     return Err(self.damage(&Damaged("a bloom filter is empty")));
                 }

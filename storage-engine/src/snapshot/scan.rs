@@ -16,7 +16,7 @@ use barrow_types::{SeriesId, SeriesKey, Timestamp};
 use crate::dataset::{self, Identity, Schema};
 use crate::error::Error;
 use crate::memtable::{Run, Zone, sorted_places};
-use crate::rows::Rows;
+use crate::rows::{Column, Rows, flags};
 use crate::segment::Extent;
 use crate::visible::{Verdict, judge, places_of};
 
@@ -234,17 +234,66 @@ impl Scanner {
     #[expect(clippy::should_implement_trait, reason = "a fallible iterator is not an `Iterator`")]
     pub fn next(&mut self) -> Result<Option<Rows>, Error> {
         while let Some((first, last)) = self.range {
-            let piece_last = self.piece_end(last);
-            self.range = piece_last.checked_add(1).filter(|&next| next <= last).map(|n| (n, last));
-            let rows = self.read(first, piece_last)?;
-            if self.sources.is_empty() {
-                self.range = None;
-            }
+            let rows = self.next_piece(first, last)?;
             if !rows.is_empty() {
                 return Ok(Some(rows));
             }
         }
         Ok(None)
+    }
+
+    /// The rows from `first` up to where a piece ends; the range begins behind it then.
+    fn next_piece(&mut self, first: i64, last: i64) -> Result<Rows, Error> {
+        let piece_last = self.piece_end(last);
+        self.range = piece_last.checked_add(1).filter(|&next| next <= last).map(|n| (n, last));
+        let rows = self.read(first, piece_last)?;
+        if self.sources.is_empty() {
+            self.range = None;
+        }
+        Ok(rows)
+    }
+
+    /// The user columns that were asked for of the next rows, never none; `None` at the end. The
+    /// same rows as [`Self::next`] gives, without their times and what the system knows of them,
+    /// which are not even read where no row has to be compared with another.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub fn next_columns(&mut self) -> Result<Option<Vec<Column>>, Error> {
+        while let Some((first, last)) = self.range {
+            if self.is_plain(last) {
+                let source = self.sources.pop().expect("invariant: there is a plain one");
+                let Data::Extent(extent) = &source.data else {
+                    unreachable!("invariant: only extents are plain")
+                };
+                let disk = &*self.snapshot.generation().disk;
+                let (rows, columns) =
+                    extent.read_columns(disk, self.schema, &self.places, first, last)?;
+                let next = source.zone.ts.max.checked_add(1).filter(|&next| next <= last);
+                self.range = next.map(|next| (next, last)).filter(|_| !self.sources.is_empty());
+                if rows > 0 {
+                    return Ok(Some(columns));
+                }
+                continue;
+            }
+            let rows = self.next_piece(first, last)?;
+            if !rows.is_empty() {
+                return Ok(Some(rows.columns));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the source that ends first is an extent of visible rows and no other source has
+    /// rows among its own.
+    fn is_plain(&self, last: i64) -> bool {
+        let Some((source, others)) = self.sources.split_last() else { return false };
+        let Data::Extent(extent) = &source.data else { return false };
+        let end = source.zone.ts.max.min(last);
+        !self.filter
+            && self.revisions == Revisions::Visible
+            && extent.meta().flags & flags::RETRACT == 0
+            && others.iter().all(|other| other.zone.ts.min > end)
     }
 
     fn piece_end(&self, last: i64) -> i64 {
