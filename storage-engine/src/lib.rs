@@ -32,6 +32,7 @@ pub mod rows;
 pub mod segment;
 mod snapshot;
 mod verify;
+mod visible;
 pub mod wal;
 
 pub use compact::{CompactDone, CompactJob, Scope};
