@@ -14,7 +14,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, csv};
+use crate::harness::{Server, answer, csv};
 
 /// 2013-10-07T13:30:00Z: `date -u -d 2013-10-07T13:30:00Z +%s`, in nanoseconds.
 const OPEN: i64 = 1_381_152_600_000_000_000;
@@ -149,6 +149,43 @@ async fn a_range_of_trades_is_cut_by_time_source_and_knowledge() {
         let (status, problem) = server.get(path).await;
         assert_eq!((status, &problem["field"]), (400, &json!(field)), "{path}");
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_batch_brought_is_taken_away_and_still_shown_as_of_then() {
+    let server = Server::start().await;
+    let sent = server.post_ticks("trades", "?batch_id=b", "text/csv", TRADES).await;
+    let again = server.post_ticks("trades", "?batch_id=b", "text/csv", TRADES).await;
+    assert_eq!((&sent["repeated"], &again["repeated"]), (&json!(false), &json!(true)));
+    let delete = |dataset: &str| {
+        let path = format!("/v1/datasets/{dataset}/rows?batch=b");
+        server.request(Method::DELETE, &path).send()
+    };
+    assert_eq!(delete("quotes").await.unwrap().status(), 404);
+    let (status, body) = answer(delete("trades").await.unwrap()).await;
+    assert_eq!((status, &body["accepted"]), (200, &json!(2)), "{body}");
+    let rows = |more: String| {
+        let path = format!("/v1/trades?symbols=A&columns=price{more}");
+        let server = &server;
+        async move { server.get(&path).await.1["rows"].as_array().unwrap().len() }
+    };
+    assert_eq!(rows(String::new()).await, 0);
+    assert_eq!(rows(format!("&at_sequence={}", sent["sequence"])).await, 2);
+    assert_eq!(rows("&revisions=all".into()).await, 4);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_side_of_0_is_absent_and_a_quote_of_no_side_is_refused() {
+    let server = Server::start().await;
+    let rows = "symbol,ts,bid,ask\nA,2013-10-07T13:30:00Z,10,0\nA,2013-10-07T13:30:01Z,0,\n";
+    let request = server.request(Method::POST, "/v1/datasets/quotes/rows");
+    let request = request.header("content-type", "text/csv").body(rows);
+    let (status, body) = answer(request.send().await.unwrap()).await;
+    assert_eq!((status, &body["accepted"], &body["rejected"]), (200, &json!(1), &json!(1)));
+    let (_, body) = server.get("/v1/quotes?symbols=A&columns=bid,ask").await;
+    assert_eq!(body["rows"], json!([{"bid": 10.0, "ask": null}]));
     server.stop().await;
 }
 
