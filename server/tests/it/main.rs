@@ -13,3 +13,4 @@ mod ingest;
 mod lifecycle;
 mod query;
 mod retract;
+mod ticks;
