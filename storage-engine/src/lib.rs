@@ -41,5 +41,7 @@ pub use flush::{FlushDone, FlushJob};
 pub use memtable::{Span, Zone};
 pub use options::Options;
 pub use prepare::{Prepared, prepare, retraction_of};
-pub use snapshot::{BatchEntry, DeadLetter, Revisions, Scan, Scanner, Snapshot, SourceFactRow};
+pub use snapshot::{
+    BatchEntry, DeadLetter, LetterId, Revisions, Scan, Scanner, Snapshot, SourceFactRow,
+};
 pub use verify::{VerifyReport, verify, verify_live};
