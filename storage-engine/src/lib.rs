@@ -32,6 +32,7 @@ pub mod rows;
 pub mod segment;
 mod snapshot;
 mod verify;
+mod visible;
 pub mod wal;
 
 pub use compact::{CompactDone, CompactJob, Scope};
@@ -43,3 +44,4 @@ pub use options::Options;
 pub use prepare::{Prepared, prepare, retraction_of};
 pub use snapshot::{BatchEntry, DeadLetter, Revisions, Scan, Scanner, Snapshot, SourceFactRow};
 pub use verify::{VerifyReport, verify, verify_live};
+pub use wal::spare::{SpareDone, SpareJob};

@@ -214,6 +214,18 @@ impl Client {
         self.shared.wait(self.client.latest(query))
     }
 
+    /// The newest raw row of each series of a dataset: `bars`, `trades`, `quotes`.
+    ///
+    /// # Errors
+    /// As [`crate::Client::latest`].
+    pub fn latest_of(
+        &self,
+        dataset: &str,
+        query: &LatestQuery,
+    ) -> Result<Vec<RecordBatch>, ClientError> {
+        self.shared.wait(self.client.latest_of(dataset, query))
+    }
+
     /// The tables of the server.
     ///
     /// # Errors

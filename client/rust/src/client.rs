@@ -208,8 +208,21 @@ impl Client {
     /// # Errors
     /// As [`Client::bars`].
     pub async fn latest(&self, query: &LatestQuery) -> Result<Vec<RecordBatch>, ClientError> {
+        self.latest_of("bars", query).await
+    }
+
+    /// The newest raw row of each series of a dataset: `bars`, `trades`, `quotes`.
+    ///
+    /// # Errors
+    /// As [`Client::bars`].
+    pub async fn latest_of(
+        &self,
+        dataset: &str,
+        query: &LatestQuery,
+    ) -> Result<Vec<RecordBatch>, ClientError> {
         let doing = "ask for the latest rows";
-        let bytes = self.range("/v1/bars/latest", query.pairs(), Format::Arrow, doing).await?;
+        let path = format!("/v1/{dataset}/latest");
+        let bytes = self.range(&path, query.pairs(), Format::Arrow, doing).await?;
         Batches::new(bytes).all().await
     }
 

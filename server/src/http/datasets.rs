@@ -108,7 +108,7 @@ fn description(schema: &Schema, snapshot: &Snapshot) -> Value {
         .collect();
     let key: &[&str] = match schema.identity {
         Identity::Ts => &["symbol", "timeframe", "price", "source", "ts"],
-        Identity::Append => &[],
+        Identity::Event { .. } | Identity::Append => &[],
     };
     json!({
         "name": schema.name,

@@ -156,7 +156,7 @@ fn by_name<'a>(pairs: &[(Cow<'a, str>, &'a RawValue)], names: &[String]) -> Vec<
 fn each_element(
     input: impl BufRead,
     shape: Shape,
-    sink: &mut dyn FnMut(u64, &[u8], Result<&str, Unusable>) -> ControlFlow<()>,
+    mut sink: impl FnMut(u64, &[u8], Result<&str, Unusable>) -> ControlFlow<()>,
 ) -> io::Result<()> {
     if shape == Shape::Lines {
         let mut lines = Lines::new(input);
