@@ -32,6 +32,7 @@ pub mod rows;
 pub mod segment;
 mod snapshot;
 mod verify;
+mod visible;
 pub mod wal;
 
 pub use compact::{CompactDone, CompactJob, Scope};
@@ -45,3 +46,4 @@ pub use snapshot::{
     BatchEntry, DeadLetter, LetterId, Revisions, Scan, Scanner, Snapshot, SourceFactRow,
 };
 pub use verify::{VerifyReport, verify, verify_live};
+pub use wal::spare::{SpareDone, SpareJob};

@@ -215,20 +215,16 @@ impl Client {
         self.shared.wait(self.client.latest(query))
     }
 
-    /// The newest trade of each (symbol, source).
+    /// The newest raw row of each series of a dataset: `bars`, `trades`, `quotes`.
     ///
     /// # Errors
-    /// As [`crate::Client::latest_trades`].
-    pub fn latest_trades(&self, query: &LatestQuery) -> Result<Vec<RecordBatch>, ClientError> {
-        self.shared.wait(self.client.latest_trades(query))
-    }
-
-    /// The newest quote of each (symbol, source).
-    ///
-    /// # Errors
-    /// As [`crate::Client::latest_quotes`].
-    pub fn latest_quotes(&self, query: &LatestQuery) -> Result<Vec<RecordBatch>, ClientError> {
-        self.shared.wait(self.client.latest_quotes(query))
+    /// As [`crate::Client::latest`].
+    pub fn latest_of(
+        &self,
+        dataset: &str,
+        query: &LatestQuery,
+    ) -> Result<Vec<RecordBatch>, ClientError> {
+        self.shared.wait(self.client.latest_of(dataset, query))
     }
 
     /// The tables of the server.

@@ -212,35 +212,17 @@ impl Client {
         self.latest_of("bars", query).await
     }
 
-    /// The newest trade of each (symbol, source).
+    /// The newest raw row of each series of a dataset: `bars`, `trades`, `quotes`.
     ///
     /// # Errors
     /// As [`Client::bars`].
-    pub async fn latest_trades(
-        &self,
-        query: &LatestQuery,
-    ) -> Result<Vec<RecordBatch>, ClientError> {
-        self.latest_of("trades", query).await
-    }
-
-    /// The newest quote of each (symbol, source).
-    ///
-    /// # Errors
-    /// As [`Client::bars`].
-    pub async fn latest_quotes(
-        &self,
-        query: &LatestQuery,
-    ) -> Result<Vec<RecordBatch>, ClientError> {
-        self.latest_of("quotes", query).await
-    }
-
-    async fn latest_of(
+    pub async fn latest_of(
         &self,
         dataset: &str,
         query: &LatestQuery,
     ) -> Result<Vec<RecordBatch>, ClientError> {
-        let path = format!("/v1/{dataset}/latest");
         let doing = "ask for the latest rows";
+        let path = format!("/v1/{dataset}/latest");
         let bytes = self.range(&path, query.pairs(), Format::Arrow, doing).await?;
         Batches::new(bytes).all().await
     }

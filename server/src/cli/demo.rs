@@ -167,7 +167,7 @@ async fn load_files(
     tally.write(out, started.elapsed())?;
     sent?;
     let first = import::first_series(planned)
-        .ok_or_else(|| CliError::failed("demo: the first file holds no row to show"))?;
+        .ok_or_else(|| CliError::failed("demo: there are no bars in these files to show"))?;
     let mut query = range(&first.symbol, first.step.name(), &first.source);
     query.price = Some(first.price.name().to_owned());
     Ok(Shown { symbols: vec![first.symbol], query })

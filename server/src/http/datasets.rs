@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use barrow_engine::Snapshot;
 use barrow_engine::dataset::{Identity, Schema};
@@ -13,19 +14,23 @@ use barrow_types::{PriceSide, Step};
 use serde_json::{Value, json};
 
 use super::App;
+use super::encode::Format;
 use super::error::Problem;
 use super::ingest::{DATASETS, schema_of};
 use super::params::{Known, Params};
 use super::table::table;
 
+const LIST_KNOWN: Known = Known { built: &["format"], not_built: &["symbols"] };
 const KNOWN: Known = Known { built: &[], not_built: &["symbols"] };
 
 /// Lists the datasets.
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), &LIST_KNOWN)?;
+    let format = Format::negotiate(&params, &headers)?;
     let snapshot = app.engine.snapshot();
     let rows = move || DATASETS.map(|schema| row(schema, &snapshot));
     let rows = app.query(rows).await?;
@@ -37,7 +42,7 @@ pub(crate) async fn list(
         ("symbols", "i64"),
         ("sources", "i64"),
     ];
-    Ok(table(&columns, &rows))
+    table(format, &columns, &rows)
 }
 
 fn row(schema: &Schema, snapshot: &Snapshot) -> Value {
@@ -103,7 +108,7 @@ fn description(schema: &Schema, snapshot: &Snapshot) -> Value {
         .collect();
     let key: &[&str] = match schema.identity {
         Identity::Ts => &["symbol", "timeframe", "price", "source", "ts"],
-        Identity::Append => &[],
+        Identity::Event { .. } | Identity::Append => &[],
     };
     json!({
         "name": schema.name,

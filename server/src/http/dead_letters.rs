@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use barrow_engine::batch::Reason;
 use barrow_engine::dataset::Schema;
@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 
 use self::raw::{Form, Row};
 use super::App;
+use super::encode::Format;
 use super::error::{Code, Problem};
 use super::ingest::DATASETS;
 use super::params::{Known, Params};
@@ -37,7 +38,7 @@ const LIMIT: u64 = 100;
 const LIMIT_MAX: u64 = 10_000;
 
 const KNOWN: Known = Known {
-    built: &["batch", "limit", "cursor"],
+    built: &["batch", "limit", "cursor", "format"],
     not_built: &["source", "dataset", "start", "end"],
 };
 
@@ -45,8 +46,10 @@ const KNOWN: Known = Known {
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let format = Format::negotiate(&params, &headers)?;
     let limit = params.integer("limit")?.unwrap_or(LIMIT);
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(Problem::parameter("limit", format!("is not 1 to {LIMIT_MAX}")));
@@ -67,7 +70,7 @@ pub(crate) async fn list(
         ("sequence", "i64"),
         ("replayed_as", "text"),
     ];
-    let mut response = table(&columns, &rows);
+    let mut response = table(format, &columns, &rows)?;
     let cursor = rows.last().filter(|_| rows.len() == limit);
     let cursor = cursor.and_then(|row| HeaderValue::from_str(row["id"].as_str()?).ok());
     if let Some(cursor) = cursor {

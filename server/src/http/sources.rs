@@ -4,23 +4,29 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use barrow_engine::{Error, Snapshot, SourceFactRow};
 use barrow_types::Step;
 use serde_json::{Value, json};
 
 use super::App;
+use super::encode::Format;
 use super::error::Problem;
 use super::ingest::DATASETS;
 use super::params::{Known, Params};
 use super::table::{instant, table};
 
+const KNOWN: Known = Known { built: &["format"], not_built: &["as_of", "at_sequence"] };
+
 /// Lists the sources.
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    Params::parse(query.as_deref(), &Known { built: &[], not_built: &["as_of", "at_sequence"] })?;
+    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let format = Format::negotiate(&params, &headers)?;
     let snapshot = app.engine.snapshot();
     let rows = app.query(move || rows(&snapshot)).await?.map_err(|error| Problem::read(&error))?;
     let columns = [
@@ -33,7 +39,7 @@ pub(crate) async fn list(
         ("known_at", "timestamp"),
         ("sequence", "i64"),
     ];
-    Ok(table(&columns, &rows))
+    table(format, &columns, &rows)
 }
 
 fn rows(snapshot: &Snapshot) -> Result<Vec<Value>, Error> {
