@@ -32,6 +32,7 @@ use crate::dead_letters::{DeadLetter, DeadLetterDetail, DeadLettersQuery, Replay
 use crate::delete::DeleteKeys;
 use crate::error::ClientError;
 use crate::ingest::IngestOptions;
+use crate::jobs::Job;
 use crate::query::{BarsQuery, Format, LatestQuery, TicksQuery};
 
 /// The runtime that a client and its answers share.
@@ -227,6 +228,22 @@ impl Client {
         self.shared.wait(self.client.latest_of(dataset, query))
     }
 
+    /// The newest trade of each (symbol, source).
+    ///
+    /// # Errors
+    /// As [`crate::Client::latest_trades`].
+    pub fn latest_trades(&self, query: &LatestQuery) -> Result<Vec<RecordBatch>, ClientError> {
+        self.shared.wait(self.client.latest_trades(query))
+    }
+
+    /// The newest quote of each (symbol, source).
+    ///
+    /// # Errors
+    /// As [`crate::Client::latest_quotes`].
+    pub fn latest_quotes(&self, query: &LatestQuery) -> Result<Vec<RecordBatch>, ClientError> {
+        self.shared.wait(self.client.latest_quotes(query))
+    }
+
     /// The tables of the server.
     ///
     /// # Errors
@@ -261,6 +278,38 @@ impl Client {
         replay: &Replay,
     ) -> Result<IngestAnswer, ClientError> {
         self.shared.wait(self.client.replay_dead_letter(id, replay))
+    }
+
+    /// Starts a job and returns at once.
+    ///
+    /// # Errors
+    /// As [`crate::Client::start_job`].
+    pub fn start_job(&self, kind: &str) -> Result<Job, ClientError> {
+        self.shared.wait(self.client.start_job(kind))
+    }
+
+    /// Looks at a job.
+    ///
+    /// # Errors
+    /// As [`crate::Client::job`].
+    pub fn job(&self, id: &str) -> Result<Job, ClientError> {
+        self.shared.wait(self.client.job(id))
+    }
+
+    /// Returns once a job has ended, however.
+    ///
+    /// # Errors
+    /// As [`crate::Client::job`].
+    pub fn wait_for_job(&self, id: &str) -> Result<Job, ClientError> {
+        self.shared.wait(self.client.wait_for_job(id))
+    }
+
+    /// The jobs that the server remembers, the newest first.
+    ///
+    /// # Errors
+    /// As [`crate::Client::list_jobs`].
+    pub fn list_jobs(&self) -> Result<Vec<Job>, ClientError> {
+        self.shared.wait(self.client.list_jobs())
     }
 
     fn batches(

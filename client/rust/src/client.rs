@@ -212,6 +212,28 @@ impl Client {
         self.latest_of("bars", query).await
     }
 
+    /// The newest trade of each (symbol, source).
+    ///
+    /// # Errors
+    /// As [`Client::bars`].
+    pub async fn latest_trades(
+        &self,
+        query: &LatestQuery,
+    ) -> Result<Vec<RecordBatch>, ClientError> {
+        self.latest_of("trades", query).await
+    }
+
+    /// The newest quote of each (symbol, source).
+    ///
+    /// # Errors
+    /// As [`Client::bars`].
+    pub async fn latest_quotes(
+        &self,
+        query: &LatestQuery,
+    ) -> Result<Vec<RecordBatch>, ClientError> {
+        self.latest_of("quotes", query).await
+    }
+
     /// The newest raw row of each series of a dataset: `bars`, `trades`, `quotes`.
     ///
     /// # Errors

@@ -123,7 +123,7 @@ async fn what_is_not_built_is_named() {
     for (method, path) in [
         (Method::GET, "/"),
         (Method::GET, "/openapi.json"),
-        (Method::DELETE, "/v1/datasets/trades/rows?batch=b"),
+        (Method::DELETE, "/v1/datasets/trades/rows?symbol=A&ts=2013-10-07"),
         (Method::GET, "/v1/features/latest?groups=g"),
         (Method::PUT, "/v1/feature-groups/g"),
         (Method::POST, "/v1/feature-groups/g/promote"),

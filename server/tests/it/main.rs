@@ -14,3 +14,4 @@ mod ingest;
 mod lifecycle;
 mod query;
 mod retract;
+mod ticks;
