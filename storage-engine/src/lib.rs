@@ -44,3 +44,4 @@ pub use options::Options;
 pub use prepare::{Prepared, prepare, retraction_of};
 pub use snapshot::{BatchEntry, DeadLetter, Revisions, Scan, Scanner, Snapshot, SourceFactRow};
 pub use verify::{VerifyReport, verify, verify_live};
+pub use wal::spare::{SpareDone, SpareJob};

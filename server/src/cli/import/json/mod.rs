@@ -156,7 +156,7 @@ fn by_name<'a>(pairs: &[(Cow<'a, str>, &'a RawValue)], names: &[String]) -> Vec<
 fn each_element(
     input: impl BufRead,
     shape: Shape,
-    sink: &mut dyn FnMut(u64, &[u8], Result<&str, Unusable>) -> ControlFlow<()>,
+    mut sink: impl FnMut(u64, &[u8], Result<&str, Unusable>) -> ControlFlow<()>,
 ) -> io::Result<()> {
     if shape == Shape::Lines {
         let mut lines = Lines::new(input);
@@ -192,7 +192,7 @@ pub(crate) fn records(input: impl BufRead, form: &Json, sink: &mut Sink<'_>) -> 
         document.each(sink);
         return Ok(());
     }
-    each_element(input, form.shape, &mut |number, bytes, text| {
+    each_element(input, form.shape, |number, bytes, text| {
         let cells = text.and_then(Row::parse).and_then(|row| row.cells(form.names.as_deref()));
         let cells = cells.and_then(|cells| {
             delimited::check_width(cells.len(), form.width)?;
@@ -264,7 +264,7 @@ pub(crate) fn look<R: BufRead>(
     let mut names: Vec<String> = Vec::new();
     let mut widths: Vec<usize> = Vec::new();
     let (mut rows, mut objects) = (0, 0_usize);
-    each_element(open()?, shape, &mut |_, _, text| {
+    each_element(open()?, shape, |_, _, text| {
         rows += 1;
         match text.and_then(Row::parse) {
             Ok(Row::Object(Pairs(pairs))) => {
