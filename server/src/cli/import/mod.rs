@@ -92,7 +92,8 @@ pub(crate) struct ImportOptions {
     /// How long the bars are: 1s, 1m, 5m, 15m, 30m, 1h, 4h, 1d, 1w, 1mo
     #[arg(long, value_parser = parse_step)]
     timeframe: Option<Step>,
-    /// The symbol of all rows, if no column says it; {stem} is the file's name, {stem-part} its part before _ - or .
+    /// The symbol of all rows, if no column says it; {stem} is the file's name, {stem-part} its
+    /// part before _ - or .
     #[arg(long)]
     symbol: Option<String>,
     /// Who delivers: part of what tells series apart
