@@ -12,7 +12,7 @@ use crate::memtable::{Run, merge};
 use crate::rows::Rows;
 use crate::segment::layout::ExtentKind;
 use crate::segment::{self, EXTENT_ROWS_MAX, Segment, Writer};
-use crate::visible::{Verdict, judge};
+use crate::visible::losers;
 
 /// What one series brings to a flush.
 struct Share {
@@ -92,14 +92,13 @@ fn split(rows: Rows, schema: &Schema, newest_on_disk: Option<i64>) -> Vec<(Exten
     if schema.identity == Identity::Append {
         return vec![(ExtentKind::Base, rows)];
     }
-    let verdicts = judge(schema.identity, &rows, &schema.id_places(), |_| true);
     let late = newest_on_disk.map_or(0, |newest| rows.ts.partition_point(|&ts| ts <= newest));
     let mut base = Vec::new();
     let mut delta = Vec::new();
     let mut history = Vec::new();
-    for (at, verdict) in verdicts.into_iter().enumerate() {
+    for (at, lost) in losers(schema, &rows, |_, _| true).into_iter().enumerate() {
         let place = crate::bytes::u32_len(at);
-        if verdict == Verdict::Lost {
+        if lost {
             history.push(place);
         } else if at < late {
             delta.push(place);

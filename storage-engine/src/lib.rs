@@ -24,6 +24,7 @@ mod engine;
 mod error;
 mod flush;
 mod generation;
+mod inspect;
 pub mod manifest;
 mod memtable;
 mod options;
@@ -39,9 +40,12 @@ pub use compact::{CompactDone, CompactJob, Scope};
 pub use engine::{Engine, Reader, Recovery, Stats};
 pub use error::{Error, ErrorKind};
 pub use flush::{FlushDone, FlushJob};
+pub use inspect::{Inspection, inspect};
 pub use memtable::{Span, Zone};
 pub use options::Options;
 pub use prepare::{Prepared, prepare, retraction_of};
-pub use snapshot::{BatchEntry, DeadLetter, Revisions, Scan, Scanner, Snapshot, SourceFactRow};
+pub use snapshot::{
+    BatchEntry, DeadLetter, LetterId, Revisions, Scan, Scanner, Snapshot, SourceFactRow,
+};
 pub use verify::{VerifyReport, verify, verify_live};
 pub use wal::spare::{SpareDone, SpareJob};

@@ -14,18 +14,20 @@
 //! closing bracket does its opening one.
 //!
 //! Why in the order in which they came: a retraction is known since its ingest, so whatever stood
-//! there when it came is known wherever it is known, and no row that comes later changes a pair. A
-//! pair is therefore found alike in all rows and in those of any stretch of sequences. *Losers* may
-//! thus be put aside into history by whoever holds all rows of some stretch of sequences:
+//! there when it came is known wherever it is known, and no row that comes later changes a pair.
 //!
-//! - a loser among versions has a victor that stays; where the victor is visible, it is not;
-//! - a pair goes together. Where both are known, neither is visible; where the retraction is not,
-//!   history has to be read. That is why a reader of events has to look at the zones of history.
+//! *Losers* may be put aside into history, without which most questions are answered:
+//!
+//! - A loser among versions has a victor that stays; where the victor is visible, it is not.
+//! - A pair goes together. Where both are known, neither is visible; where the retraction is not,
+//!   history has to be read: a reader of events looks at the zones of history. It may go if nobody
+//!   else holds a row of its `ts` that came between the two: brackets match alike in the whole and
+//!   in a part of it without holes.
 
 use std::cmp::Ordering;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
-use crate::dataset::Identity;
+use crate::dataset::{Identity, Schema};
 use crate::rows::{Column, Rows};
 
 /// What a row is among some rows of its series.
@@ -33,8 +35,11 @@ use crate::rows::{Column, Rows};
 pub(crate) enum Verdict {
     /// The question does not admit it.
     Barred,
-    /// Superseded or cancelled by another of the rows, or the retraction that cancelled one.
+    /// Another version of it outranks it.
     Lost,
+    /// One of a pair: an event that a retraction cancels, or that retraction. The other came with
+    /// this sequence.
+    Cancelled(u64),
     /// Visible.
     Visible,
     /// A retraction that no other of the rows outranks: not visible, but it takes away what the
@@ -51,22 +56,6 @@ pub(crate) fn judge(
     ids: &[usize],
     admit: impl Fn(usize) -> bool,
 ) -> Vec<Verdict> {
-    judge_those(identity, rows, ids, true, admit)
-}
-
-/// As [`judge`], of all rows, which are not those of a stretch of sequences: only versions of one
-/// row lose, no retraction is paired with an event without an id.
-pub(crate) fn judge_unpaired(identity: Identity, rows: &Rows, ids: &[usize]) -> Vec<Verdict> {
-    judge_those(identity, rows, ids, false, |_| true)
-}
-
-fn judge_those(
-    identity: Identity,
-    rows: &Rows,
-    ids: &[usize],
-    pair: bool,
-    admit: impl Fn(usize) -> bool,
-) -> Vec<Verdict> {
     let mut verdicts = vec![Verdict::Barred; rows.len()];
     let mut admitted = Vec::new();
     let mut start = 0;
@@ -77,11 +66,30 @@ fn judge_those(
         match identity {
             Identity::Append => admitted.iter().for_each(|&at| verdicts[at] = Verdict::Visible),
             Identity::Ts => versions(rows, &admitted, &mut verdicts),
-            Identity::Event { .. } => events(rows, ids, pair, &mut admitted, &mut verdicts),
+            Identity::Event { .. } => events(rows, ids, &mut admitted, &mut verdicts),
         }
         start = end;
     }
     verdicts
+}
+
+/// Which of some rows of one series, with all user columns, may be put aside into history.
+/// `has_all` tells of a `ts` whether all rows that came with these sequences are among them.
+pub(crate) fn losers(
+    schema: &Schema,
+    rows: &Rows,
+    has_all: impl Fn(i64, RangeInclusive<u64>) -> bool,
+) -> Vec<bool> {
+    let verdicts = judge(schema.identity, rows, &schema.id_places(), |_| true);
+    let lost = |(at, verdict): (usize, Verdict)| match verdict {
+        Verdict::Lost => true,
+        Verdict::Cancelled(other) => {
+            let one = rows.sequence[at];
+            has_all(rows.ts[at], one.min(other)..=one.max(other))
+        }
+        Verdict::Barred | Verdict::Visible | Verdict::Retraction => false,
+    };
+    verdicts.into_iter().enumerate().map(lost).collect()
 }
 
 /// The end of the rows that have the `ts` of row `start`.
@@ -131,7 +139,7 @@ fn alone(rows: &Rows, at: usize) -> Verdict {
 }
 
 /// Judges events of one `ts`, given in order of rank. Leaves `events` in another order.
-fn events(rows: &Rows, ids: &[usize], pair: bool, events: &mut [usize], verdicts: &mut [Verdict]) {
+fn events(rows: &Rows, ids: &[usize], events: &mut [usize], verdicts: &mut [Verdict]) {
     if let [at] = *events {
         verdicts[at] = alone(rows, at);
         return;
@@ -142,9 +150,7 @@ fn events(rows: &Rows, ids: &[usize], pair: bool, events: &mut [usize], verdicts
     let with_id = events.partition_point(|&at| has_id(columns, ids, at));
     let (with_id, without) = events.split_at_mut(with_id);
     by_columns(columns, ids, with_id, |equal| versions(rows, equal, verdicts));
-    if !pair {
-        without.iter().for_each(|&at| verdicts[at] = alone(rows, at));
-    } else if without.iter().any(|&at| rows.is_retract(at)) {
+    if without.iter().any(|&at| rows.is_retract(at)) {
         let all: Vec<usize> = (0..columns.len()).collect();
         by_columns(columns, &all, without, |equal| brackets(rows, equal, verdicts));
     } else {
@@ -162,8 +168,8 @@ fn brackets(rows: &Rows, equal: &mut [usize], verdicts: &mut [Verdict]) {
         if !rows.is_retract(at) {
             open.push(at);
         } else if let Some(cancelled) = open.pop() {
-            verdicts[cancelled] = Verdict::Lost;
-            verdicts[at] = Verdict::Lost;
+            verdicts[cancelled] = Verdict::Cancelled(rows.sequence[at]);
+            verdicts[at] = Verdict::Cancelled(rows.sequence[cancelled]);
         }
     }
 }

@@ -27,10 +27,12 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::answer::{DatasetInfo, DeadLetter, IngestAnswer};
+use crate::answer::{DatasetInfo, IngestAnswer};
+use crate::dead_letters::{DeadLetter, DeadLetterDetail, DeadLettersQuery, Replay};
 use crate::delete::DeleteKeys;
 use crate::error::ClientError;
 use crate::ingest::IngestOptions;
+use crate::jobs::Job;
 use crate::query::{BarsQuery, Format, LatestQuery, TicksQuery};
 
 /// The runtime that a client and its answers share.
@@ -226,6 +228,22 @@ impl Client {
         self.shared.wait(self.client.latest_of(dataset, query))
     }
 
+    /// The newest trade of each (symbol, source).
+    ///
+    /// # Errors
+    /// As [`crate::Client::latest_trades`].
+    pub fn latest_trades(&self, query: &LatestQuery) -> Result<Vec<RecordBatch>, ClientError> {
+        self.shared.wait(self.client.latest_trades(query))
+    }
+
+    /// The newest quote of each (symbol, source).
+    ///
+    /// # Errors
+    /// As [`crate::Client::latest_quotes`].
+    pub fn latest_quotes(&self, query: &LatestQuery) -> Result<Vec<RecordBatch>, ClientError> {
+        self.shared.wait(self.client.latest_quotes(query))
+    }
+
     /// The tables of the server.
     ///
     /// # Errors
@@ -234,16 +252,64 @@ impl Client {
         self.shared.wait(self.client.list_datasets())
     }
 
-    /// Rejected rows, newest first, of one batch if named.
+    /// Rejected rows, newest first.
     ///
     /// # Errors
     /// As [`crate::Client::dead_letters`].
-    pub fn dead_letters(
+    pub fn dead_letters(&self, query: &DeadLettersQuery) -> Result<Vec<DeadLetter>, ClientError> {
+        self.shared.wait(self.client.dead_letters(query))
+    }
+
+    /// A rejected row, and what is known about sending it again.
+    ///
+    /// # Errors
+    /// As [`crate::Client::dead_letter`].
+    pub fn dead_letter(&self, id: &str) -> Result<DeadLetterDetail, ClientError> {
+        self.shared.wait(self.client.dead_letter(id))
+    }
+
+    /// Sends a rejected row through the intake again, as the batch `replay:ID`.
+    ///
+    /// # Errors
+    /// As [`crate::Client::replay_dead_letter`].
+    pub fn replay_dead_letter(
         &self,
-        batch_id: Option<&str>,
-        limit: Option<u64>,
-    ) -> Result<Vec<DeadLetter>, ClientError> {
-        self.shared.wait(self.client.dead_letters(batch_id, limit))
+        id: &str,
+        replay: &Replay,
+    ) -> Result<IngestAnswer, ClientError> {
+        self.shared.wait(self.client.replay_dead_letter(id, replay))
+    }
+
+    /// Starts a job and returns at once.
+    ///
+    /// # Errors
+    /// As [`crate::Client::start_job`].
+    pub fn start_job(&self, kind: &str) -> Result<Job, ClientError> {
+        self.shared.wait(self.client.start_job(kind))
+    }
+
+    /// Looks at a job.
+    ///
+    /// # Errors
+    /// As [`crate::Client::job`].
+    pub fn job(&self, id: &str) -> Result<Job, ClientError> {
+        self.shared.wait(self.client.job(id))
+    }
+
+    /// Returns once a job has ended, however.
+    ///
+    /// # Errors
+    /// As [`crate::Client::job`].
+    pub fn wait_for_job(&self, id: &str) -> Result<Job, ClientError> {
+        self.shared.wait(self.client.wait_for_job(id))
+    }
+
+    /// The jobs that the server remembers, the newest first.
+    ///
+    /// # Errors
+    /// As [`crate::Client::list_jobs`].
+    pub fn list_jobs(&self) -> Result<Vec<Job>, ClientError> {
+        self.shared.wait(self.client.list_jobs())
     }
 
     fn batches(

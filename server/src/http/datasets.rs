@@ -106,9 +106,13 @@ fn description(schema: &Schema, snapshot: &Snapshot) -> Value {
             })
         })
         .collect();
-    let key: &[&str] = match schema.identity {
-        Identity::Ts => &["symbol", "timeframe", "price", "source", "ts"],
-        Identity::Event { .. } | Identity::Append => &[],
+    let key = match schema.identity {
+        Identity::Ts => vec!["symbol", "timeframe", "price", "source", "ts"],
+        Identity::Event { id: [] } | Identity::Append => Vec::new(),
+        Identity::Event { id } => {
+            let ids = schema.columns.iter().filter(|column| id.contains(&column.id));
+            ["symbol", "source", "ts"].into_iter().chain(ids.map(|column| column.name)).collect()
+        }
     };
     json!({
         "name": schema.name,

@@ -5,6 +5,7 @@
 
 mod auth;
 mod bad_input;
+mod dead_letters;
 mod disk;
 mod disk_faults;
 mod examples;
@@ -13,3 +14,4 @@ mod ingest;
 mod lifecycle;
 mod query;
 mod retract;
+mod ticks;

@@ -32,8 +32,8 @@ const NEWEST_ROWS: usize = 64;
 enum Data {
     Run(Arc<Run>),
     Extent(Extent),
-    /// An extent that reaches past the last piece, and what is left of it, decoded.
-    Decoded(Extent, Rows),
+    /// What is left of an extent that reaches past the last piece, decoded.
+    Decoded(Rows),
 }
 
 /// Rows of one key and one rank stand in the order of their places in the batch: those that lost
@@ -48,6 +48,8 @@ enum Kind {
 
 struct Source {
     zone: Zone,
+    /// The flags that any of its rows has.
+    flags: u8,
     rows: usize,
     order: Order,
     data: Data,
@@ -128,11 +130,32 @@ impl Scanner {
             sources: Vec::new(),
             snapshot,
         };
-        if scan.revisions == Revisions::Visible {
-            scanner.add_places(schema.id_places());
-        }
         scanner.find_sources(scan.series);
+        scanner.add_places();
         Ok(scanner)
+    }
+
+    /// Adds the columns that tell which rows are visible: of events the id columns, and all of
+    /// them if any row may be a retraction.
+    fn add_places(&mut self) {
+        if !self.is_event() || self.revisions == Revisions::All {
+            return;
+        }
+        let needed = if self.sources.iter().any(|source| source.flags & flags::RETRACT != 0) {
+            (0..self.schema.columns.len()).collect()
+        } else {
+            self.schema.id_places()
+        };
+        for place in needed {
+            if !self.places.contains(&place) {
+                self.places.push(place);
+            }
+        }
+    }
+
+    /// Whether rows are visible or not by what other rows of their `ts` are.
+    fn is_event(&self) -> bool {
+        matches!(self.schema.identity, Identity::Event { .. })
     }
 
     /// Every row of some extents of a series, whatever became of it.
@@ -165,23 +188,11 @@ impl Scanner {
         let kind = if extent.is_history() { Kind::History } else { Kind::Current };
         self.sources.push(Source {
             zone: meta.zone,
+            flags: meta.flags,
             rows: meta.rows as usize,
             order: (kind, self.sources.len()),
             data: Data::Extent(extent.clone()),
         });
-    }
-
-    fn add_places(&mut self, needed: impl IntoIterator<Item = usize>) {
-        for place in needed {
-            if !self.places.contains(&place) {
-                self.places.push(place);
-            }
-        }
-    }
-
-    /// Whether rows are visible or not by what other rows of their `ts` are.
-    fn is_event(&self) -> bool {
-        matches!(self.schema.identity, Identity::Event { .. })
     }
 
     fn find_sources(&mut self, series: SeriesId) {
@@ -215,6 +226,7 @@ impl Scanner {
         for run in runs {
             self.sources.push(Source {
                 zone: run.zone,
+                flags: run.flags,
                 rows: run.rows.len(),
                 order: (Kind::Current, self.sources.len()),
                 data: Data::Run(run),
@@ -288,11 +300,11 @@ impl Scanner {
     /// rows among its own.
     fn is_plain(&self, last: i64) -> bool {
         let Some((source, others)) = self.sources.split_last() else { return false };
-        let Data::Extent(extent) = &source.data else { return false };
         let end = source.zone.ts.max.min(last);
-        !self.filter
+        matches!(source.data, Data::Extent(_))
+            && !self.filter
             && self.revisions == Revisions::Visible
-            && extent.meta().flags & flags::RETRACT == 0
+            && source.flags & flags::RETRACT == 0
             && others.iter().all(|other| other.zone.ts.min > end)
     }
 
@@ -309,17 +321,20 @@ impl Scanner {
 
     /// The rows of `first..=last`, decided.
     fn read(&mut self, first: i64, last: i64) -> Result<Rows, Error> {
-        let mut parts = self.read_sources(first, last)?;
-        if self.lacks_columns(&parts) {
-            self.add_places(0..self.schema.columns.len());
-            for source in &mut self.sources {
-                if let Data::Decoded(extent, _) = &source.data {
-                    source.data = Data::Extent(extent.clone());
+        let mut parts: Vec<(Order, Rows)> = Vec::new();
+        let mut kept = Vec::with_capacity(self.sources.len());
+        for mut source in std::mem::take(&mut self.sources) {
+            if source.zone.ts.min <= last {
+                let rows = self.read_source(&mut source, first, last)?;
+                if !rows.is_empty() {
+                    parts.push((source.order, rows));
                 }
             }
-            parts = self.read_sources(first, last)?;
+            if source.zone.ts.max > last {
+                kept.push(source);
+            }
         }
-        self.sources.retain(|source| source.zone.ts.max > last);
+        self.sources = kept;
         let Some(mut rows) = concatenate(parts) else {
             let kinds = self.places.iter().map(|&place| self.schema.columns[place].kind);
             return Ok(Rows::empty(kinds));
@@ -332,35 +347,13 @@ impl Scanner {
         Ok(self.decide(rows))
     }
 
-    fn read_sources(&mut self, first: i64, last: i64) -> Result<Vec<(Order, Rows)>, Error> {
-        let mut parts = Vec::new();
-        let mut sources = std::mem::take(&mut self.sources);
-        for source in sources.iter_mut().filter(|source| source.zone.ts.min <= last) {
-            let rows = self.read_source(source, first, last)?;
-            if !rows.is_empty() {
-                parts.push((source.order, rows));
-            }
-        }
-        self.sources = sources;
-        Ok(parts)
-    }
-
-    /// Whether an event has to be compared with a retraction, and not all its columns were read.
-    fn lacks_columns(&self, parts: &[(Order, Rows)]) -> bool {
-        let retracts = |rows: &Rows| (0..rows.len()).any(|at| rows.is_retract(at));
-        self.is_event()
-            && self.revisions == Revisions::Visible
-            && !(0..self.schema.columns.len()).all(|place| self.places.contains(&place))
-            && parts.iter().any(|(_, rows)| retracts(rows))
-    }
-
     fn read_source(&self, source: &mut Source, first: i64, last: i64) -> Result<Rows, Error> {
         match &source.data {
             Data::Run(run) => {
                 let rows = &run.rows;
                 Ok(rows.slice_columns(range_of(rows, first, last), &self.places))
             }
-            Data::Decoded(_, rows) => Ok(rows.slice(range_of(rows, first, last))),
+            Data::Decoded(rows) => Ok(rows.slice(range_of(rows, first, last))),
             Data::Extent(extent) => {
                 let end = if source.zone.ts.max > last {
                     // It will be needed again: decode the rest of the range once.
@@ -375,7 +368,7 @@ impl Scanner {
                     return Ok(rows);
                 }
                 let piece = rows.slice(range_of(&rows, first, last));
-                source.data = Data::Decoded(extent.clone(), rows);
+                source.data = Data::Decoded(rows);
                 Ok(piece)
             }
         }

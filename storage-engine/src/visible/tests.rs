@@ -157,26 +157,27 @@ proptest! {
     }
 
     #[test]
-    fn losers_of_any_stretch_of_sequences_may_be_put_aside(
+    fn losers_of_some_of_the_records_may_be_put_aside(
         records in records(),
-        stretch in (0..13_u64, 0..13_u64),
-        later in (0..13_u64, 0..13_u64),
+        merges in proptest::collection::vec(proptest::collection::vec(any::<bool>(), 13), 1..4),
     ) {
         let events = stored(records);
         let mut current = events.clone();
-        for (first, last) in [stretch, later] {
-            let (inside, outside): (Vec<_>, Vec<_>) =
-                current.into_iter().partition(|e| (first..=last).contains(&e.sequence));
+        // Where the rows of each record are; those of merged files stay together.
+        let mut files: Vec<usize> = (0..13).collect();
+        for merged in merges {
+            let file_of = |e: &Event| files[usize::try_from(e.sequence).unwrap()];
+            let is_merged = |e: &Event| merged[file_of(e)];
+            let (inside, outside): (Vec<_>, Vec<_>) = events.iter().cloned().partition(is_merged);
             let rows = rows_of(&inside);
-            let verdicts = judge_trades(&rows, i64::MAX, u64::MAX);
-            current = outside;
-            current.extend(
-                verdicts
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, verdict)| **verdict != Verdict::Lost)
-                    .map(|(at, _)| event_of(&rows, at)),
-            );
+            let losers = losers(&TRADES, &rows, |ts, sequences| {
+                !outside.iter().any(|e| e.ts == ts && sequences.contains(&e.sequence))
+            });
+            current.retain(|e| !is_merged(e));
+            let kept = (0..rows.len()).filter(|&at| !losers[at]);
+            current.extend(kept.map(|at| event_of(&rows, at)));
+            let target = (0..13).find(|&file| merged[file]).unwrap_or(0);
+            files.iter_mut().filter(|file| merged[**file]).for_each(|file| *file = target);
         }
         let expected: Vec<_> = visible(&events, i64::MAX, u64::MAX).cloned().collect();
         prop_assert_eq!(seen(&rows_of(&current), i64::MAX, u64::MAX), expected);
@@ -196,10 +197,10 @@ fn a_bar_is_what_was_known_last_and_a_ledger_keeps_every_row() {
     };
     let rows = rows_of(&[event(1, false), event(2, false), event(3, true)]);
     let judged = |identity, last| judge(identity, &rows, &[], |at| rows.sequence[at] <= last);
-    use Verdict::{Barred, Lost, Retraction, Visible};
+    use Verdict::{Barred, Cancelled, Lost, Retraction, Visible};
     assert_eq!(judged(Identity::Ts, 2), [Lost, Visible, Barred]);
     assert_eq!(judged(Identity::Ts, 3), [Lost, Lost, Retraction]);
     assert_eq!(judged(Identity::Append, 2), [Visible, Visible, Barred]);
     assert_eq!(judged(Identity::Event { id: &[] }, 2), [Visible, Visible, Barred]);
-    assert_eq!(judged(Identity::Event { id: &[] }, 3), [Visible, Lost, Lost]);
+    assert_eq!(judged(Identity::Event { id: &[] }, 3), [Visible, Cancelled(3), Cancelled(2)]);
 }
