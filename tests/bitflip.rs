@@ -23,7 +23,8 @@ fn options() -> Options {
     Options { wal_file_bytes: 4_096, own_file_bytes: 500, ..Options::default() }
 }
 
-/// A store with compacted and other segments, an own file among them, revisions, a retraction, records in the log, and a seal.
+/// A store with compacted and other segments, an own file among them, revisions, a retraction,
+/// records in the log, and a seal.
 fn store() -> Result<(Image, Model), Trouble> {
     let disk = MemoryDisk::new();
     let handle = Arc::new(disk.clone());

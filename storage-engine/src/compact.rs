@@ -16,7 +16,6 @@ use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, Step, Timestamp};
 use crate::dataset::{self, Schema};
 use crate::disk::Disk;
 use crate::error::Error;
-use crate::flush::losers;
 use crate::generation::Generation;
 use crate::memtable::Span;
 use crate::options::Options;
@@ -24,6 +23,7 @@ use crate::rows::Rows;
 use crate::segment::layout::ExtentKind;
 use crate::segment::{self, EXTENT_ROWS_MAX, Extent, Segment, Writer};
 use crate::snapshot::{Scanner, Snapshot};
+use crate::visible::{Verdict, judge, judge_unpaired};
 
 pub use choose::Scope;
 pub(crate) use choose::choose;
@@ -47,6 +47,8 @@ struct Share {
     key: Arc<SeriesKey>,
     extents: Vec<Extent>,
     bytes: u64,
+    /// Whether they hold all that segments have of it from their first sequence to their last.
+    is_stretch: bool,
     /// Where segments that are not merged have rows of it.
     others: Vec<Span<i64>>,
 }
@@ -138,10 +140,17 @@ impl Share {
             .iter()
             .cloned()
             .partition(|extent| inputs.contains(&extent.segment.number));
+        let sequences = |extent: &Extent| extent.meta().zone.sequence;
+        let first = extents.iter().map(|extent| sequences(extent).min).min();
+        let last = extents.iter().map(|extent| sequences(extent).max).max();
+        let is_apart = |other: &Extent| {
+            Some(sequences(other).max) < first || Some(sequences(other).min) > last
+        };
+        let is_stretch = others.iter().all(is_apart);
         let bytes = extents.iter().map(|extent| extent.meta().byte_len()).sum();
         let others = others.iter().filter(|extent| !extent.is_history());
         let others = others.map(|extent| extent.meta().zone.ts).collect();
-        Self { series, key, extents, bytes, others }
+        Self { series, key, extents, bytes, is_stretch, others }
     }
 }
 
@@ -202,10 +211,15 @@ impl<'a> Output<'a> {
         let mut scanner = Scanner::of_extents(snapshot.clone(), share.series, &share.extents)?;
         let mut parts: BTreeMap<Part, Rows> = BTreeMap::new();
         while let Some(rows) = scanner.next()? {
-            let losers = losers(&rows, schema.identity);
+            let ids = schema.id_places();
+            let verdicts = if share.is_stretch {
+                judge(schema.identity, &rows, &ids, |_| true)
+            } else {
+                judge_unpaired(schema.identity, &rows, &ids)
+            };
             for (part, lost) in [(Part::Winners, false), (Part::Losers, true)] {
                 let places: Vec<u32> = (0..crate::bytes::u32_len(rows.len()))
-                    .filter(|&at| losers[at as usize] == lost)
+                    .filter(|&at| (verdicts[at as usize] == Verdict::Lost) == lost)
                     .collect();
                 if places.is_empty() {
                     continue;

@@ -182,6 +182,9 @@ fn check_extent(generation: &Generation, extent: &Extent) -> Result<(), Error> {
     if Zone::of(&rows) != meta.zone {
         return Err(damage("its rows span something else than the directory says"));
     }
+    if rows.flags.iter().fold(0, |all, row| all | row) != meta.flags {
+        return Err(damage("its rows have other flags than the directory says"));
+    }
     let order = |rows: &Rows, at: usize| (rows.ts[at], rows.rank(at));
     if !(1..rows.len()).all(|at| order(&rows, at - 1) <= order(&rows, at)) {
         return Err(damage("its rows are not in order"));

@@ -166,7 +166,7 @@ fn act_of(kind: Kind, place: usize, store: &mut BarStore) -> Act {
     match kind {
         Kind::CommitOneRow => {
             let mut load = run_of_bars(id(""), "SPY", minute, 1);
-            load.rows[0].values[3] = load.rows[0].values[place % 3];
+            load.rows[0].values[3] = load.rows[0].values[place % 3].clone();
             Act::Commit(vec![load])
         }
         Kind::CommitAcrossWalFiles => {

@@ -12,6 +12,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use barrow_engine::batch::{Act, Batch, Symbols};
+use barrow_engine::dataset::Identity;
 use barrow_engine::rows::{Column, Values};
 use barrow_engine::{Error, Snapshot};
 use barrow_types::{Step, Symbol, Timestamp};
@@ -22,7 +23,7 @@ use super::App;
 use super::body;
 use super::decode::Incoming;
 use super::error::{Code, Problem};
-use super::ingest::{apply, batch_id, check_dataset, common};
+use super::ingest::{apply, batch_id, common, schema_of};
 use super::params::{Known, Params};
 use super::parts;
 use super::time;
@@ -40,7 +41,11 @@ pub(crate) async fn delete(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    check_dataset(&dataset)?;
+    let schema = schema_of(&dataset)?;
+    if schema.identity == Identity::Append {
+        let detail = format!("taking back {dataset} is not available in this version");
+        return Err(Problem::not_available("dataset", detail));
+    }
     let params = Params::parse(query.as_deref(), &KNOWN)?;
     app.check_intake()?;
     if let Some(target) = params.get("batch") {
@@ -50,7 +55,8 @@ pub(crate) async fn delete(
         }
         return by_batch(&app, target.to_owned(), batch_id(&params)?).await;
     }
-    let (step, common) = common(&params, Act::Retract)?;
+    let common = common(schema, &params, Act::Retract)?;
+    let step = common.step;
     let keys = match (params.read("symbol", Symbol::new)?, params.get("ts")) {
         (Some(symbol), Some(ts)) => {
             let ts = time::parse_parameter(ts).and_then(|ts| stored(ts, step));

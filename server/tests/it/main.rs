@@ -7,6 +7,7 @@ mod auth;
 mod bad_input;
 mod disk;
 mod disk_faults;
+mod examples;
 mod harness;
 mod ingest;
 mod lifecycle;

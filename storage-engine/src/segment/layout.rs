@@ -16,7 +16,8 @@
 //! Footer: count u32, then an extent each:
 //!
 //! ```text
-//! series u32, dataset u16, schema_version u16, kind u8 (1 base, 2 delta, 3 history), rows u32,
+//! series u32, dataset u16, schema_version u16, kind u8 (1 base, 2 delta, 3 history),
+//! flags u8 (those that any row has), rows u32,
 //! ts min i64, max i64, known_at min i64, max i64, sequence min u64, max u64,
 //! blocks: count u32, each role u8, column u16, at u64, len u32, crc u32
 //! ```
@@ -55,9 +56,10 @@ use barrow_types::{ColumnId, DatasetId, SeriesId};
 use crate::bytes::{Fields, Put, u32_len};
 use crate::column::Damaged;
 use crate::memtable::{Span, Zone};
+use crate::rows::flags;
 
 /// Version of the layout this build writes and reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Length of the header, and what blocks are aligned to.
 pub const HEADER_LEN: usize = 64;
 /// Length of the trailer.
@@ -65,7 +67,7 @@ pub const TRAILER_LEN: usize = 32;
 
 const MAGIC: [u8; 8] = *b"BARROSEG";
 const BLOCK_LEN: usize = 1 + 2 + 8 + 4 + 4;
-const EXTENT_LEN_MIN: usize = 4 + 2 + 2 + 1 + 4 + 6 * 8 + 4;
+const EXTENT_LEN_MIN: usize = 4 + 2 + 2 + 1 + 1 + 4 + 6 * 8 + 4;
 
 /// What the rows of an extent are to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,6 +151,8 @@ pub struct ExtentMeta {
     pub schema_version: u16,
     /// What they are to each other.
     pub kind: ExtentKind,
+    /// The [`flags`] that any of the rows has.
+    pub flags: u8,
     /// How many rows, at most [`super::EXTENT_ROWS_MAX`].
     pub rows: u32,
     /// What they span.
@@ -207,6 +211,7 @@ pub fn encode_footer(extents: &[ExtentMeta]) -> (Vec<u8>, u32) {
         out.put_u16(extent.dataset.get());
         out.put_u16(extent.schema_version);
         out.put_u8(extent.kind as u8);
+        out.put_u8(extent.flags);
         out.put_u32(extent.rows);
         let zone = &extent.zone;
         for bound in [zone.ts.min, zone.ts.max, zone.known_at.min, zone.known_at.max] {
@@ -281,6 +286,10 @@ fn decode_extent(
     let dataset = DatasetId::new(fields.u16()?);
     let schema_version = fields.u16()?;
     let kind = ExtentKind::from_code(fields.u8()?).ok_or(Damaged("there is no such extent"))?;
+    let row_flags = fields.u8()?;
+    if row_flags & !flags::ALL != 0 {
+        return Err(Damaged("a row has a flag that this build does not know"));
+    }
     let rows = fields.u32()?;
     if rows == 0 || rows as usize > super::EXTENT_ROWS_MAX {
         return Err(Damaged("an extent has no rows or too many"));
@@ -305,7 +314,7 @@ fn decode_extent(
         })
         .collect::<Result<Vec<_>, _>>()?;
     let zone = Zone { ts, known_at, sequence };
-    Ok(ExtentMeta { series, dataset, schema_version, kind, rows, zone, blocks })
+    Ok(ExtentMeta { series, dataset, schema_version, kind, flags: row_flags, rows, zone, blocks })
 }
 
 /// Bits of a bloom filter per text: with four positions about one false answer in forty.
@@ -331,6 +340,7 @@ mod tests {
             dataset: DatasetId::BARS,
             schema_version: 1,
             kind: ExtentKind::Delta,
+            flags: 4,
             rows: 2,
             zone: Zone {
                 ts: Span { min: -1, max: 1 },
@@ -350,7 +360,7 @@ mod tests {
     #[test]
     fn golden_bytes_of_a_footer() {
         let (bytes, _) = encode_footer(&[extent()]);
-        let mut expected = b"\x01\0\0\0\x04\0\0\0\x01\0\x01\0\x02\x02\0\0\0".to_vec();
+        let mut expected = b"\x01\0\0\0\x04\0\0\0\x01\0\x01\0\x02\x04\x02\0\0\0".to_vec();
         for word in [-1_i64, 1, 2, 3, 4, 5] {
             expected.extend_from_slice(&word.to_le_bytes());
         }

@@ -210,47 +210,94 @@ impl Extent {
         ts_min: i64,
         ts_max: i64,
     ) -> Result<Rows, Error> {
-        if self.meta().schema_version != schema.version {
-            return Err(self.damage(&Damaged("this build does not know the schema's version")));
-        }
-        let ts = self.ts(disk)?;
-        let range = ts.partition_point(|&t| t < ts_min)..ts.partition_point(|&t| t <= ts_max);
-        let ts = ts[range.clone()].to_vec();
+        self.check_schema(schema)?;
+        let (ts, range) = self.ts_within(disk, ts_min, ts_max)?;
         let sequence: Vec<u64> = self
             .words(disk, Role::Sequence, range.clone())?
             .into_iter()
             .map(i64::cast_unsigned)
             .collect();
-        let all_flags = self
-            .words(disk, Role::Flags, 0..self.rows())?
+        // Times that rows have of their own lie one after the other: all have to be counted.
+        let own_times = self.meta().flags & (flags::STATED | flags::ASSUMED) != 0;
+        let (counted, first) =
+            if own_times { (0..self.rows(), range.start) } else { (range.clone(), 0) };
+        let counted_flags = self
+            .words(disk, Role::Flags, counted)?
             .into_iter()
-            .map(|row| u8::try_from(row).ok().filter(|row| row & !flags::ALL == 0))
+            .map(|row| u8::try_from(row).ok().filter(|row| row & !self.meta().flags == 0))
             .collect::<Option<Vec<u8>>>()
             .ok_or_else(|| {
-                self.damage(&Damaged("a row has a flag that this build does not know"))
+                self.damage(&Damaged("a row has a flag that its extent's directory does not know"))
             })?;
-        let known_at = self.known_at(disk, step, &ts, &sequence, &all_flags, range.clone())?;
-        let columns = self.columns(disk, schema, places, range.clone())?;
-        Ok(Rows { ts, sequence, known_at, flags: all_flags[range].to_vec(), columns })
+        let known_at = self.known_at(disk, step, &ts, &sequence, &counted_flags, first)?;
+        let row_flags = counted_flags[first..first + ts.len()].to_vec();
+        let columns = self.columns(disk, schema, places, range)?;
+        Ok(Rows { ts, sequence, known_at, flags: row_flags, columns })
     }
 
+    /// The user columns at `places` of the schema of the rows whose `ts` lies in
+    /// `ts_min..=ts_max`, and how many rows that is.
+    pub(crate) fn read_columns(
+        &self,
+        disk: &dyn Disk,
+        schema: &Schema,
+        places: &[usize],
+        ts_min: i64,
+        ts_max: i64,
+    ) -> Result<(usize, Vec<Column>), Error> {
+        self.check_schema(schema)?;
+        let zone = self.meta().zone.ts;
+        let range = if ts_min <= zone.min && zone.max <= ts_max {
+            0..self.rows()
+        } else {
+            self.ts_within(disk, ts_min, ts_max)?.1
+        };
+        Ok((range.len(), self.columns(disk, schema, places, range)?))
+    }
+
+    /// The event times in `ts_min..=ts_max`, and which rows they are.
+    pub(crate) fn ts_within(
+        &self,
+        disk: &dyn Disk,
+        ts_min: i64,
+        ts_max: i64,
+    ) -> Result<(Vec<i64>, Range<usize>), Error> {
+        let mut ts = self.ts(disk)?;
+        let range = ts.partition_point(|&t| t < ts_min)..ts.partition_point(|&t| t <= ts_max);
+        if range.len() < ts.len() {
+            ts = ts[range.clone()].to_vec();
+        }
+        Ok((ts, range))
+    }
+
+    fn check_schema(&self, schema: &Schema) -> Result<(), Error> {
+        if self.meta().schema_version == schema.version {
+            return Ok(());
+        }
+        Err(self.damage(&Damaged("this build does not know the schema's version")))
+    }
+
+    /// The `known_at` of rows with these times and sequences. Their flags lie among
+    /// `counted_flags` from place `first` on; if any row of the extent has a time of its own, these
+    /// are of all rows.
     fn known_at(
         &self,
         disk: &dyn Disk,
         step: Step,
         ts: &[i64],
         sequence: &[u64],
-        all_flags: &[u8],
-        range: Range<usize>,
+        counted_flags: &[u8],
+        first: usize,
     ) -> Result<Vec<i64>, Error> {
+        let row_flags = &counted_flags[first..first + ts.len()];
         let count = |rows: &[u8], flag| rows.iter().filter(|&&row| row & flag != 0).count();
         let of_flag = |role, flag| -> Result<std::vec::IntoIter<i64>, Error> {
-            let before = count(&all_flags[..range.start], flag);
-            let inside = count(&all_flags[range.clone()], flag);
+            let before = count(&counted_flags[..first], flag);
+            let inside = count(row_flags, flag);
             if inside == 0 {
                 return Ok(Vec::new().into_iter());
             }
-            let all = count(all_flags, flag);
+            let all = count(counted_flags, flag);
             let values = self.decode_required(disk, role, ColumnId::new(0), |chunk| {
                 column::decode_i64(chunk, all, before..before + inside)
             })?;
@@ -262,21 +309,27 @@ impl Extent {
         let next = |values: &mut std::vec::IntoIter<i64>| {
             values.next().expect("invariant: as many were decoded as rows have the flag")
         };
-        range
-            .enumerate()
-            .map(|(at, row)| {
-                let row_flags = all_flags[row];
-                if row_flags & flags::STATED != 0 {
-                    Ok(next(&mut stated))
-                } else if row_flags & flags::ASSUMED != 0 {
-                    let end = step.ts_end(Timestamp::from_nanos(ts[at]));
-                    Ok(end.nanos().wrapping_add(next(&mut assumed)))
-                } else {
-                    ingest_times
-                        .binary_search_by_key(&sequence[at], |&(sequence, _)| sequence)
-                        .map(|found| ingest_times[found].1)
-                        .map_err(|_| self.damage(&Damaged("a row's ingest time is missing")))
+        // Rows of one record lie together as a rule.
+        let mut last = None;
+        (0..ts.len())
+            .map(|at| {
+                if row_flags[at] & flags::STATED != 0 {
+                    return Ok(next(&mut stated));
                 }
+                if row_flags[at] & flags::ASSUMED != 0 {
+                    let end = step.ts_end(Timestamp::from_nanos(ts[at]));
+                    return Ok(end.nanos().wrapping_add(next(&mut assumed)));
+                }
+                if let Some((of, time)) = last
+                    && of == sequence[at]
+                {
+                    return Ok(time);
+                }
+                let found = ingest_times
+                    .binary_search_by_key(&sequence[at], |&(sequence, _)| sequence)
+                    .map_err(|_| self.damage(&Damaged("a row's ingest time is missing")))?;
+                last = Some(ingest_times[found]);
+                Ok(ingest_times[found].1)
             })
             .collect()
     }

@@ -82,6 +82,7 @@ impl<'a> Writer<'a> {
             dataset: schema.dataset,
             schema_version: schema.version,
             kind,
+            flags: rows.flags.iter().fold(0, |all, row| all | row),
             rows: u32_len(rows.len()),
             zone: Zone::of(rows),
             blocks,

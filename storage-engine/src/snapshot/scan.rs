@@ -2,8 +2,9 @@
 //!
 //! *Sources* are the extents and runs that overlap the range. If each of them that is not history
 //! lies wholly at or below (T, N), the visible row of a key is the greatest of base, delta and
-//! memtable, and history is left out: a loser's victor is visible too. Otherwise every source
-//! takes part and rows above (T, N) are dropped one by one.
+//! memtable, and history is left out: a loser's victor is visible too. Of events history counts
+//! too, because it holds retractions beside what they cancel. Otherwise every source takes part
+//! and rows above (T, N) are dropped one by one. Which rows are visible says [`crate::visible`].
 //!
 //! The range is read in pieces that end where enough sources end, so that memory is bounded by the
 //! sources that overlap one piece.
@@ -15,8 +16,9 @@ use barrow_types::{SeriesId, SeriesKey, Timestamp};
 use crate::dataset::{self, Identity, Schema};
 use crate::error::Error;
 use crate::memtable::{Run, Zone, sorted_places};
-use crate::rows::Rows;
+use crate::rows::{Column, Rows, flags};
 use crate::segment::Extent;
+use crate::visible::{Verdict, judge, places_of};
 
 use super::{Revisions, Scan, Snapshot};
 
@@ -30,8 +32,8 @@ const NEWEST_ROWS: usize = 64;
 enum Data {
     Run(Arc<Run>),
     Extent(Extent),
-    /// What is left of an extent that reaches past the last piece, decoded.
-    Decoded(Rows),
+    /// An extent that reaches past the last piece, and what is left of it, decoded.
+    Decoded(Extent, Rows),
 }
 
 /// Rows of one key and one rank stand in the order of their places in the batch: those that lost
@@ -77,7 +79,9 @@ pub struct Scanner {
     snapshot: Snapshot,
     key: Arc<SeriesKey>,
     schema: &'static Schema,
+    /// The columns that are read: those that were asked for, then those that the identity needs.
     places: Vec<usize>,
+    asked_count: usize,
     limits: Limits,
     revisions: Revisions,
     /// Whether rows have to be compared with the limits one by one.
@@ -115,6 +119,7 @@ impl Scanner {
         let mut scanner = Self {
             key,
             schema,
+            asked_count: places.len(),
             places,
             limits,
             revisions: scan.revisions,
@@ -123,6 +128,9 @@ impl Scanner {
             sources: Vec::new(),
             snapshot,
         };
+        if scan.revisions == Revisions::Visible {
+            scanner.add_places(schema.id_places());
+        }
         scanner.find_sources(scan.series);
         Ok(scanner)
     }
@@ -139,6 +147,7 @@ impl Scanner {
             key,
             schema,
             places: (0..schema.columns.len()).collect(),
+            asked_count: schema.columns.len(),
             limits: Limits { known_at: i64::MAX, sequence: u64::MAX },
             revisions: Revisions::All,
             filter: false,
@@ -162,6 +171,19 @@ impl Scanner {
         });
     }
 
+    fn add_places(&mut self, needed: impl IntoIterator<Item = usize>) {
+        for place in needed {
+            if !self.places.contains(&place) {
+                self.places.push(place);
+            }
+        }
+    }
+
+    /// Whether rows are visible or not by what other rows of their `ts` are.
+    fn is_event(&self) -> bool {
+        matches!(self.schema.identity, Identity::Event { .. })
+    }
+
     fn find_sources(&mut self, series: SeriesId) {
         let Some((first, last)) = self.range else { return };
         let overlaps = |zone: &Zone| zone.ts.min <= last && zone.ts.max >= first;
@@ -178,7 +200,8 @@ impl Scanner {
             .filter(|run| overlaps(&run.zone) && !self.limits.admit_none_of(&run.zone))
             .collect();
         let limits = self.limits;
-        let current = extents.iter().filter(|extent| !extent.is_history());
+        let counts = |extent: &&Extent| self.is_event() || !extent.is_history();
+        let current = extents.iter().filter(counts);
         self.filter = !(current.map(|extent| &extent.meta().zone))
             .chain(runs.iter().map(|run| &run.zone))
             .all(|zone| limits.admit_all_of(zone));
@@ -211,17 +234,66 @@ impl Scanner {
     #[expect(clippy::should_implement_trait, reason = "a fallible iterator is not an `Iterator`")]
     pub fn next(&mut self) -> Result<Option<Rows>, Error> {
         while let Some((first, last)) = self.range {
-            let piece_last = self.piece_end(last);
-            self.range = piece_last.checked_add(1).filter(|&next| next <= last).map(|n| (n, last));
-            let rows = self.read(first, piece_last)?;
-            if self.sources.is_empty() {
-                self.range = None;
-            }
+            let rows = self.next_piece(first, last)?;
             if !rows.is_empty() {
                 return Ok(Some(rows));
             }
         }
         Ok(None)
+    }
+
+    /// The rows from `first` up to where a piece ends; the range begins behind it then.
+    fn next_piece(&mut self, first: i64, last: i64) -> Result<Rows, Error> {
+        let piece_last = self.piece_end(last);
+        self.range = piece_last.checked_add(1).filter(|&next| next <= last).map(|n| (n, last));
+        let rows = self.read(first, piece_last)?;
+        if self.sources.is_empty() {
+            self.range = None;
+        }
+        Ok(rows)
+    }
+
+    /// The user columns that were asked for of the next rows, never none; `None` at the end. The
+    /// same rows as [`Self::next`] gives, without their times and what the system knows of them,
+    /// which are not even read where no row has to be compared with another.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub fn next_columns(&mut self) -> Result<Option<Vec<Column>>, Error> {
+        while let Some((first, last)) = self.range {
+            if self.is_plain(last) {
+                let source = self.sources.pop().expect("invariant: there is a plain one");
+                let Data::Extent(extent) = &source.data else {
+                    unreachable!("invariant: only extents are plain")
+                };
+                let disk = &*self.snapshot.generation().disk;
+                let asked = &self.places[..self.asked_count];
+                let (rows, columns) = extent.read_columns(disk, self.schema, asked, first, last)?;
+                let next = source.zone.ts.max.checked_add(1).filter(|&next| next <= last);
+                self.range = next.map(|next| (next, last)).filter(|_| !self.sources.is_empty());
+                if rows > 0 {
+                    return Ok(Some(columns));
+                }
+                continue;
+            }
+            let rows = self.next_piece(first, last)?;
+            if !rows.is_empty() {
+                return Ok(Some(rows.columns));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the source that ends first is an extent of visible rows and no other source has
+    /// rows among its own.
+    fn is_plain(&self, last: i64) -> bool {
+        let Some((source, others)) = self.sources.split_last() else { return false };
+        let Data::Extent(extent) = &source.data else { return false };
+        let end = source.zone.ts.max.min(last);
+        !self.filter
+            && self.revisions == Revisions::Visible
+            && extent.meta().flags & flags::RETRACT == 0
+            && others.iter().all(|other| other.zone.ts.min > end)
     }
 
     fn piece_end(&self, last: i64) -> i64 {
@@ -237,20 +309,17 @@ impl Scanner {
 
     /// The rows of `first..=last`, decided.
     fn read(&mut self, first: i64, last: i64) -> Result<Rows, Error> {
-        let mut parts: Vec<(Order, Rows)> = Vec::new();
-        let mut kept = Vec::with_capacity(self.sources.len());
-        for mut source in std::mem::take(&mut self.sources) {
-            if source.zone.ts.min <= last {
-                let rows = self.read_source(&mut source, first, last)?;
-                if !rows.is_empty() {
-                    parts.push((source.order, rows));
+        let mut parts = self.read_sources(first, last)?;
+        if self.lacks_columns(&parts) {
+            self.add_places(0..self.schema.columns.len());
+            for source in &mut self.sources {
+                if let Data::Decoded(extent, _) = &source.data {
+                    source.data = Data::Extent(extent.clone());
                 }
             }
-            if source.zone.ts.max > last {
-                kept.push(source);
-            }
+            parts = self.read_sources(first, last)?;
         }
-        self.sources = kept;
+        self.sources.retain(|source| source.zone.ts.max > last);
         let Some(mut rows) = concatenate(parts) else {
             let kinds = self.places.iter().map(|&place| self.schema.columns[place].kind);
             return Ok(Rows::empty(kinds));
@@ -263,13 +332,35 @@ impl Scanner {
         Ok(self.decide(rows))
     }
 
+    fn read_sources(&mut self, first: i64, last: i64) -> Result<Vec<(Order, Rows)>, Error> {
+        let mut parts = Vec::new();
+        let mut sources = std::mem::take(&mut self.sources);
+        for source in sources.iter_mut().filter(|source| source.zone.ts.min <= last) {
+            let rows = self.read_source(source, first, last)?;
+            if !rows.is_empty() {
+                parts.push((source.order, rows));
+            }
+        }
+        self.sources = sources;
+        Ok(parts)
+    }
+
+    /// Whether an event has to be compared with a retraction, and not all its columns were read.
+    fn lacks_columns(&self, parts: &[(Order, Rows)]) -> bool {
+        let retracts = |rows: &Rows| (0..rows.len()).any(|at| rows.is_retract(at));
+        self.is_event()
+            && self.revisions == Revisions::Visible
+            && !(0..self.schema.columns.len()).all(|place| self.places.contains(&place))
+            && parts.iter().any(|(_, rows)| retracts(rows))
+    }
+
     fn read_source(&self, source: &mut Source, first: i64, last: i64) -> Result<Rows, Error> {
         match &source.data {
             Data::Run(run) => {
                 let rows = &run.rows;
                 Ok(rows.slice_columns(range_of(rows, first, last), &self.places))
             }
-            Data::Decoded(rows) => Ok(rows.slice(range_of(rows, first, last))),
+            Data::Decoded(_, rows) => Ok(rows.slice(range_of(rows, first, last))),
             Data::Extent(extent) => {
                 let end = if source.zone.ts.max > last {
                     // It will be needed again: decode the rest of the range once.
@@ -284,35 +375,43 @@ impl Scanner {
                     return Ok(rows);
                 }
                 let piece = rows.slice(range_of(&rows, first, last));
-                source.data = Data::Decoded(rows);
+                source.data = Data::Decoded(extent.clone(), rows);
                 Ok(piece)
             }
         }
     }
 
-    /// Drops what lies above the limits and, unless all revisions are wanted, what lost.
+    /// Drops what lies above the limits and, unless all revisions are wanted, what is not visible;
+    /// and the columns that nobody asked for.
     fn decide(&self, rows: Rows) -> Rows {
-        let visible = self.revisions == Revisions::Visible && self.schema.identity == Identity::Ts;
+        let mut rows = match self.wanted(&rows) {
+            Some(places) if places.len() < rows.len() => rows.take(&places),
+            _ => rows,
+        };
+        rows.columns.truncate(self.asked_count);
+        rows
+    }
+
+    /// The places of the rows that are wanted; `None` if it is plain that all are.
+    fn wanted(&self, rows: &Rows) -> Option<Vec<u32>> {
+        let identity = self.schema.identity;
+        if self.revisions == Revisions::All || identity == Identity::Append {
+            let all = 0..crate::bytes::u32_len(rows.len());
+            return self
+                .filter
+                .then(|| all.filter(|&at| self.limits.admit(rows, at as usize)).collect());
+        }
+        let nothing_matches = || identity == Identity::Event { id: &[] };
         let unique = || rows.ts.is_sorted_by(|a, b| a < b);
         let retracts = || (0..rows.len()).any(|at| rows.is_retract(at));
-        if !self.filter && (!visible || (unique() && !retracts())) {
-            return rows;
+        if !self.filter && (nothing_matches() || unique()) && !retracts() {
+            return None;
         }
-        let mut places: Vec<u32> = Vec::with_capacity(rows.len());
-        for at in 0..rows.len() {
-            if self.filter && !self.limits.admit(&rows, at) {
-                continue;
-            }
-            let same_key = places.last().is_some_and(|&last| rows.ts[last as usize] == rows.ts[at]);
-            if visible && same_key {
-                places.pop();
-            }
-            places.push(u32::try_from(at).expect("invariant: a piece is below 4 Gi rows"));
-        }
-        if visible {
-            places.retain(|&at| !rows.is_retract(at as usize));
-        }
-        rows.take(&places)
+        let ids = self.schema.id_places();
+        let place_in_rows = |place: usize| self.places.iter().position(|&read| read == place);
+        let ids: Vec<usize> = ids.into_iter().filter_map(place_in_rows).collect();
+        let admit = |at: usize| !self.filter || self.limits.admit(rows, at);
+        Some(places_of(&judge(identity, rows, &ids, admit), Verdict::Visible))
     }
 }
 

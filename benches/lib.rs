@@ -1,0 +1,14 @@
+//! What the measuring programs share: rows from a fixed seed, ways to load them, a small HTTP
+//! client, the server as a process, and figures as lines of text.
+//!
+//! A program asks a few questions of one kind and prints a line for each figure, see
+//! [`figure`]. `run.py` runs all of them in turn with other systems and makes tables of the lines.
+
+pub mod arguments;
+pub mod data;
+pub mod figure;
+pub mod http;
+pub mod load;
+pub mod machine;
+pub mod server;
+pub mod source;

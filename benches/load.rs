@@ -1,0 +1,193 @@
+//! Generated rows as the engine's batches and as Arrow.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampNanosecondArray,
+};
+use arrow::datatypes::{Field, Int32Type, Schema};
+use arrow::ipc::writer::StreamWriter;
+use barrow_engine::batch::{Act, Batch, KnownAt, Symbols};
+use barrow_engine::disk::{Disk, OsDisk};
+use barrow_engine::rows::{Column, Values};
+use barrow_engine::{Engine, Options, Prepared, Reader, Scope, prepare};
+use barrow_types::{DatasetId, PriceSide, Step, Timestamp};
+
+use crate::data::{Bars, DAY, Ticks, open_of, symbol};
+
+/// The source of every generated row.
+pub const SOURCE: &str = "bench";
+
+/// An instant after every generated row.
+pub const NOW: Timestamp = Timestamp::from_nanos(crate::data::OPEN + 2_000 * DAY);
+
+/// The batch of these bars.
+pub fn batch(id: String, bars: &Bars) -> Batch {
+    let first = bars.symbol.iter().min().copied().unwrap_or_default();
+    let last = bars.symbol.iter().max().copied().unwrap_or_default();
+    let column = |values: &Vec<f64>| Column::new(Values::F64(values.clone()));
+    let prices = [&bars.open, &bars.high, &bars.low, &bars.close, &bars.volume, &bars.vwap];
+    let mut columns: Vec<Column> = prices.into_iter().map(column).collect();
+    columns.push(Column::new(Values::I64(bars.trades.clone())));
+    Batch {
+        id,
+        dataset: DatasetId::BARS,
+        source: SOURCE.to_owned(),
+        step: Step::M1,
+        side: PriceSide::Trade,
+        known_at_policy: KnownAt::Ingest,
+        facts: None,
+        act: Act::Insert,
+        symbols: Symbols {
+            names: (first..=last).map(symbol).collect(),
+            of_row: bars.symbol.iter().map(|of| of - first).collect(),
+        },
+        ts: Column::new(Values::I64(bars.ts.clone())),
+        known_at: None,
+        columns,
+        numbers: None,
+        raw: None,
+        refused: Vec::new(),
+    }
+}
+
+/// An engine and the folder it lies in.
+pub struct Store {
+    /// The engine.
+    pub engine: Engine,
+    disk: Arc<dyn Disk>,
+}
+
+impl Store {
+    /// Opens the store in `dir`, or makes one.
+    ///
+    /// # Panics
+    /// It cannot be opened.
+    pub fn open(dir: &Path, options: Options) -> Self {
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk::open(dir).expect("the folder is free"));
+        let opened = Engine::open(Arc::clone(&disk), options, [7; 16]);
+        Self { engine: opened.expect("the store opens").0, disk }
+    }
+
+    /// Commits batches durably, as one group.
+    ///
+    /// # Panics
+    /// The disk fails, or a row is not taken as new.
+    pub fn commit(&mut self, group: Vec<Prepared>) {
+        for answer in self.engine.commit(group, NOW).expect("the disk works") {
+            let counts = answer.expect("the batch is good").counts;
+            assert_eq!(counts.accepted, counts.total(), "every row is new");
+        }
+        self.engine.advance();
+    }
+
+    /// Brings the store to rest: everything in segments, and those merged as far as they can be.
+    ///
+    /// # Panics
+    /// The disk fails.
+    pub fn compact(&mut self) {
+        self.flush(true);
+        while let Some(job) = self.engine.plan_compaction(Scope::All) {
+            let done = job.run(self.disk.as_ref(), &mut |_| ControlFlow::Continue(()));
+            self.engine.install_compaction(done).expect("the disk works");
+        }
+    }
+
+    /// Writes the rows in memory to a segment if that is due, or in any case.
+    ///
+    /// # Panics
+    /// The disk fails.
+    pub fn flush(&mut self, in_any_case: bool) {
+        if (in_any_case || self.engine.flush_due())
+            && let Some(job) = self.engine.plan_flush()
+        {
+            let done = job.run(self.disk.as_ref());
+            self.engine.install(done).expect("the disk works");
+        }
+    }
+}
+
+/// Prepares a batch against what a reader sees.
+///
+/// # Panics
+/// The batch is refused.
+pub fn prepared(reader: &Reader, batch: Batch) -> Prepared {
+    prepare(batch, &reader.snapshot(), NOW).expect("the batch is good")
+}
+
+/// The names of the symbols in a dictionary that all batches share.
+fn symbols(of_row: &[u32], count: u32) -> ArrayRef {
+    let names: ArrayRef = Arc::new(StringArray::from_iter_values((0..count).map(symbol)));
+    let keys = Int32Array::from_iter_values(of_row.iter().map(|of| of.cast_signed()));
+    Arc::new(DictionaryArray::<Int32Type>::new(keys, names))
+}
+
+fn times(ts: &[i64]) -> ArrayRef {
+    Arc::new(TimestampNanosecondArray::from(ts.to_vec()).with_timezone("UTC"))
+}
+
+fn floats(values: &[f64]) -> ArrayRef {
+    Arc::new(Float64Array::from(values.to_vec()))
+}
+
+fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, array)| Field::new(*name, array.data_type().clone(), false))
+        .collect();
+    let arrays = columns.into_iter().map(|(_, array)| array).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).expect("columns of one length")
+}
+
+/// These bars as Arrow, with the names of `count` symbols; with none, there is no such column.
+pub fn bars_table(bars: &Bars, count: u32) -> RecordBatch {
+    let mut columns = Vec::with_capacity(9);
+    if count > 0 {
+        columns.push(("symbol", symbols(&bars.symbol, count)));
+    }
+    columns.extend([
+        ("ts", times(&bars.ts)),
+        ("open", floats(&bars.open)),
+        ("high", floats(&bars.high)),
+        ("low", floats(&bars.low)),
+        ("close", floats(&bars.close)),
+        ("volume", floats(&bars.volume)),
+        ("vwap", floats(&bars.vwap)),
+        ("trades", Arc::new(Int64Array::from(bars.trades.clone()))),
+    ]);
+    table(columns)
+}
+
+/// These trades as Arrow, with the names of `count` symbols.
+pub fn ticks_table(ticks: &Ticks, count: u32) -> RecordBatch {
+    table(vec![
+        ("symbol", symbols(&ticks.symbol, count)),
+        ("ts", times(&ticks.ts)),
+        ("price", floats(&ticks.price)),
+        ("size", floats(&ticks.size)),
+    ])
+}
+
+/// A record batch as an Arrow stream.
+///
+/// # Panics
+/// Never: memory does not fail.
+pub fn stream(batch: &RecordBatch) -> Vec<u8> {
+    let bytes = Vec::with_capacity(batch.get_array_memory_size() + 4_096);
+    let mut writer = StreamWriter::try_new(bytes, &batch.schema()).expect("memory takes all");
+    writer.write(batch).expect("memory takes all");
+    writer.into_inner().expect("memory takes all")
+}
+
+/// The route that takes bars, with a batch id.
+pub fn route(id: &str) -> String {
+    format!("/v1/datasets/bars/rows?timeframe=1m&source={SOURCE}&batch_id={id}")
+}
+
+/// The first and last instant of `sessions` sessions from `first` on, as a half-open range.
+pub fn sessions(first: u32, sessions: u32) -> (i64, i64) {
+    (open_of(first), open_of(first + sessions - 1) + DAY / 2)
+}

@@ -1,0 +1,492 @@
+#!/usr/bin/env python3
+"""Builds Barrow and its measuring programs, runs them in turn with other systems, prints tables.
+
+    python3 benches/run.py [--only limits,size,ingest,...] [--runs 5] [--scratch DIR] [--force]
+
+Sections: limits, size, ingest, reads, commits, writers, ranges, open. The first run installs the
+other systems (compare/requirements.txt) into ~/.cache/barrow. The scratch folder (default
+~/.cache/barrow/bench) must lie on the disk to be measured; 25 GB are enough. Before each section
+the machine must be quiet: other work on less than 0.15 of a processor, over two seconds; --force
+only says how much it was.
+
+A run of a program gives percentiles; a cell is the median of the runs' p50, with the median of
+their p10 in brackets. Runs of systems that are compared take turns.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COMPARE = ROOT / "benches" / "compare"
+DATA = ROOT.parent / "shared" / "data"
+QUIET_MAX = 0.15
+ROWS = 500 * 50 * 390
+YEAR = 252
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def heading(text):
+    print(f"\n### {text}\n", flush=True)
+
+
+def table(head, rows):
+    def line(cells):
+        print("| " + " | ".join(str(cell) for cell in cells) + " |")
+
+    line(head)
+    print("|---|" + "---:|" * (len(head) - 1))
+    for row in rows:
+        line(row)
+    sys.stdout.flush()
+
+
+def number(value):
+    if value == 0:
+        return "0"
+    if abs(value) >= 1e7:
+        return f"{value / 1e6:,.1f}M"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+class Figures:
+    """What several runs of one program said."""
+
+    def __init__(self):
+        self.lines = {}
+
+    def add(self, lines):
+        for line in lines:
+            self.lines.setdefault(line["what"], []).append(line)
+
+    def median(self, what, part="p50"):
+        return statistics.median(line[part] for line in self.lines[what])
+
+    def has(self, what):
+        return what in self.lines
+
+    def cell(self, what):
+        lines, p50, p10 = self.lines[what], self.median(what), self.median(what, "p10")
+        if len(lines) == 1 and lines[0]["n"] == 1:
+            return number(p50)
+        if all(line["n"] == 1 for line in lines):
+            p10 = sorted(line["p50"] for line in lines)[(len(lines) - 1) // 10]
+        return f"{number(p50)} ({number(p10)})"
+
+
+class Bench:
+    def __init__(self, arguments):
+        self.force, self.runs = arguments.force, arguments.runs
+        self.scratch = Path(arguments.scratch).expanduser()
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        self.programs, self.python = build(), venv()
+        self.barrow = self.programs["barrow"]
+
+    # ------------------------------------------------------------------ programs
+
+    def rust(self, program, *arguments, **names):
+        command = [self.programs[program], *arguments, "--barrow", self.barrow]
+        for name, value in names.items():
+            command += [f"--{name}", value]
+        return figures_of(command)
+
+    def peer(self, system, question, db, *arguments, **names):
+        command = [self.python, COMPARE / "peer.py", system, question, "--db", db, *arguments]
+        for name, value in names.items():
+            command += [f"--{name}", value]
+        return figures_of(command)
+
+    def arrow(self, order):
+        path = self.scratch / f"bars-{order}.arrow"
+        if not path.exists():
+            self.rust("generate", out=path, order=order)
+        return path
+
+    def ticks(self):
+        path = self.scratch / "ticks.arrow"
+        if not path.exists():
+            self.rust("generate", out=path, rows="ticks")
+        return path
+
+    def store(self, order, sessions=50):
+        """A store of generated bars at rest; made once."""
+        path = self.scratch / f"store-{order}-{sessions}"
+        mark = self.scratch / f"store-{order}-{sessions}.made"
+        if not mark.exists():
+            self.rust("ingest", data=path, order=order, sessions=sessions)
+            self.rust("rest", data=path)
+            mark.touch()
+        return path
+
+    # ------------------------------------------------------------------ the machine
+
+    def quiet(self, section):
+        wait = time.monotonic() + 60
+        while (busy := others()) > QUIET_MAX and not self.force and time.monotonic() < wait:
+            time.sleep(3)
+        load = os.getloadavg()[0]
+        say(f"{section}: others use {busy:.2f} of {os.cpu_count()} processors, load {load:.2f}")
+        if busy > QUIET_MAX and not self.force:
+            sys.exit(f"{section}: other work uses {busy:.2f} processors; wait, or say --force")
+        return busy
+
+    def cold(self, paths):
+        """Drops what the system holds in memory of these folders; says how."""
+        os.sync()
+        try:
+            Path("/proc/sys/vm/drop_caches").write_text("3\n")
+            return "all caches dropped"
+        except OSError:
+            for path in paths:
+                for name in [path, *path.rglob("*")]:
+                    if name.is_file():
+                        with open(name, "rb") as file:
+                            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            return "posix_fadvise(DONTNEED) on every file"
+
+    # ------------------------------------------------------------------ sections
+
+    def limits(self):
+        heading("The machine's limits")
+        figures = Figures()
+        figures.add(self.rust("limits", data=self.scratch / "limits"))
+        rows = [
+            [what, lines[0]["unit"], number(lines[0]["p50"]), number(lines[0]["p10"])]
+            for what, lines in figures.lines.items()
+        ]
+        table(["what", "unit", "p50", "p10"], rows)
+
+    def size(self):
+        heading("Size, bytes a row")
+        rows = [self.size_of_files(*family) for family in FAMILIES]
+        rows.append(self.size_of_bars())
+        table(["rows of", "rows", "Barrow", "Parquet zstd-9", "DuckDB", "chDB"], rows)
+
+    def size_of_files(self, name, dataset, symbols, loads):
+        store = self.scratch / "size"
+        shutil.rmtree(store, ignore_errors=True)
+        server, address = self.serve(store)
+        try:
+            for pattern, options in loads:
+                for path in sorted(DATA.glob(pattern)):
+                    symbol = path.name.split("_")[0].split("-")[0]
+                    options = [option.replace("{stem-part}", symbol) for option in options]
+                    command = [self.barrow, "import", path, "--dataset", dataset, *options]
+                    command += ["--server", f"http://{address}"]
+                    done = subprocess.run(command, capture_output=True, text=True)
+                    if done.returncode:
+                        return [name, "-", f"not loaded: {done.stderr.strip()[:80]}", "", "", ""]
+            rows = self.fetch(address, dataset, symbols)
+        finally:
+            server.terminate()
+            server.wait()
+        figures = Figures()
+        figures.add(self.rust("rest", data=store))
+        sizes = self.peer_sizes(rows)
+        count = int(sizes.pop("rows"))
+        ours = figures.median("segments") / count
+        return [name, f"{count:,}", f"{ours:.2f}", *sizes.values()]
+
+    def fetch(self, address, dataset, symbols):
+        """Every row back out, as the other systems shall hold it."""
+        path = self.scratch / "size.arrow"
+        script = [self.python, COMPARE / "fetch.py", f"http://{address}", dataset, symbols, path]
+        subprocess.run(script, check=True)
+        return path
+
+    def size_of_bars(self):
+        path, store = self.arrow("symbol"), self.store("symbol")
+        sizes = self.peer_sizes(path)
+        ours = folder_bytes(store / "segments") / ROWS
+        return ["generated bars", f"{ROWS:,}", f"{ours:.2f}", *list(sizes.values())[1:]]
+
+    def peer_sizes(self, arrow):
+        sizes = {}
+        for system in ["parquet", "duckdb", "chdb"]:
+            figures = Figures()
+            figures.add(self.peer(system, "size", self.scratch / "peer-size", arrow=arrow))
+            sizes.setdefault("rows", figures.median("bytes") / figures.median("size"))
+            sizes[system] = f"{figures.median('size'):.2f}"
+        sizes["rows"] = round(sizes["rows"])
+        return sizes
+
+    def serve(self, store):
+        command = [self.barrow, "serve", "--data", store, "--http", "127.0.0.1:0"]
+        environment = {**os.environ, "BARROW_LOG_LEVEL": "warn"}
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        ready = server.stdout.readline().split()
+        return server, next(word[5:] for word in ready if word.startswith("http="))
+
+    def ingest(self):
+        for order in ["symbol", "session"]:
+            heading(f"Bulk ingest of {ROWS:,} bars, {order} by {order}")
+            arrow, store = self.arrow(order), self.scratch / "ingest"
+            barrow, peers = Figures(), {system: Figures() for system in ["duckdb", "chdb"]}
+            for run in range(self.runs):
+                barrow.add(self.rust("ingest", data=store, order=order))
+                barrow.add(self.rust("rest", data=store))
+                for system, figures in peers.items():
+                    db = self.scratch / f"{system}-{order}"
+                    figures.add(self.peer(system, "ingest", db, arrow=arrow))
+            size = barrow.median("segments") / ROWS
+            rest = barrow.median("acknowledged") + barrow.median("stop") + barrow.median("rest")
+            acknowledged = barrow.median("acknowledged")
+            rows = [[
+                "Barrow over HTTP",
+                f"{acknowledged:.2f}", number(ROWS / acknowledged),
+                f"{barrow.median('acknowledged: server CPU'):.2f}"
+                f" + {barrow.median('acknowledged: client CPU'):.2f} client",
+                f"{rest:.2f}",
+                number(barrow.median("acknowledged: server CPU") + barrow.median("rest: CPU")),
+                f"{size:.2f}",
+            ]]
+            for system, figures in peers.items():
+                took = figures.median("acknowledged")
+                rows.append([
+                    f"{system} in process",
+                    f"{took:.2f}", number(ROWS / took),
+                    f"{figures.median('acknowledged: CPU'):.2f}",
+                    f"{figures.median('at rest'):.2f}",
+                    f"{figures.median('at rest: CPU'):.2f}",
+                    f"{figures.median('size'):.2f}",
+                ])
+            head = ["", "acknowledged, s", "rows/s", "CPU s", "at rest, s", "CPU s", "bytes/row"]
+            table(head, rows)
+
+    def reads(self):
+        stores = {order: self.store(order) for order in ["symbol", "session"]}
+        dbs = {}
+        for order in stores:
+            for system in ["duckdb", "chdb"]:
+                dbs[system, order] = db = self.scratch / f"{system}-{order}"
+                if not db.exists():
+                    self.peer(system, "ingest", db, arrow=self.arrow(order))
+        for once in [False, True]:
+            kind = "cold" if once else "warm"
+            how = f" ({self.cold([])}, new process)" if once else ""
+            heading(f"Reads, {kind}{how}; rows loaded symbol by symbol / session by session")
+            rows = []
+            for question, threads in [("month", [""]), ("session", [1, 2]), ("spread", [1, 2])]:
+                rows += self.read_rows(question, threads, once, stores, dbs)
+            head = ["question", "unit", "Barrow", "CPU", "DuckDB", "CPU", "chDB", "CPU"]
+            table(head, rows)
+
+    def read_rows(self, question, threads, once, stores, dbs):
+        flags = ["--once"] if once else []
+        cells = {}
+        for _ in range(self.runs):
+            for order, store in stores.items():
+                for thread in threads:
+                    name = f"{question}, {thread} threads" if thread else question
+                    if once:
+                        self.cold([store])
+                    ours = cells.setdefault(("barrow", order, thread), Figures())
+                    ours.add(self.rust("scan", *flags, data=store, question=name))
+                for system in ["duckdb", "chdb"]:
+                    if once:
+                        self.cold([dbs[system, order]])
+                    theirs = cells.setdefault((system, order), Figures())
+                    theirs.add(self.peer(system, question, dbs[system, order], *flags))
+        rows = []
+        for thread in threads:
+            name = f"{question}, {thread} threads" if thread else question
+            row = [name, "us" if question == "month" else "ms"]
+            for system in ["barrow", "duckdb", "chdb"]:
+                ours = system == "barrow"
+                what = name if ours else question
+                each = [cells[(system, order, thread) if ours else (system, order)] for order in stores]
+                row.append(" / ".join(figures.cell(what) for figures in each))
+                row.append(" / ".join(number(figures.median(f"{what}: CPU")) for figures in each))
+            rows.append(row)
+        if question == "month" and not once:
+            figures = Figures()
+            for _ in range(self.runs):
+                what = "newest of all symbols, each"
+                figures.add(self.rust("scan", data=stores["symbol"], question=what))
+            rows.append(["newest row", "ns", number(figures.median(what) / 500), *[""] * 5])
+        return rows
+
+    def commits(self):
+        heading("Durable commits, us")
+        figures = Figures()
+        for _ in range(self.runs):
+            figures.add(self.rust("commit", data=self.scratch / "commit"))
+        names = list(figures.lines)
+        rows = []
+        for ours, floor in zip(names[::2], names[1::2]):
+            ratio = [figures.median(ours, part) / figures.median(floor, part) for part in ["p10", "p50"]]
+            rows.append([
+                ours, figures.cell(ours), floor.split(": ")[1], figures.cell(floor),
+                f"{ratio[0]:.2f}", f"{ratio[1]:.2f}",
+            ])
+        table(["what", "p50 (p10)", "beside", "p50 (p10)", "ratio p10", "ratio p50"], rows)
+
+    def writers(self):
+        heading("64 writers beside one, rows/s")
+        figures = Figures()
+        for _ in range(self.runs):
+            figures.add(self.rust("writers", data=self.scratch / "writers"))
+        names = list(figures.lines)
+        rows = []
+        for one, many in zip(names[::2], names[1::2]):
+            ratio = figures.median(many) / figures.median(one)
+            rows.append([many, figures.cell(many), figures.cell(one), f"{ratio:.1f}"])
+        table(["what", "rows/s", "one writer", "ratio"], rows)
+
+    def ranges(self):
+        heading("A month of one symbol over HTTP beside a bare reply, and reading many rows")
+        store, figures = self.store("symbol"), Figures()
+        for run in range(self.runs):
+            rows = 100_000_000 if run == 0 else 0
+            figures.add(self.rust("ranges", data=store, rows=str(rows)))
+        table(
+            ["what", "unit", "p50 (p10)"],
+            [[what, lines[0]["unit"], figures.cell(what)] for what, lines in figures.lines.items()],
+        )
+
+    def open(self):
+        heading("Opening a store")
+        year = self.store("session", YEAR)
+        log = self.scratch / "log"
+        figures = {"49 million bars, warm": (year, False), "49 million bars, cold": (year, True)}
+        figures |= {"1 GiB of log, warm": (log, False), "1 GiB of log, cold": (log, True)}
+        rows = []
+        for name, (store, cold) in figures.items():
+            found = Figures()
+            for _ in range(self.runs):
+                if store == log:
+                    self.rust("open", "--write-log", "1024", data=log)
+                if cold:
+                    self.cold([store])
+                found.add(self.rust("open", data=store))
+            rows.append([
+                name, found.cell("open"), number(found.median("open: CPU")),
+                number(found.median("rows replayed")), number(found.median("files of segments")),
+                number(found.median("VmHWM")),
+            ])
+        table(["what", "s", "CPU s", "rows replayed", "segments", "VmHWM MiB"], rows)
+
+
+# Which real files, and how they are loaded: options as in tests/recipes.toml.
+NEW_YORK = ["--time-zone", "America/New_York"]
+LEAN = (
+    "minute/lean_us_equity_1min_trades.csv.gz",
+    ["--timeframe", "1m", "--source", "lean", *NEW_YORK, "--map", "ts=ts_local", "--stamp", "start"],
+)
+IB = (
+    "minute/ib_aapl_1min_2026-03_2026-04.csv.gz",
+    ["--timeframe", "1m", "--symbol", "AAPL", "--source", "ib", "--stamp", "start"],
+)
+ALPHA_VANTAGE = (
+    "minute/alphavantage_1min/*.csv.gz",
+    ["--timeframe", "1m", "--symbol", "{stem-part}", "--source", "alphavantage", *NEW_YORK]
+    + ["--stamp", "end"],
+)
+COINBASE = (
+    "minute/lean_coinbase_1min_trades.csv.gz",
+    ["--timeframe", "1m", "--source", "lean", "--time-zone", "UTC", "--stamp", "start"],
+)
+SPY_TRADES = ("ticks/lean_spy*", ["--source", "lean", *NEW_YORK, "--symbol", "SPY"])
+EQUITIES = "AAPL,GOOG,IBM,SPY,TWX"
+FUNDS = "AAPL,AMZN,BAC,GLD,JPM,MSFT,PPLT,QQQ,SPY,TSLA,UGA,V,VIX,XLP"
+FAMILIES = [
+    ("Lean equities and IB, 1 minute", "bars", EQUITIES, [LEAN, IB]),
+    ("Lean equities, 1 minute", "bars", EQUITIES, [LEAN]),
+    ("IB AAPL, 1 minute", "bars", "AAPL", [IB]),
+    ("Lean Coinbase, 1 minute", "bars", "BTCUSD,ETHUSD", [COINBASE]),
+    ("Alpha Vantage, 1 minute", "bars", FUNDS, [ALPHA_VANTAGE]),
+    ("trades of ticks/lean_spy", "trades", "SPY", [SPY_TRADES]),
+]
+
+
+def folder_bytes(path):
+    return sum(name.stat().st_size for name in path.rglob("*") if name.is_file())
+
+
+def figures_of(command):
+    command = [str(word) for word in command]
+    say("  " + " ".join(Path(word).name if word.startswith("/") else word for word in command))
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"it ended with {done.returncode}: {' '.join(command)}")
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def others():
+    """Processors that were busy over two seconds, while this program slept."""
+
+    def ticks():
+        fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+        values = [int(field) for field in fields]
+        return sum(values) - values[3] - values[4]
+
+    before = ticks()
+    time.sleep(2)
+    return (ticks() - before) / os.sysconf("SC_CLK_TCK") / 2
+
+
+def build():
+    """Names and paths of the release programs."""
+    programs = {}
+    for command in [
+        ["build", "--release", "-p", "barrow-server", "--bins"],
+        ["bench", "-p", "barrow-benches", "--no-run"],
+    ]:
+        command = ["cargo", *command, "--locked", "--message-format", "json-render-diagnostics"]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+        for line in done.stdout.splitlines():
+            message = json.loads(line)
+            if message.get("executable"):
+                programs[message["target"]["name"]] = message["executable"]
+    return programs
+
+
+def venv():
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "barrow"
+    pins = (COMPARE / "requirements.txt").read_bytes()
+    path = cache / f"bench-venv-{hashlib.sha256(pins).hexdigest()[:12]}"
+    if not (path / ".complete").exists():
+        shutil.rmtree(path, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", path], check=True)
+        pip = [path / "bin" / "pip", "install", "--quiet", "-r", COMPARE / "requirements.txt"]
+        subprocess.run(pip, check=True)
+        (path / ".complete").touch()
+    return path / "bin" / "python"
+
+
+SECTIONS = ["limits", "size", "ingest", "reads", "commits", "writers", "ranges", "open"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--only", default=",".join(SECTIONS))
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--scratch", default="~/.cache/barrow/bench")
+    parser.add_argument("--force", action="store_true")
+    arguments = parser.parse_args()
+    chosen = arguments.only.split(",")
+    unknown = [name for name in chosen if name not in SECTIONS]
+    if unknown:
+        sys.exit(f"no such section: {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
+    bench = Bench(arguments)
+    noise = {}
+    for section in chosen:
+        noise[section] = bench.quiet(section)
+        getattr(bench, section)()
+    busy = ", ".join(f"{section} {busy:.2f}" for section, busy in noise.items())
+    print(f"\n{arguments.runs} runs. Processors used by others before each section: {busy}.")
+
+
+main()
