@@ -25,7 +25,7 @@ fn main() {
     let connections = arguments::value("--connections", 2);
 
     let mut tables = Vec::new();
-    data::bars(symbols, sessions, order, |bars| tables.push(load::bars_table(bars, symbols)));
+    data::bars(symbols, sessions, order, |bars| tables.push(load::bars_table(bars, &(0..symbols))));
     let rows: usize = tables.iter().map(RecordBatch::num_rows).sum();
     if dir.exists() {
         fs::remove_dir_all(&dir).expect("the folder is ours");

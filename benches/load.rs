@@ -1,6 +1,6 @@
 //! Generated rows as the engine's batches and as Arrow.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -118,10 +118,11 @@ pub fn prepared(reader: &Reader, batch: Batch) -> Prepared {
     prepare(batch, &reader.snapshot(), NOW).expect("the batch is good")
 }
 
-/// The names of the symbols in a dictionary that all batches share.
-fn symbols(of_row: &[u32], count: u32) -> ArrayRef {
-    let names: ArrayRef = Arc::new(StringArray::from_iter_values((0..count).map(symbol)));
-    let keys = Int32Array::from_iter_values(of_row.iter().map(|of| of.cast_signed()));
+/// The names of the symbols in a dictionary that all batches of the same symbols share.
+fn symbols(of_row: &[u32], all: &Range<u32>) -> ArrayRef {
+    let names: ArrayRef = Arc::new(StringArray::from_iter_values(all.clone().map(symbol)));
+    let places = of_row.iter().map(|of| (of - all.start).cast_signed());
+    let keys = Int32Array::from_iter_values(places);
     Arc::new(DictionaryArray::<Int32Type>::new(keys, names))
 }
 
@@ -142,13 +143,10 @@ fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).expect("columns of one length")
 }
 
-/// These bars as Arrow, with the names of `count` symbols; with none, there is no such column.
-pub fn bars_table(bars: &Bars, count: u32) -> RecordBatch {
-    let mut columns = Vec::with_capacity(9);
-    if count > 0 {
-        columns.push(("symbol", symbols(&bars.symbol, count)));
-    }
-    columns.extend([
+/// These bars of `all` symbols as Arrow.
+pub fn bars_table(bars: &Bars, all: &Range<u32>) -> RecordBatch {
+    table(vec![
+        ("symbol", symbols(&bars.symbol, all)),
         ("ts", times(&bars.ts)),
         ("open", floats(&bars.open)),
         ("high", floats(&bars.high)),
@@ -157,14 +155,13 @@ pub fn bars_table(bars: &Bars, count: u32) -> RecordBatch {
         ("volume", floats(&bars.volume)),
         ("vwap", floats(&bars.vwap)),
         ("trades", Arc::new(Int64Array::from(bars.trades.clone()))),
-    ]);
-    table(columns)
+    ])
 }
 
-/// These trades as Arrow, with the names of `count` symbols.
-pub fn ticks_table(ticks: &Ticks, count: u32) -> RecordBatch {
+/// These trades of `all` symbols as Arrow.
+pub fn ticks_table(ticks: &Ticks, all: &Range<u32>) -> RecordBatch {
     table(vec![
-        ("symbol", symbols(&ticks.symbol, count)),
+        ("symbol", symbols(&ticks.symbol, all)),
         ("ts", times(&ticks.ts)),
         ("price", floats(&ticks.price)),
         ("size", floats(&ticks.size)),

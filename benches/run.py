@@ -323,15 +323,18 @@ class Bench:
         figures = Figures()
         for _ in range(self.runs):
             figures.add(self.rust("commit", data=self.scratch / "commit"))
-        names = list(figures.lines)
         rows = []
-        for ours, floor in zip(names[::2], names[1::2]):
+        for ours in (what for what in figures.lines if ": " not in what):
+            floor = next(what for what in figures.lines if what.startswith(f"{ours}: bare"))
+            busy = f"{ours}: CPU"
             ratio = [figures.median(ours, part) / figures.median(floor, part) for part in ["p10", "p50"]]
             rows.append([
                 ours, figures.cell(ours), floor.split(": ")[1], figures.cell(floor),
                 f"{ratio[0]:.2f}", f"{ratio[1]:.2f}",
+                figures.cell(busy) if figures.has(busy) else "",
             ])
-        table(["what", "p50 (p10)", "beside", "p50 (p10)", "ratio p10", "ratio p50"], rows)
+        head = ["what", "p50 (p10)", "beside", "p50 (p10)", "ratio p10", "ratio p50", "CPU"]
+        table(head, rows)
 
     def writers(self):
         heading("64 writers beside one, rows/s")
