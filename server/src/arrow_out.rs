@@ -13,7 +13,7 @@ use arrow::error::ArrowError;
 use barrow_engine::rows::{Bitmap, Column, Values, flags};
 use barrow_types::{PriceSide, Step, Timestamp};
 
-use crate::http::columns::{Layout, Out, OutType, Piece, SourceOf};
+use crate::http::columns::{Layout, Out, OutType, PerRow, Piece};
 
 /// Turns pieces of one answer into record batches of one schema and the same dictionaries.
 pub(crate) struct ArrowOut {
@@ -76,12 +76,12 @@ impl ArrowOut {
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
         for &(column, place) in &self.columns {
             arrays.push(match column {
-                Out::Symbol => dictionary(SourceOf::One(symbol), len, &self.symbols)?,
+                Out::Symbol => dictionary(PerRow::One(symbol), len, &self.symbols)?,
                 Out::Source => dictionary(source.clone(), len, &self.sources)?,
                 Out::Timeframe => {
-                    dictionary(SourceOf::One(step.code().into()), len, &self.timeframes)?
+                    dictionary(PerRow::One(step.code().into()), len, &self.timeframes)?
                 }
-                Out::Price => dictionary(SourceOf::One(side.code().into()), len, &self.prices)?,
+                Out::Price => dictionary(side.clone(), len, &self.prices)?,
                 Out::Ts => times(std::mem::take(&mut rows.ts)),
                 Out::TsEnd | Out::AvailableAt => Arc::clone(&ends),
                 Out::KnownAt => times(std::mem::take(&mut rows.known_at)),
@@ -91,7 +91,7 @@ impl ArrowOut {
                     let numbers = rows.sequence.iter().map(|n| n.cast_signed());
                     Arc::new(Int64Array::from_iter_values(numbers))
                 }
-                Out::User(_) => {
+                Out::User(..) => {
                     let column = place.and_then(|at| user.get_mut(at)).and_then(Option::take);
                     values(column.expect("invariant: a piece brings the columns of its layout"))
                 }
@@ -120,11 +120,11 @@ fn step_ends(step: Step, ts: &[i64]) -> Vec<i64> {
     ts.iter().map(|&ts| step.ts_end(Timestamp::from_nanos(ts)).nanos()).collect()
 }
 
-fn dictionary(of: SourceOf, len: usize, names: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+fn dictionary(of: PerRow, len: usize, names: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let key = |place: u32| place.cast_signed();
     let keys = match of {
-        SourceOf::One(place) => vec![key(place); len],
-        SourceOf::Each(places) => places.into_iter().map(key).collect(),
+        PerRow::One(place) => vec![key(place); len],
+        PerRow::Each(places) => places.into_iter().map(key).collect(),
     };
     let keys = Int32Array::new(ScalarBuffer::from(keys), None);
     Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(names))?))
@@ -152,6 +152,7 @@ fn nulls(bits: Bitmap) -> NullBuffer {
 mod tests {
     use arrow::array::AsArray;
     use arrow::datatypes::{Float64Type, TimestampNanosecondType};
+    use barrow_engine::dataset::BARS;
     use barrow_engine::rows::Rows;
 
     use super::*;
@@ -168,17 +169,17 @@ mod tests {
         };
         Piece {
             symbol: 1,
-            source: SourceOf::Each(vec![1, 0]),
+            source: PerRow::Each(vec![1, 0]),
             step: Step::M1,
-            side: PriceSide::Bid,
+            side: PerRow::One(PriceSide::Bid.code().into()),
             rows,
         }
     }
 
     fn layout() -> Layout {
-        let mut columns = Out::of_latest();
+        let mut columns = Out::of_latest(&BARS);
         columns.retain(|column| match column {
-            Out::User(place) => [0, 4].contains(place),
+            Out::User(place, _) => [0, 4].contains(place),
             _ => true,
         });
         columns.push(Out::Retracted);

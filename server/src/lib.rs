@@ -18,12 +18,13 @@ mod http;
 mod jobs;
 pub mod logging;
 mod metrics;
+mod parquet_out;
 mod random;
 mod sample;
 mod writer;
 
 /// Decodes a body as an ingest request does, and says whether it was taken: for fuzz targets.
-/// `kind`, modulo 4, is Arrow, CSV, JSON, NDJSON.
+/// `kind`, modulo 5, is Arrow, CSV, JSON, NDJSON, Parquet.
 #[doc(hidden)]
 pub fn decode_body(kind: u8, body: &[u8]) -> bool {
     http::decode_body(kind, body)

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use barrow_engine::batch::Counts;
+use barrow_engine::disk::map_faults;
 use barrow_engine::{Recovery, Stats};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -81,6 +82,7 @@ pub(crate) struct Metrics {
     groups: Counter<u64, AtomicU64>,
     syncs: Counter<u64, AtomicU64>,
     flushes: Counter<u64, AtomicU64>,
+    map_faults: Counter<u64, AtomicU64>,
     flushed_bytes: Counter<u64, AtomicU64>,
     compactions: Counter<u64, AtomicU64>,
     compacted_bytes: Counter<u64, AtomicU64>,
@@ -124,6 +126,7 @@ impl Metrics {
             groups: Counter::default(),
             syncs: Counter::default(),
             flushes: Counter::default(),
+            map_faults: Counter::default(),
             flushed_bytes: Counter::default(),
             compactions: Counter::default(),
             compacted_bytes: Counter::default(),
@@ -235,6 +238,11 @@ impl Metrics {
         r.register("disk_syncs", "Syncs of log and manifest", self.syncs.clone());
         r.register("flush_runs", "Flushes installed", self.flushes.clone());
         r.register(
+            "map_faults",
+            "Pages of mapped segments that could not be read",
+            self.map_faults.clone(),
+        );
+        r.register(
             "recovery_replayed_records_count",
             "Records replayed when the store was opened",
             self.replayed_records.clone(),
@@ -248,6 +256,8 @@ impl Metrics {
 
     /// The text that `/metrics` answers.
     pub(crate) fn text(&self) -> String {
+        // Faults meet readers, of which nobody else keeps count.
+        self.map_faults.inc_by(map_faults().saturating_sub(self.map_faults.get()));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)
             .expect("invariant: writing to a String succeeds");

@@ -20,7 +20,7 @@ pub enum KnownAt {
     #[default]
     Ingest,
     /// A load of history: since this long after the bar's end, but never later than they came in.
-    /// Dates only the first row of a key, and marks it as assumed.
+    /// Dates only the first row of a key, and marks it as assumed. A tick ends at its `ts`.
     TsEnd(Nanos),
 }
 
@@ -29,7 +29,8 @@ pub enum KnownAt {
 pub enum Act {
     /// Brings rows.
     Insert,
-    /// Takes away what is visible under (symbol, `ts`); its rows have no values. Nothing is erased.
+    /// Takes away what is visible under (symbol, `ts`); its rows have no values. Events are taken
+    /// away one by one: its rows repeat the values of those that go. Nothing is erased.
     Retract,
 }
 
@@ -100,7 +101,7 @@ pub struct Batch {
     pub ts: Column,
     /// The rows' own publication times, where they state one.
     pub known_at: Option<Column>,
-    /// The user columns in the schema's order; empty for [`Act::Retract`].
+    /// The user columns in the schema's order; empty for [`Act::Retract`] of what is not an event.
     pub columns: Vec<Column>,
     /// The number of each row as the sender counts, for errors; its place if left out.
     pub numbers: Option<Vec<u64>>,
@@ -135,6 +136,8 @@ pub enum Reason {
     NonFinite,
     /// The stated `known_at` lies after the ingest.
     FutureKnownAt,
+    /// A quote with neither bid nor ask.
+    NoSide,
     /// A retraction of a key under which nothing is visible.
     NothingToRetract,
 }
@@ -150,6 +153,7 @@ impl Reason {
             Self::MissingValue => "missing_value",
             Self::NonFinite => "non_finite",
             Self::FutureKnownAt => "future_known_at",
+            Self::NoSide => "no_side",
             Self::NothingToRetract => "nothing_to_retract",
         }
     }

@@ -8,7 +8,7 @@
 mod choose;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 
 use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, Step, Timestamp};
@@ -16,14 +16,14 @@ use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, Step, Timestamp};
 use crate::dataset::{self, Schema};
 use crate::disk::Disk;
 use crate::error::Error;
-use crate::flush::losers;
 use crate::generation::Generation;
-use crate::memtable::Span;
+use crate::memtable::Zone;
 use crate::options::Options;
 use crate::rows::Rows;
 use crate::segment::layout::ExtentKind;
 use crate::segment::{self, EXTENT_ROWS_MAX, Extent, Segment, Writer};
 use crate::snapshot::{Scanner, Snapshot};
+use crate::visible::losers;
 
 pub use choose::Scope;
 pub(crate) use choose::choose;
@@ -47,8 +47,8 @@ struct Share {
     key: Arc<SeriesKey>,
     extents: Vec<Extent>,
     bytes: u64,
-    /// Where segments that are not merged have rows of it.
-    others: Vec<Span<i64>>,
+    /// Where segments that are not merged have rows of it, and whether those are history.
+    others: Vec<(Zone, bool)>,
 }
 
 /// A compaction that was written and waits to be installed.
@@ -139,9 +139,18 @@ impl Share {
             .cloned()
             .partition(|extent| inputs.contains(&extent.segment.number));
         let bytes = extents.iter().map(|extent| extent.meta().byte_len()).sum();
-        let others = others.iter().filter(|extent| !extent.is_history());
-        let others = others.map(|extent| extent.meta().zone.ts).collect();
+        let others = others.iter().map(|extent| (extent.meta().zone, extent.is_history()));
+        let others = others.collect();
         Self { series, key, extents, bytes, others }
+    }
+
+    /// Whether all rows of a `ts` that came with these sequences are merged.
+    fn has_all(&self, ts: i64, sequences: RangeInclusive<u64>) -> bool {
+        !self.others.iter().any(|(zone, _)| {
+            (zone.ts.min..=zone.ts.max).contains(&ts)
+                && zone.sequence.min <= *sequences.end()
+                && zone.sequence.max >= *sequences.start()
+        })
     }
 }
 
@@ -202,7 +211,7 @@ impl<'a> Output<'a> {
         let mut scanner = Scanner::of_extents(snapshot.clone(), share.series, &share.extents)?;
         let mut parts: BTreeMap<Part, Rows> = BTreeMap::new();
         while let Some(rows) = scanner.next()? {
-            let losers = losers(&rows, schema.identity);
+            let losers = losers(schema, &rows, |ts, sequences| share.has_all(ts, sequences));
             for (part, lost) in [(Part::Winners, false), (Part::Losers, true)] {
                 let places: Vec<u32> = (0..crate::bytes::u32_len(rows.len()))
                     .filter(|&at| losers[at as usize] == lost)
@@ -269,7 +278,10 @@ enum Part {
 
 impl Part {
     fn kind(self, share: &Share, first: i64, last: i64) -> ExtentKind {
-        let among_others = share.others.iter().any(|ts| ts.min <= last && ts.max >= first);
+        let among_others = share
+            .others
+            .iter()
+            .any(|(zone, is_history)| !is_history && zone.ts.min <= last && zone.ts.max >= first);
         match self {
             Self::Losers => ExtentKind::History,
             Self::Winners if among_others => ExtentKind::Delta,

@@ -22,6 +22,12 @@ pub struct ColumnDef {
 pub enum Identity {
     /// One row a `ts`; a second one is a duplicate or a revision.
     Ts,
+    /// Many rows a `ts`. Rows with a value in the last of these columns are one row if they are
+    /// equal in all of them; rows without one are never matched with each other.
+    Event {
+        /// The id columns; none if rows have no id of their own.
+        id: &'static [ColumnId],
+    },
     /// Rows are never matched with each other; the batch is the unit that is not repeated.
     Append,
 }
@@ -50,6 +56,13 @@ impl Schema {
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&ColumnDef> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The places of the id columns of an event.
+    pub fn id_places(&self) -> Vec<usize> {
+        let Identity::Event { id } = self.identity else { return Vec::new() };
+        let place = |&id: &ColumnId| self.place(id);
+        id.iter().map(|id| place(id).expect("invariant: ids are columns")).collect()
     }
 
     /// The kinds of all columns, in order.
@@ -84,12 +97,13 @@ pub static BARS: Schema = Schema {
 };
 
 /// Trades: price in the currency of the instrument, size in units of it, the venue it was made at,
-/// condition codes as the source writes them, and the venue's own number of it.
+/// condition codes as the source writes them, and the venue's own number of it: trades of one `ts`
+/// that have one are told apart by venue and number.
 pub static TRADES: Schema = Schema {
     dataset: DatasetId::TRADES,
     name: "trades",
     version: 1,
-    identity: Identity::Append,
+    identity: Identity::Event { id: &[ColumnId::new(3), ColumnId::new(5)] },
     columns: &[
         column(1, "price", ColumnType::F64, false),
         column(2, "size", ColumnType::F64, false),
@@ -104,7 +118,7 @@ pub static QUOTES: Schema = Schema {
     dataset: DatasetId::QUOTES,
     name: "quotes",
     version: 1,
-    identity: Identity::Append,
+    identity: Identity::Event { id: &[] },
     columns: &[
         column(1, "bid", ColumnType::F64, true),
         column(2, "ask", ColumnType::F64, true),
@@ -203,6 +217,11 @@ mod tests {
                 assert_eq!(usize::from(column.id.get()), place + 1, "{}", schema.name);
                 assert_eq!(schema.place(column.id), Some(place));
             }
+            let names: Vec<_> =
+                schema.id_places().iter().map(|&at| schema.columns[at].name).collect();
+            let expected: &[&str] =
+                if schema.name == "trades" { &["venue", "trade_id"] } else { &[] };
+            assert_eq!(names, expected, "{}", schema.name);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! prepare ─▶ commit: log, sync ─▶ apply (ground) ─▶ visible ─▶ advance (derived)
 //! open: root, manifest, segments, then replay: the same apply
 //! flush: plan ─▶ run (any thread) ─▶ install
+//! spare: plan ─▶ run (any thread) ─▶ install
 //! ```
 
 mod apply;
@@ -31,6 +32,7 @@ use crate::segment::{self, Segment};
 use crate::snapshot::Snapshot;
 use crate::wal;
 use crate::wal::record::{Body, Kind};
+use crate::wal::spare::{SpareDone, SpareJob};
 
 pub(crate) use format::Format;
 pub use open::Recovery;
@@ -413,6 +415,20 @@ impl Engine {
         });
     }
 
+    /// The next file of the log, to be made ahead of the commit that needs it; `None` if none is
+    /// due, or one is there or being made.
+    pub fn plan_spare(&mut self) -> Option<SpareJob> {
+        if self.poisoned.is_some() { None } else { self.log.plan_spare() }
+    }
+
+    /// Hands a spare to the log, which uses it when it needs a file.
+    ///
+    /// # Errors
+    /// The error of the run, which harms nobody: a commit that needs a file makes it.
+    pub fn install_spare(&mut self, done: Result<SpareDone, Error>) -> Result<(), Error> {
+        self.log.install_spare(done)
+    }
+
     /// Why no more commits are taken, if so.
     pub fn poisoned(&self) -> Option<&str> {
         self.poisoned.as_deref()
@@ -451,6 +467,7 @@ impl Engine {
         // A seal may find no space; the root needs none.
         self.check_intake()?;
         self.manifest.note(self.certain())?;
+        self.log.remove_spare();
         sealed
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use barrow_types::{Sequence, SeriesId, SeriesKey};
 
-use crate::dataset::{self, Identity};
+use crate::dataset::{self, Identity, Schema};
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::generation::Generation;
@@ -12,6 +12,7 @@ use crate::memtable::{Run, merge};
 use crate::rows::Rows;
 use crate::segment::layout::ExtentKind;
 use crate::segment::{self, EXTENT_ROWS_MAX, Segment, Writer};
+use crate::visible::losers;
 
 /// What one series brings to a flush.
 struct Share {
@@ -68,7 +69,7 @@ impl FlushJob {
             let schema = dataset::schema(share.key.dataset).expect("invariant: it has a dataset");
             let rows = merge(&share.runs);
             let step = share.key.step;
-            for (kind, rows) in split(rows, schema.identity, share.newest_on_disk) {
+            for (kind, rows) in split(rows, schema, share.newest_on_disk) {
                 if rows.len() <= EXTENT_ROWS_MAX {
                     writer.add(share.series, step, schema, kind, &rows)?;
                     continue;
@@ -87,15 +88,15 @@ impl FlushJob {
 }
 
 /// Parts the rows into winners past everything on disk, other winners, and losers.
-fn split(rows: Rows, identity: Identity, newest_on_disk: Option<i64>) -> Vec<(ExtentKind, Rows)> {
-    if identity == Identity::Append {
+fn split(rows: Rows, schema: &Schema, newest_on_disk: Option<i64>) -> Vec<(ExtentKind, Rows)> {
+    if schema.identity == Identity::Append {
         return vec![(ExtentKind::Base, rows)];
     }
     let late = newest_on_disk.map_or(0, |newest| rows.ts.partition_point(|&ts| ts <= newest));
     let mut base = Vec::new();
     let mut delta = Vec::new();
     let mut history = Vec::new();
-    for (at, lost) in losers(&rows, identity).into_iter().enumerate() {
+    for (at, lost) in losers(schema, &rows, |_, _| true).into_iter().enumerate() {
         let place = crate::bytes::u32_len(at);
         if lost {
             history.push(place);
@@ -113,10 +114,4 @@ fn split(rows: Rows, identity: Identity, newest_on_disk: Option<i64>) -> Vec<(Ex
         .filter(|(_, places)| !places.is_empty())
         .map(|(kind, places)| (kind, rows.take(&places)))
         .collect()
-}
-
-/// Which of some rows of one series, all that are known of their keys, lose to another of them.
-pub(crate) fn losers(rows: &Rows, identity: Identity) -> Vec<bool> {
-    let beaten = |at: usize| identity == Identity::Ts && rows.ts.get(at + 1) == Some(&rows.ts[at]);
-    (0..rows.len()).map(beaten).collect()
 }

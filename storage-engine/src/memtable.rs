@@ -67,12 +67,15 @@ impl Zone {
 pub(crate) struct Run {
     pub(crate) rows: Rows,
     pub(crate) zone: Zone,
+    /// The flags that any of its rows has.
+    pub(crate) flags: u8,
 }
 
 impl Run {
     pub(crate) fn new(rows: Rows) -> Self {
         let zone = Zone::of(&rows);
-        Self { rows, zone }
+        let flags = rows.flags.iter().fold(0, |all, row| all | row);
+        Self { rows, zone, flags }
     }
 }
 

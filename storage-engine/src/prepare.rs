@@ -7,13 +7,15 @@
 mod door;
 pub(crate) mod hash;
 mod outcome;
+mod quotes;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use barrow_types::{DatasetId, SeriesId, SeriesKey, Source, Step, Symbol, Timestamp};
 
 use crate::batch::{Act, Applied, BATCH_ID_LEN_MAX, Batch, Counts, ERRORS_MAX, RowError};
-use crate::dataset::{self, Schema};
+use crate::dataset::{self, Identity, Schema};
 use crate::error::Error;
 use crate::rows::{Column, ColumnType, Rows, Values};
 use crate::snapshot::{BatchEntry, Snapshot};
@@ -97,7 +99,11 @@ pub fn prepare(batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<Prep
     }
     let now = now.max(snapshot.now());
     let mut validity = Validity::always(now);
-    let mut door = door::Door::new(&batch, schema, now);
+    let columns = match batch.dataset {
+        DatasetId::QUOTES => quotes::with_sides_absent(&batch.columns),
+        _ => Cow::Borrowed(&batch.columns[..]),
+    };
+    let mut door = door::Door::new(&batch, schema, &columns, now);
     let admitted = door.admit(&mut validity);
     let mut counts = Counts::default();
     let mut blocks = Vec::new();
@@ -117,8 +123,9 @@ pub fn prepare(batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<Prep
             source: source.clone(),
         };
         let known = snapshot.generation().catalog.find(&key);
-        let incoming = incoming(&batch, schema, &places);
-        let decided = outcome::decide(&batch, snapshot, known, &incoming, now, &mut validity)?;
+        let incoming = incoming(&batch, schema, &columns, &places);
+        let decided =
+            outcome::decide(&batch, schema, snapshot, known, &incoming, now, &mut validity)?;
         counts.accepted += decided.counts.accepted;
         counts.duplicates += decided.counts.duplicates;
         counts.corrected += decided.counts.corrected;
@@ -126,7 +133,7 @@ pub fn prepare(batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<Prep
         for at in decided.nothing_to_retract {
             door.reject_retraction(places[at] as usize);
         }
-        touched.extend(known);
+        touched.extend(known.filter(|_| decided.depends_on_stored));
         if decided.rows.is_empty() {
             if known.is_none() {
                 new_keys.push(key);
@@ -232,7 +239,8 @@ fn check(batch: &Batch) -> Result<(&'static Schema, Source), Error> {
     {
         return Err(Error::invalid("ts, known_at or raw have another type than they must"));
     }
-    let wanted = if batch.act == Act::Retract { 0 } else { schema.columns.len() };
+    let by_key = batch.act == Act::Retract && schema.identity == Identity::Ts;
+    let wanted = if by_key { 0 } else { schema.columns.len() };
     let kinds_differ =
         |(column, definition): (&Column, &dataset::ColumnDef)| column.kind() != definition.kind;
     if batch.columns.len() != wanted || batch.columns.iter().zip(schema.columns).any(kinds_differ) {
@@ -266,14 +274,14 @@ pub(crate) struct Incoming {
     pub(crate) columns: Vec<Column>,
 }
 
-fn incoming(batch: &Batch, schema: &Schema, places: &[u32]) -> Incoming {
+fn incoming(batch: &Batch, schema: &Schema, columns: &[Column], places: &[u32]) -> Incoming {
     let Values::I64(ts) = &batch.ts.values else {
         unreachable!("invariant: the door checked the type of ts")
     };
-    let columns = if batch.act == Act::Retract {
+    let columns = if columns.is_empty() {
         schema.kinds().map(|kind| Column::nulls(kind, places.len())).collect()
     } else {
-        batch.columns.iter().map(|column| column.take(places)).collect()
+        columns.iter().map(|column| column.take(places)).collect()
     };
     Incoming {
         ts: places.iter().map(|&at| ts[at as usize]).collect(),
@@ -285,19 +293,29 @@ fn incoming(batch: &Batch, schema: &Schema, places: &[u32]) -> Incoming {
 /// The batch, called `id`, that retracts every visible row that batch `target` brought; `None` if
 /// nothing of it is visible any more.
 ///
+/// Of equal events without an id it takes away as many as batch `target` brought of those that are
+/// visible; which of them is not told apart.
+///
 /// # Errors
 /// `NotFound` if there is no batch `target`; what reading its rows returns.
 pub fn retraction_of(target: &str, id: &str, snapshot: &Snapshot) -> Result<Option<Batch>, Error> {
     let entry = snapshot
         .batch(target)?
         .ok_or_else(|| Error::not_found(format!("there is no batch {target:?}")))?;
+    let schema = dataset::schema(entry.dataset)
+        .ok_or_else(|| Error::corrupt(format!("batch {target:?} is of no dataset")))?;
+    // Events are taken away by what they say, other rows by their key.
+    let columns: &[dataset::ColumnDef] = match schema.identity {
+        Identity::Event { .. } => schema.columns,
+        Identity::Ts | Identity::Append => &[],
+    };
     let mut retraction: Option<Batch> = None;
     for (series, key) in snapshot.series(entry.dataset, None) {
         if key.source.as_str() != entry.source {
             continue;
         }
-        let ts = visible_of_record(snapshot, series, entry.sequence.get())?;
-        if ts.is_empty() {
+        let rows = visible_of_record(snapshot, series, entry.sequence.get(), columns)?;
+        if rows.is_empty() {
             continue;
         }
         // A batch is of one source, step and side: those of its first series.
@@ -311,45 +329,51 @@ pub fn retraction_of(target: &str, id: &str, snapshot: &Snapshot) -> Result<Opti
             facts: None,
             act: Act::Retract,
             symbols: crate::batch::Symbols::default(),
-            ts: Column::new(Values::I64(Vec::new())),
+            ts: Column::empty(ColumnType::I64, 0),
             known_at: None,
-            columns: Vec::new(),
+            columns: columns.iter().map(|column| Column::empty(column.kind, 0)).collect(),
             numbers: None,
             raw: None,
             refused: Vec::new(),
         });
         let symbol = crate::bytes::u32_len(batch.symbols.names.len());
         batch.symbols.names.push(key.symbol.to_string());
-        batch.symbols.of_row.extend(std::iter::repeat_n(symbol, ts.len()));
-        batch.ts.extend_from(&Column::new(Values::I64(ts)));
+        batch.symbols.of_row.extend(std::iter::repeat_n(symbol, rows.len()));
+        batch.ts.extend_from(&Column::new(Values::I64(rows.ts)));
+        for (all, column) in batch.columns.iter_mut().zip(&rows.columns) {
+            all.extend_from(column);
+        }
     }
     Ok(retraction)
 }
 
-/// The `ts` of the visible rows of a series that record `sequence` brought.
+/// The visible rows of a series that record `sequence` brought.
 fn visible_of_record(
     snapshot: &Snapshot,
     series: SeriesId,
     sequence: u64,
-) -> Result<Vec<i64>, Error> {
+    columns: &[dataset::ColumnDef],
+) -> Result<Rows, Error> {
+    let mut found = Rows::empty(columns.iter().map(|column| column.kind));
     let Some((first, last)) = span_of_record(snapshot, series, sequence) else {
-        return Ok(Vec::new());
+        return Ok(found);
     };
     let mut scanner = snapshot.scan(crate::snapshot::Scan {
         series,
         start: Timestamp::from_nanos(first),
         end: Timestamp::from_nanos(last.saturating_add(1)),
-        columns: Vec::new(),
+        columns: columns.iter().map(|column| column.id).collect(),
         as_of: None,
         at_sequence: None,
         revisions: crate::snapshot::Revisions::Visible,
     })?;
-    let mut ts = Vec::new();
     while let Some(rows) = scanner.next()? {
-        let of_record = |rows: &Rows, at: &usize| rows.sequence[*at] == sequence;
-        ts.extend((0..rows.len()).filter(|at| of_record(&rows, at)).map(|at| rows.ts[at]));
+        let all = 0..crate::bytes::u32_len(rows.len());
+        let of_record: Vec<u32> =
+            all.filter(|&at| rows.sequence[at as usize] == sequence).collect();
+        found.extend_from(&rows.take(&of_record));
     }
-    Ok(ts)
+    Ok(found)
 }
 
 /// First and last `ts` of the extents and runs of a series that may hold rows of a record.

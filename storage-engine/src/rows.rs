@@ -378,6 +378,19 @@ impl Column {
         }
     }
 
+    /// Compares row `at` with row `other_at` of `other` in an order that is always the same: equal
+    /// where [`Self::same`] says so, nulls first.
+    pub fn order(&self, at: usize, other: &Self, other_at: usize) -> std::cmp::Ordering {
+        let valid = (self.is_valid(at), other.is_valid(other_at));
+        valid.0.cmp(&valid.1).then_with(|| match (valid, &self.values, &other.values) {
+            ((false, false), ..) => std::cmp::Ordering::Equal,
+            (_, Values::F64(a), Values::F64(b)) => a[at].to_bits().cmp(&b[other_at].to_bits()),
+            (_, Values::I64(a), Values::I64(b)) => a[at].cmp(&b[other_at]),
+            (_, Values::Text(a), Values::Text(b)) => a.get(at).cmp(b.get(other_at)),
+            _ => panic!("invariant: rows of one dataset have columns of one type"),
+        })
+    }
+
     /// Bytes of memory the values take.
     pub fn byte_len(&self) -> usize {
         let values = match &self.values {
@@ -408,7 +421,8 @@ pub struct Rows {
 
 /// What is special about a row.
 pub mod flags {
-    /// The row takes its key away and has no values.
+    /// The row takes away what is visible under its key, and has no values; of an event it repeats
+    /// the values.
     pub const RETRACT: u8 = 1;
     /// The row states its own `known_at`.
     pub const STATED: u8 = 2;

@@ -8,6 +8,7 @@ mod faults;
 mod maps;
 mod random;
 mod short;
+mod spare;
 
 use barrow_engine::Options;
 

@@ -100,7 +100,8 @@ impl History {
 
     fn random_act(&mut self, expected: &Expected, now: i64) -> Act {
         match self.random.below(100) {
-            0..60 => Act::Commit(self.random_group(expected, now)),
+            0..52 => Act::Commit(self.random_group(expected, now)),
+            52..60 => Act::Spare,
             60..72 => Act::Flush,
             72..75 => Act::Compact(Scope::All),
             75..78 => Act::Compact(Scope::Due),
@@ -206,6 +207,10 @@ impl History {
             acts.push(Act::Commit(in_doubt));
         }
         acts.push(Act::Commit(self.random_group(store.expected(), store.next_now())));
+        if self.random.chance(30) {
+            acts.push(Act::Spare);
+            acts.push(Act::Commit(self.random_group(store.expected(), store.next_now())));
+        }
         if self.random.chance(30) {
             acts.push(Act::Flush);
         }

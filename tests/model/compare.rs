@@ -1,10 +1,10 @@
 //! Asks the engine and the model the same question and panics where the answers differ.
 
-use barrow_engine::dataset::BARS;
+use barrow_engine::dataset::{self, Schema};
 use barrow_engine::rows::{Column, Rows, Values, flags};
 use barrow_engine::{Revisions, Scan, Snapshot};
-use barrow_tests::model::{COLUMN_COUNT, Entry, Model, Stored, Value};
-use barrow_types::{ColumnId, DatasetId, Sequence, SeriesId, SeriesKey, Timestamp};
+use barrow_tests::model::{Entry, Model, Stored, Table, Value};
+use barrow_types::{ColumnId, Sequence, SeriesId, SeriesKey, Timestamp};
 
 /// A question about one series.
 #[derive(Clone, Debug)]
@@ -27,6 +27,18 @@ fn bounds(question: &Question, held: Sequence) -> (i64, u64) {
     (as_of, at_sequence.get())
 }
 
+fn schema(key: &SeriesKey) -> &'static Schema {
+    dataset::schema(key.dataset).expect("invariant: a series has a dataset")
+}
+
+/// Whether rows of one `ts` and rank must come as they stood in their batch: always those of bars,
+/// which are versions of one; of events all that are visible now. Events that lost since come
+/// before the others.
+fn in_order_of_batch(question: &Question, bounds: (i64, u64), held: Sequence) -> bool {
+    Table::of(question.key.dataset) == Table::Bars
+        || question.revisions == Revisions::Visible && bounds == (i64::MAX, held.get())
+}
+
 /// Scans both; returns how many rows were compared.
 pub(crate) fn scan(snapshot: &Snapshot, model: &Model, question: &Question) -> u64 {
     let found = read(snapshot, question);
@@ -36,10 +48,14 @@ pub(crate) fn scan(snapshot: &Snapshot, model: &Model, question: &Question) -> u
         Revisions::Visible => model.visible(key, start, end, as_of, at_sequence),
         Revisions::All => model.all(key, start, end, as_of, at_sequence),
     };
-    if let Some(why) = difference(&found, &expected, &question.columns) {
+    let found = shown(&found);
+    let expected = expected.iter().map(|row| Shown::of(row, &question.columns)).collect();
+    let in_order = in_order_of_batch(question, (as_of, at_sequence), snapshot.sequence());
+    let rows = count(found.len());
+    if let Some(why) = difference(found, expected, in_order) {
         panic!("{question:#?}\nat a snapshot of sequence {}: {why}", snapshot.sequence());
     }
-    count(expected.len())
+    rows
 }
 
 fn count(len: usize) -> u64 {
@@ -48,7 +64,7 @@ fn count(len: usize) -> u64 {
 
 /// The rows that the engine gives, pieces put together.
 fn read(snapshot: &Snapshot, question: &Question) -> Rows {
-    let wanted = |place: &usize| &BARS.columns[*place];
+    let wanted = |place: &usize| &schema(&question.key).columns[*place];
     let columns: Vec<ColumnId> = question.columns.iter().map(|at| wanted(at).id).collect();
     let mut rows = Rows::empty(question.columns.iter().map(|at| wanted(at).kind));
     let scan = Scan {
@@ -81,26 +97,31 @@ fn read(snapshot: &Snapshot, question: &Question) -> Rows {
     rows
 }
 
-fn difference(found: &Rows, expected: &[&Stored], columns: &[usize]) -> Option<String> {
-    for at in 0..found.len().max(expected.len()) {
-        let (mine, theirs) = (expected.get(at), at < found.len());
-        let theirs = if theirs { Some(stored(found, at)) } else { None };
-        let mine = mine.map(|row| Shown::of(row, columns));
-        if mine != theirs {
-            let model = mine.map_or("nothing".into(), |row| format!("{row:?}"));
-            let engine = theirs.map_or("nothing".into(), |row| format!("{row:?}"));
-            let (rows, all) = (found.len(), expected.len());
-            return Some(format!(
-                "row {at} of {all} in the model, {rows} in the engine\n model  {model}\n \
-                 engine {engine}"
-            ));
+fn shown(rows: &Rows) -> Vec<Shown> {
+    (0..rows.len()).map(|at| stored(rows, at)).collect()
+}
+
+fn difference(mut found: Vec<Shown>, mut expected: Vec<Shown>, in_order: bool) -> Option<String> {
+    if !in_order {
+        if !found.is_sorted_by_key(|row| (row.ts, row.known_at, row.sequence)) {
+            return Some(format!("not in order of ts and rank: {found:?}"));
         }
+        found.sort();
+        expected.sort();
     }
-    None
+    let at = (0..found.len().max(expected.len())).find(|&at| found.get(at) != expected.get(at))?;
+    let show = |row: Option<&Shown>| row.map_or("nothing".into(), |row| format!("{row:?}"));
+    Some(format!(
+        "row {at} of {} in the model, {} in the engine\n model  {}\n engine {}",
+        expected.len(),
+        found.len(),
+        show(expected.get(at)),
+        show(found.get(at))
+    ))
 }
 
 /// A row as an answer shows it: without its place in the batch.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Shown {
     ts: i64,
     known_at: i64,
@@ -119,7 +140,7 @@ impl Shown {
             flags: set(row.retract, flags::RETRACT)
                 | set(row.stated, flags::STATED)
                 | set(row.assumed, flags::ASSUMED),
-            values: columns.iter().map(|place| row.values[*place]).collect(),
+            values: columns.iter().map(|place| row.values[*place].clone()).collect(),
         }
     }
 }
@@ -134,29 +155,32 @@ fn stored(rows: &Rows, at: usize) -> Shown {
     }
 }
 
-fn value(column: &Column, at: usize) -> Value {
+/// The value of row `at`.
+pub(crate) fn value(column: &Column, at: usize) -> Value {
     match &column.values {
         _ if !column.is_valid(at) => Value::Null,
         Values::F64(values) => Value::F64(values[at].to_bits()),
         Values::I64(values) => Value::I64(values[at]),
-        Values::Text(_) => panic!("a bar has no texts"),
+        Values::Text(texts) => Value::Text(texts.get(at).to_owned()),
     }
 }
 
 /// The newest visible row of a series, with all columns.
 pub(crate) fn newest(snapshot: &Snapshot, model: &Model, key: &SeriesKey, series: SeriesId) {
     let found = snapshot.newest(series).unwrap_or_else(|error| panic!("newest {key:?}: {error}"));
-    let expected: Vec<&Stored> = model.newest(key, snapshot.sequence().get()).into_iter().collect();
-    let found = found.unwrap_or_else(|| Rows::empty(BARS.kinds()));
-    let all: Vec<usize> = (0..COLUMN_COUNT).collect();
-    if let Some(why) = difference(&found, &expected, &all) {
+    let expected = model.newest(key, snapshot.sequence().get());
+    let all: Vec<usize> = (0..schema(key).columns.len()).collect();
+    let found = found.map(|rows| shown(&rows)).unwrap_or_default();
+    let expected: Vec<_> = expected.last().map(|row| Shown::of(row, &all)).into_iter().collect();
+    if let Some(why) = difference(found, expected, true) {
         panic!("newest of {key:?} at a snapshot of sequence {}: {why}", snapshot.sequence());
     }
 }
 
 /// The list of series: exactly those with rows, in order.
 pub(crate) fn series(snapshot: &Snapshot, model: &Model) -> Vec<(SeriesId, SeriesKey)> {
-    let found = snapshot.series(DatasetId::BARS, None);
+    let tables = Table::ALL.into_iter();
+    let found: Vec<_> = tables.flat_map(|table| snapshot.series(table.dataset(), None)).collect();
     let names: Vec<&SeriesKey> = found.iter().map(|(_, key)| key).collect();
     let expected: Vec<&SeriesKey> = model.series(snapshot.sequence().get()).collect();
     assert_eq!(names, expected, "series at a snapshot of sequence {}", snapshot.sequence());
@@ -180,7 +204,7 @@ pub(crate) fn batch(snapshot: &Snapshot, model: &Model, id: &str) {
     assert_eq!(found.sequence.get(), entry.sequence, "sequence of batch {id}");
     assert_eq!(found.now.nanos(), entry.now, "ingest time of batch {id}");
     assert_eq!(found.source, entry.load.source, "source of batch {id}");
-    assert_eq!(found.dataset, DatasetId::BARS, "dataset of batch {id}");
+    assert_eq!(found.dataset, entry.load.table.dataset(), "dataset of batch {id}");
     counts(&found.counts, entry);
     let mut reasons: Vec<(u64, &str)> =
         letters.iter().map(|letter| (letter.row, letter.reason.as_str())).collect();

@@ -11,7 +11,7 @@ use barrow_engine::{
     CompactDone, CompactJob, Engine, Error, ErrorKind, FlushDone, FlushJob, Options, Prepared,
     Revisions, Scope, Snapshot, prepare, retraction_of, verify,
 };
-use barrow_tests::model::{COLUMN_COUNT, Load, Model, Verdict};
+use barrow_tests::model::{Load, Model, Table, Value, Verdict};
 use barrow_tests::random::Random;
 use barrow_types::{Sequence, SeriesId, SeriesKey, Timestamp};
 
@@ -430,11 +430,18 @@ impl Episode {
         };
         let batches = batches.unwrap_or_else(|error| panic!("retraction of {target}: {error}"));
         let loads: Vec<Load> = batches.iter().map(generate::load_of).collect();
-        let mut found: Vec<(SeriesKey, i64)> = loads.iter().flat_map(keys).collect();
-        found.sort_unstable();
-        let expected = self.model.brought_by(entry.sequence, snapshot.sequence().get());
-        let expected: Vec<_> = expected.into_iter().map(|(key, ts)| (key.clone(), ts)).collect();
-        assert_eq!(found, expected, "keys that the retraction of {target} takes away");
+        let mut found: Vec<_> = loads.iter().flat_map(taken_away).collect();
+        found.sort();
+        let brought = self.model.brought_by(entry.sequence, snapshot.sequence().get());
+        let mut expected: Vec<_> = brought
+            .into_iter()
+            .map(|(key, row)| match entry.load.table {
+                Table::Bars => (key.clone(), row.ts, Vec::new()),
+                Table::Trades | Table::Quotes => (key.clone(), row.ts, row.values.clone()),
+            })
+            .collect();
+        expected.sort();
+        assert_eq!(found, expected, "rows that the retraction of {target} takes away");
         let mut group = Vec::new();
         for (load, batch) in
             loads.into_iter().zip(batches).filter(|(load, _)| !load.rows.is_empty())
@@ -586,9 +593,10 @@ impl Episode {
     fn question(&mut self, series: SeriesId, key: SeriesKey, held: Sequence) -> Question {
         let random = &mut self.random;
         let (start, end) = generate::range(random, &self.shape);
-        let mut columns: Vec<usize> = (0..COLUMN_COUNT).collect();
+        let column_count = Table::of(key.dataset).column_count();
+        let mut columns: Vec<usize> = (0..column_count).collect();
         if random.chance(40) {
-            for _ in 0..random.place(COLUMN_COUNT + 1) {
+            for _ in 0..random.place(column_count + 1) {
                 columns.swap_remove(random.place(columns.len()));
             }
         }
@@ -614,7 +622,7 @@ impl Episode {
                     series,
                     start: i64::MIN,
                     end: i64::MAX,
-                    columns: (0..COLUMN_COUNT).collect(),
+                    columns: (0..Table::of(key.dataset).column_count()).collect(),
                     as_of: None,
                     at_sequence: None,
                     revisions,
@@ -635,12 +643,12 @@ impl Episode {
     }
 }
 
-/// The keys that a retraction names.
-fn keys(load: &Load) -> Vec<(SeriesKey, i64)> {
-    let key = |row: &barrow_tests::model::Offered| {
+/// What a retraction names: keys, or whole events.
+fn taken_away(load: &Load) -> Vec<(SeriesKey, i64, Vec<Value>)> {
+    let named = |row: &barrow_tests::model::Offered| {
         let symbol = row.symbol.as_deref().expect("a retraction names its symbols");
         let key = barrow_tests::model::series_key(load, symbol).expect("a stored symbol is a name");
-        (key, row.ts.expect("a retraction names its times"))
+        (key, row.ts.expect("a retraction names its times"), row.values.clone())
     };
-    load.rows.iter().map(key).collect()
+    load.rows.iter().map(named).collect()
 }

@@ -1,13 +1,14 @@
 //! Random batches in which keys, values and times collide as often as they can.
 
 use barrow_engine::batch::{Act, Batch, KnownAt, Refused, Symbols};
+use barrow_engine::dataset;
 use barrow_engine::rows::{Bitmap, Column, ColumnType, Values};
-use barrow_tests::model::{
-    COLUMN_COUNT, Load, Model, Offered, REQUIRED_COUNT, Stored, UNREADABLE, Value, series_key,
-};
+use barrow_tests::model::{Load, Model, Offered, Stored, Table, UNREADABLE, Value, series_key};
 use barrow_tests::random::Random;
+
+use crate::compare;
 use barrow_types::{
-    DAY_NANOS, DatasetId, Nanos, PriceSide, Step, Timestamp, civil_from_days, days_from_civil,
+    DAY_NANOS, Nanos, PriceSide, Step, Timestamp, civil_from_days, days_from_civil,
 };
 
 /// Where the clock of every episode starts: 2023-11-14T22:13:20Z, less the odd seconds.
@@ -66,6 +67,9 @@ const BAD_SYMBOLS: [&str; 5] = ["", "A,B", " A", "../A", "A\0"];
 const SOURCES: [&str; 2] = ["lean", "ib"];
 const STEPS: [Step; 3] = [Step::M1, Step::D1, Step::Mo1];
 const PRICES: [f64; 6] = [100.25, 100.5, 99.75, 0.0, -0.0, 1e-3];
+const VENUES: [&str; 2] = ["N", "Q"];
+const CONDITIONS: [&str; 3] = ["@", "@ F I", ""];
+const NUMBERS: [&str; 4] = ["1", "2", "0x3", ""];
 const DELAYS: [i64; 5] = [0, 15 * MINUTE, DAY_NANOS, 20 * 365 * DAY_NANOS, i64::MAX];
 
 /// A number from 0 up to `bound`, without it.
@@ -86,10 +90,17 @@ pub(crate) fn load(
     id: String,
     horizon: Horizon,
 ) -> Load {
+    let table = match random.below(20) {
+        0..11 => Table::Bars,
+        11..17 => Table::Trades,
+        _ => Table::Quotes,
+    };
+    let bar_step = if random.chance(75) { Step::M1 } else { *pick(random, &STEPS) };
     let mut load = Load {
         id,
+        table,
         source: if random.chance(85) { SOURCES[0] } else { SOURCES[1] }.to_owned(),
-        step: if random.chance(75) { Step::M1 } else { *pick(random, &STEPS) },
+        step: if table == Table::Bars { bar_step } else { Step::Tick },
         side: if random.chance(90) { PriceSide::Trade } else { PriceSide::Bid },
         policy: if random.chance(25) { Some(*pick(random, &DELAYS)) } else { None },
         retract: random.chance(12),
@@ -101,8 +112,12 @@ pub(crate) fn load(
         load.policy = None;
     }
     for _ in 0..rows {
-        let row = if load.retract {
+        let row = if load.retract && table == Table::Bars {
             key(random, shape, &load, horizon.past())
+        } else if load.retract {
+            let mut row = key(random, shape, &load, horizon.past());
+            row.values = values(random, model, &load, &row);
+            row
         } else {
             row(random, shape, model, &load, horizon)
         };
@@ -129,8 +144,13 @@ pub(crate) fn altered(random: &mut Random, mut load: Load) -> Load {
             load.rows[at].ts = load.rows[at].ts.map(|ts| ts.saturating_sub(DAY_NANOS));
         }
         _ => {
-            let value = &mut load.rows[at].values[COLUMN_COUNT - 1];
-            *value = if *value == Value::Null { Value::I64(0) } else { Value::Null };
+            let other = match load.table {
+                Table::Bars => Value::I64(0),
+                Table::Trades | Table::Quotes => Value::Text("0".to_owned()),
+            };
+            let values = &mut load.rows[at].values;
+            let value = values.last_mut().expect("invariant: tables have columns");
+            *value = if *value == Value::Null { other } else { Value::Null };
         }
     }
     load
@@ -186,13 +206,13 @@ fn row(
         _ => None,
     };
     if random.chance(3) {
-        spoil(random, &mut row);
+        spoil(random, load.table, &mut row);
     }
     row
 }
 
 /// Makes the row one that the door rejects, for one reason.
-fn spoil(random: &mut Random, row: &mut Offered) {
+fn spoil(random: &mut Random, table: Table, row: &mut Offered) {
     row.known_at = None;
     match random.below(7) {
         0 => row.symbol = None,
@@ -200,10 +220,20 @@ fn spoil(random: &mut Random, row: &mut Offered) {
         2 => row.ts = None,
         3 => row.ts = Some(FAR_FUTURE),
         4 => row.ts = Some(if random.chance(50) { i64::MIN } else { i64::MIN + 1 }),
-        5 => row.values[random.place(REQUIRED_COUNT)] = Value::Null,
+        5 if table == Table::Quotes => {
+            row.values[0] = Value::Null;
+            row.values[1] = Value::F64(f64::to_bits(-0.0));
+        }
+        5 => row.values[random.place(table.required_count())] = Value::Null,
         _ => {
             let wrong = *pick(random, &[f64::NAN, f64::INFINITY, f64::NEG_INFINITY]);
-            row.values[random.place(COLUMN_COUNT - 1)] = Value::F64(wrong.to_bits());
+            let doubles = match table {
+                Table::Bars => 6,
+                Table::Trades => 2,
+                // A size without its side is nothing, finite or not.
+                Table::Quotes => 2,
+            };
+            row.values[random.place(doubles)] = Value::F64(wrong.to_bits());
         }
     }
 }
@@ -216,26 +246,38 @@ fn values(random: &mut Random, model: &Model, load: &Load, row: &Offered) -> Vec
         if rows.is_empty() { None } else { Some(pick(random, &rows).values.clone()) }
     });
     match known {
-        Some(values) if random.chance(25) => values,
+        Some(values) if random.chance(if load.retract { 80 } else { 25 }) => values,
         Some(mut values) if random.chance(40) => {
-            let at = random.place(COLUMN_COUNT);
-            values[at] = value(random, at);
+            let at = random.place(load.table.column_count());
+            values[at] = value(random, load.table, at);
             values
         }
         _ => {
-            let flat = random.chance(50);
-            let first = value(random, 0);
-            (0..COLUMN_COUNT)
-                .map(|at| if flat && at < REQUIRED_COUNT { first } else { value(random, at) })
+            let flat = load.table == Table::Bars && random.chance(50);
+            let first = value(random, load.table, 0);
+            (0..load.table.column_count())
+                .map(
+                    |at| if flat && at < 4 { first.clone() } else { value(random, load.table, at) },
+                )
                 .collect()
         }
     }
 }
 
-fn value(random: &mut Random, at: usize) -> Value {
-    let is_integer = at == COLUMN_COUNT - 1;
+fn value(random: &mut Random, table: Table, at: usize) -> Value {
+    let text = |random: &mut Random, all: &[&str]| Value::Text((*pick(random, all)).to_owned());
+    match (table, at) {
+        (Table::Trades, 2) | (Table::Quotes, 4) if random.chance(60) => text(random, &VENUES),
+        (Table::Trades, 3) | (Table::Quotes, 5) if random.chance(40) => text(random, &CONDITIONS),
+        (Table::Trades, 4) if random.chance(50) => text(random, &NUMBERS),
+        (Table::Trades, 2..) | (Table::Quotes, 4..) => Value::Null,
+        _ => number(random, at >= table.required_count(), table == Table::Bars && at == 6),
+    }
+}
+
+fn number(random: &mut Random, nullable: bool, is_integer: bool) -> Value {
     match random.below(20) {
-        0..9 if at >= REQUIRED_COUNT => Value::Null,
+        0..9 if nullable => Value::Null,
         9 if is_integer => Value::I64(random.number().cast_signed()),
         _ if is_integer => Value::I64(span(random, 3) - 1),
         9 => loop {
@@ -252,11 +294,11 @@ fn value(random: &mut Random, at: usize) -> Value {
 /// The batch as the engine takes it. Equal loads come out in unequal but equivalent forms.
 pub(crate) fn batch(random: &mut Random, load: &Load) -> Batch {
     let rows = &load.rows;
-    let columns = if load.retract { 0 } else { COLUMN_COUNT };
-    let columns = (0..columns).map(|at| {
-        let values: Vec<Value> = rows.iter().map(|row| row.values[at]).collect();
-        let kind = if at == COLUMN_COUNT - 1 { ColumnType::I64 } else { ColumnType::F64 };
-        column(random, kind, &values)
+    let schema = dataset::schema(load.table.dataset()).expect("invariant: the table is built in");
+    let by_key = load.retract && load.table == Table::Bars;
+    let columns = if by_key { &[] } else { schema.columns }.iter().enumerate().map(|(at, def)| {
+        let values: Vec<Value> = rows.iter().map(|row| row.values[at].clone()).collect();
+        column(random, def.kind, &values)
     });
     let columns = columns.collect();
     let of = |at: Option<i64>| at.map_or(Value::Null, Value::I64);
@@ -270,7 +312,7 @@ pub(crate) fn batch(random: &mut Random, load: &Load) -> Batch {
     };
     Batch {
         id: load.id.clone(),
-        dataset: DatasetId::BARS,
+        dataset: load.table.dataset(),
         source: load.source.clone(),
         step: load.step,
         side: load.side,
@@ -319,27 +361,36 @@ fn symbols(random: &mut Random, rows: &[Offered]) -> Symbols {
 fn column(random: &mut Random, kind: ColumnType, values: &[Value]) -> Column {
     let bits: Bitmap = values.iter().map(|value| *value != Value::Null).collect();
     let values = match kind {
-        ColumnType::F64 => Values::F64(values.iter().map(|value| double(*value)).collect()),
-        _ => Values::I64(values.iter().map(|value| integer(*value)).collect()),
+        ColumnType::F64 => Values::F64(values.iter().map(double).collect()),
+        ColumnType::I64 => Values::I64(values.iter().map(integer).collect()),
+        ColumnType::Text => Values::Text(values.iter().map(text).collect()),
     };
     let is_full = bits.count() == bits.len();
     let validity = if is_full && random.chance(90) { None } else { Some(bits) };
     Column { values, validity }
 }
 
-fn double(value: Value) -> f64 {
+fn double(value: &Value) -> f64 {
     match value {
         Value::Null => 0.0,
-        Value::F64(bits) => f64::from_bits(bits),
-        Value::I64(_) => panic!("invariant: doubles in columns of doubles"),
+        Value::F64(bits) => f64::from_bits(*bits),
+        other => panic!("invariant: {other:?} in a column of doubles"),
     }
 }
 
-fn integer(value: Value) -> i64 {
+fn integer(value: &Value) -> i64 {
     match value {
         Value::Null => 0,
-        Value::I64(value) => value,
-        Value::F64(_) => panic!("invariant: integers in columns of integers"),
+        Value::I64(value) => *value,
+        other => panic!("invariant: {other:?} in a column of integers"),
+    }
+}
+
+fn text(value: &Value) -> &str {
+    match value {
+        Value::Null => "",
+        Value::Text(text) => text,
+        other => panic!("invariant: {other:?} in a column of texts"),
     }
 }
 
@@ -350,14 +401,15 @@ pub(crate) fn load_of(batch: &Batch) -> Load {
         Values::I64(values) => values,
         other => panic!("times as {other:?}"),
     };
-    let rows = batch.symbols.of_row.iter().zip(ts).map(|(of, ts)| Offered {
+    let rows = batch.symbols.of_row.iter().zip(ts).enumerate().map(|(at, (of, ts))| Offered {
         symbol: symbol(of),
         ts: Some(*ts),
         known_at: None,
-        values: Vec::new(),
+        values: batch.columns.iter().map(|column| compare::value(column, at)).collect(),
     });
     Load {
         id: batch.id.clone(),
+        table: Table::of(batch.dataset),
         source: batch.source.clone(),
         step: batch.step,
         side: batch.side,

@@ -78,8 +78,8 @@ fn show(load: &Load) -> String {
     let act = if load.retract { "retract" } else { "insert" };
     let (step, side) = (load.step.name(), load.side.name());
     let mut text = format!(
-        "batch {} {act} {} {step} {side} policy {:?} unreadable {}",
-        load.id, load.source, load.policy, load.refused
+        "batch {} {act} {:?} {} {step} {side} policy {:?} unreadable {}",
+        load.id, load.table, load.source, load.policy, load.refused
     );
     for (place, row) in load.rows.iter().take(ROWS_MAX).enumerate() {
         let _ = write!(text, "\n        #{place} {:?} ts {:?}", row.symbol, row.ts);
@@ -91,6 +91,7 @@ fn show(load: &Load) -> String {
                 Value::Null => write!(text, " -"),
                 Value::F64(bits) => write!(text, " {:?}", f64::from_bits(*bits)),
                 Value::I64(value) => write!(text, " {value}"),
+                Value::Text(value) => write!(text, " {value:?}"),
             };
         }
     }

@@ -33,6 +33,8 @@ pub enum Act {
     Compact(Scope),
     /// Puts a seal on the log.
     Seal,
+    /// Makes the next log file ahead of its time.
+    Spare,
     /// Closes it and opens it again.
     Reopen,
     /// Opens it again without closing it first.
@@ -146,6 +148,7 @@ impl BarStore {
             Act::Flush => self.flush(),
             Act::Compact(scope) => self.compact(*scope),
             Act::Seal => self.engine().seal(now).map_err(Trouble::Failed),
+            Act::Spare => self.spare(),
             Act::Reopen => self.reopen(now),
             Act::Abandon => self.open_again(),
         };
@@ -210,6 +213,12 @@ impl BarStore {
         let Some(job) = self.engine().plan_compaction(scope) else { return Ok(()) };
         let done = job.run(self.disk.as_ref(), &mut |_| ControlFlow::Continue(()));
         Ok(self.engine().install_compaction(done)?)
+    }
+
+    fn spare(&mut self) -> Result<(), Trouble> {
+        let Some(job) = self.engine().plan_spare() else { return Ok(()) };
+        let done = job.run(self.disk.as_ref());
+        Ok(self.engine().install_spare(done)?)
     }
 
     fn reopen(&mut self, now: Timestamp) -> Result<(), Trouble> {

@@ -78,7 +78,7 @@ pub fn everything(snapshot: &Snapshot, model: &Model) -> Result<(), Trouble> {
             }
         }
         let newest = snapshot.newest(id)?.unwrap_or_else(|| Rows::empty(BARS.kinds()));
-        let expected: Vec<_> = model.newest(&key, u64::MAX).into_iter().collect();
+        let expected = model.newest(&key, u64::MAX);
         rows(&format!("newest {key:?}"), &newest, &expected)?;
     }
     batches(snapshot, model)

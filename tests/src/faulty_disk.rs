@@ -434,6 +434,9 @@ impl Disk for FaultyDisk {
         let operation = Operation { at, len: len as u64, ..Operation::new(Call::Read, path) };
         let bytes = self.state.lock().call(operation, |volume, _| {
             let content = volume.content("read", path)?;
+            if len == 0 {
+                return Ok(Vec::new());
+            }
             let end = place.checked_add(len);
             end.and_then(|end| content.get(place..end)).map(<[u8]>::to_vec).ok_or_else(|| {
                 let why = format!("ends before {len} bytes at {at}");

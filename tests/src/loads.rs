@@ -5,7 +5,7 @@ use barrow_engine::dataset::BARS;
 use barrow_engine::rows::{Bitmap, Column, ColumnType, Values};
 use barrow_types::{DatasetId, Nanos, PriceSide, Step};
 
-use crate::model::{COLUMN_COUNT, Load, Model, Offered, REQUIRED_COUNT, Value, series_key};
+use crate::model::{COLUMN_COUNT, Load, Model, Offered, REQUIRED_COUNT, Table, Value, series_key};
 use crate::random::Random;
 
 /// 2013-10-07T13:30:00Z, an opening of the New York market.
@@ -26,6 +26,7 @@ const MINUTES: u64 = 14;
 pub fn empty(id: String) -> Load {
     Load {
         id,
+        table: Table::Bars,
         source: "lean".to_owned(),
         step: Step::M1,
         side: PriceSide::Trade,
@@ -137,7 +138,7 @@ pub fn batch_of(load: &Load) -> Batch {
     };
     let known_at = load.rows.iter().any(|row| row.known_at.is_some());
     let columns = BARS.columns.iter().enumerate().map(|(place, def)| {
-        let values: Vec<Value> = load.rows.iter().map(|row| row.values[place]).collect();
+        let values: Vec<Value> = load.rows.iter().map(|row| row.values[place].clone()).collect();
         column(def.kind, &values)
     });
     Batch {
@@ -161,8 +162,8 @@ pub fn batch_of(load: &Load) -> Batch {
 
 fn column(kind: ColumnType, values: &[Value]) -> Column {
     let filled = match kind {
-        ColumnType::F64 => Values::F64(values.iter().map(|value| double(*value)).collect()),
-        ColumnType::I64 => Values::I64(values.iter().map(|value| integer(*value)).collect()),
+        ColumnType::F64 => Values::F64(values.iter().map(double).collect()),
+        ColumnType::I64 => Values::I64(values.iter().map(integer).collect()),
         ColumnType::Text => panic!("invariant: a bar has no texts"),
     };
     let present: Bitmap = values.iter().map(|value| *value != Value::Null).collect();
@@ -170,16 +171,10 @@ fn column(kind: ColumnType, values: &[Value]) -> Column {
     Column { values: filled, validity }
 }
 
-fn double(value: Value) -> f64 {
-    match value {
-        Value::F64(bits) => f64::from_bits(bits),
-        Value::Null | Value::I64(_) => 0.0,
-    }
+fn double(value: &Value) -> f64 {
+    if let Value::F64(bits) = value { f64::from_bits(*bits) } else { 0.0 }
 }
 
-fn integer(value: Value) -> i64 {
-    match value {
-        Value::I64(number) => number,
-        Value::Null | Value::F64(_) => 0,
-    }
+fn integer(value: &Value) -> i64 {
+    if let Value::I64(number) = value { *number } else { 0 }
 }

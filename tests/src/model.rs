@@ -1,10 +1,14 @@
-//! What Barrow's answers must be: bars in plain maps, bitemporal, written from the design alone.
+//! What Barrow's answers must be: bars, trades and quotes in plain maps, bitemporal, written from
+//! the design alone.
 //!
 //! | word | meaning here |
 //! |---|---|
-//! | key | one series and one `ts` |
+//! | key | one series and one `ts`; for a trade with a number also its venue and that number |
 //! | rank | (`known_at`, `sequence`, place in batch); the greatest of a key is its winner |
 //! | visible at (T, N) | the winner among the key's rows with `known_at` <= T, `sequence` <= N |
+//!
+//! Quotes and trades without a number have no key: each is visible by itself, until a retraction
+//! of a row with the same values takes away the last that came.
 //!
 //! It shares the nouns of `barrow-types` with the engine and nothing else: no prices are encoded,
 //! nothing is merged, and no work is saved. Whether engine or model is right where they differ is
@@ -20,6 +24,55 @@ pub const COLUMN_COUNT: usize = 7;
 /// The first so many columns of a bar may not be null.
 pub const REQUIRED_COUNT: usize = 4;
 
+/// The tables that are modelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Open, high, low, close, volume, vwap, trades.
+    Bars,
+    /// Price, size, venue, conditions, number.
+    Trades,
+    /// Bid, ask, the size of each, venue, conditions.
+    Quotes,
+}
+
+impl Table {
+    /// Every table, in order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Bars, Self::Trades, Self::Quotes];
+
+    /// Its number in the engine.
+    pub const fn dataset(self) -> DatasetId {
+        match self {
+            Self::Bars => DatasetId::BARS,
+            Self::Trades => DatasetId::TRADES,
+            Self::Quotes => DatasetId::QUOTES,
+        }
+    }
+
+    /// The table of that number.
+    pub fn of(dataset: DatasetId) -> Self {
+        let table = Self::ALL.into_iter().find(|table| table.dataset() == dataset);
+        table.unwrap_or_else(|| panic!("dataset {} is not modelled", dataset.get()))
+    }
+
+    /// How many user columns it has.
+    pub const fn column_count(self) -> usize {
+        match self {
+            Self::Bars => COLUMN_COUNT,
+            Self::Trades => 5,
+            Self::Quotes => 6,
+        }
+    }
+
+    /// The first so many columns may not be null.
+    pub const fn required_count(self) -> usize {
+        match self {
+            Self::Bars => REQUIRED_COUNT,
+            Self::Trades => 2,
+            Self::Quotes => 0,
+        }
+    }
+}
+
 /// Largest `ts` in size: a bar of a month still ends within 64 bits.
 pub const TS_SIZE_MAX: i128 = i64::MAX as i128 - 40 * DAY;
 
@@ -30,7 +83,7 @@ const SECOND: i128 = 1_000_000_000;
 const DAY: i128 = 86_400 * SECOND;
 
 /// One value of a row. Doubles are kept as bits, so that -0.0 is not 0.0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
     /// Not there.
     Null,
@@ -38,6 +91,8 @@ pub enum Value {
     F64(u64),
     /// An integer.
     I64(i64),
+    /// A text.
+    Text(String),
 }
 
 /// A row as a sender offers it.
@@ -49,7 +104,7 @@ pub struct Offered {
     pub ts: Option<i64>,
     /// Since when the sender says it was known.
     pub known_at: Option<i64>,
-    /// [`COLUMN_COUNT`] values; none for a retraction.
+    /// A value a column of its table; none for a retraction of a bar.
     pub values: Vec<Value>,
 }
 
@@ -58,6 +113,8 @@ pub struct Offered {
 pub struct Load {
     /// Its id.
     pub id: String,
+    /// Where to.
+    pub table: Table,
     /// Who delivers.
     pub source: String,
     /// The length of its bars.
@@ -91,7 +148,7 @@ pub struct Stored {
     pub stated: bool,
     /// Its `known_at` comes from a policy.
     pub assumed: bool,
-    /// [`COLUMN_COUNT`] values, all null in a retraction.
+    /// A value a column of its table, all null in a retraction of a bar.
     pub values: Vec<Value>,
 }
 
@@ -151,10 +208,10 @@ pub struct Model {
     batches: BTreeMap<String, Entry>,
 }
 
-/// The raw series of bars that these words name; `None` if one of them cannot be a name.
+/// The raw series that these words name; `None` if one of them cannot be a name.
 pub fn series_key(load: &Load, symbol: &str) -> Option<SeriesKey> {
     Some(SeriesKey {
-        dataset: DatasetId::BARS,
+        dataset: load.table.dataset(),
         symbol: Symbol::new(symbol).ok()?,
         step: load.step,
         side: load.side,
@@ -176,15 +233,25 @@ impl Model {
     pub fn apply(&mut self, load: Load, sequence: u64, now: i64) -> &Entry {
         let mut outcome = Outcome::default();
         for (place, row) in load.rows.iter().enumerate() {
-            match door(&load, row, now) {
+            let row = Offered { values: as_stored(load.table, &row.values), ..row.clone() };
+            match door(&load, &row, now) {
                 Err(reason) => outcome.rejected.push((place, reason)),
-                Ok((key, ts)) if load.retract => {
-                    self.retract(key, ts, sequence, place, now, &mut outcome);
-                }
                 Ok((key, ts)) => {
-                    let rows = self.series.entry(key).or_default().entry(ts).or_default();
-                    let row = dated(&load, row, ts, rows.is_empty(), sequence, place, now);
-                    insert(rows, row, &mut outcome);
+                    let rows = self.series.get(&key).and_then(|series| series.get(&ts));
+                    let rows = rows.map_or(&[][..], Vec::as_slice);
+                    let versions = versions_of(load.table, rows, &row.values);
+                    let is_first = versions.is_empty();
+                    let row = dated(&load, &row, ts, is_first, sequence, place, now);
+                    let kept = if load.retract {
+                        let reason = retract(load.table, rows, &versions, &row);
+                        reason.map(|reason| outcome.rejected.push((place, reason))).is_none()
+                    } else {
+                        insert(&versions, &row, &mut outcome)
+                    };
+                    if kept {
+                        outcome.accepted += u64::from(load.retract);
+                        self.series.entry(key).or_default().entry(ts).or_default().push(row);
+                    }
                 }
             }
         }
@@ -195,34 +262,6 @@ impl Model {
         self.batches.entry(entry.load.id.clone()).or_insert(entry)
     }
 
-    fn retract(
-        &mut self,
-        key: SeriesKey,
-        ts: i64,
-        sequence: u64,
-        place: usize,
-        now: i64,
-        outcome: &mut Outcome,
-    ) {
-        let rows = self.series.get_mut(&key).and_then(|series| series.get_mut(&ts));
-        match rows {
-            Some(rows) if winner(rows, i64::MAX, u64::MAX).is_some_and(|row| !row.retract) => {
-                rows.push(Stored {
-                    ts,
-                    known_at: now,
-                    sequence,
-                    place,
-                    retract: true,
-                    stated: false,
-                    assumed: false,
-                    values: vec![Value::Null; COLUMN_COUNT],
-                });
-                outcome.accepted += 1;
-            }
-            _ => outcome.rejected.push((place, "nothing_to_retract")),
-        }
-    }
-
     /// Every series that has a row by `at_sequence`, in order.
     pub fn series(&self, at_sequence: u64) -> impl Iterator<Item = &SeriesKey> {
         self.series
@@ -231,7 +270,7 @@ impl Model {
             .map(|(key, _)| key)
     }
 
-    /// The visible rows of a range, in order of `ts`.
+    /// The visible rows of a range, in order of `ts`, rank.
     pub fn visible(
         &self,
         key: &SeriesKey,
@@ -241,7 +280,7 @@ impl Model {
         at_sequence: u64,
     ) -> Vec<&Stored> {
         self.keys(key, start, end)
-            .filter_map(|rows| winner(rows, as_of, at_sequence).filter(|row| !row.retract))
+            .flat_map(|rows| visible(Table::of(key.dataset), rows, as_of, at_sequence))
             .collect()
     }
 
@@ -263,24 +302,23 @@ impl Model {
         found
     }
 
-    /// The visible row with the greatest `ts`.
-    pub fn newest(&self, key: &SeriesKey, at_sequence: u64) -> Option<&Stored> {
-        let series = self.series.get(key)?;
-        series
-            .values()
-            .rev()
-            .find_map(|rows| winner(rows, i64::MAX, at_sequence).filter(|row| !row.retract))
+    /// The visible rows with the greatest `ts`, in order of rank.
+    pub fn newest(&self, key: &SeriesKey, at_sequence: u64) -> Vec<&Stored> {
+        let Some(series) = self.series.get(key) else { return Vec::new() };
+        let table = Table::of(key.dataset);
+        let mut keys =
+            series.values().rev().map(|rows| visible(table, rows, i64::MAX, at_sequence));
+        keys.find(|rows| !rows.is_empty()).unwrap_or_default()
     }
 
-    /// The keys whose winner by `at_sequence` record `sequence` brought, and did not take away.
-    pub fn brought_by(&self, sequence: u64, at_sequence: u64) -> Vec<(&SeriesKey, i64)> {
+    /// The rows visible by `at_sequence` that record `sequence` brought.
+    pub fn brought_by(&self, sequence: u64, at_sequence: u64) -> Vec<(&SeriesKey, &Stored)> {
         let mut found = Vec::new();
         for (key, series) in &self.series {
-            for (ts, rows) in series {
-                let row = winner(rows, i64::MAX, at_sequence);
-                if row.is_some_and(|row| row.sequence == sequence && !row.retract) {
-                    found.push((key, *ts));
-                }
+            for rows in series.values() {
+                let rows = visible(Table::of(key.dataset), rows, i64::MAX, at_sequence);
+                let brought = rows.into_iter().filter(|row| row.sequence == sequence);
+                found.extend(brought.map(|row| (key, row)));
             }
         }
         found
@@ -312,6 +350,23 @@ pub fn ahead_max(step: Step) -> i128 {
     if step.is_dated() { DAY } else { 60 * SECOND }
 }
 
+/// The values as they are stored: a side of a quote without a price, or at 0, is not there.
+fn as_stored(table: Table, values: &[Value]) -> Vec<Value> {
+    let mut values = values.to_vec();
+    if table == Table::Quotes {
+        for (price, size) in [(0, 2), (1, 3)] {
+            let zero = |bits: u64| f64::from_bits(bits) == 0.0;
+            if matches!(values[price], Value::F64(bits) if zero(bits)) {
+                values[price] = Value::Null;
+            }
+            if values[price] == Value::Null {
+                values[size] = Value::Null;
+            }
+        }
+    }
+    values
+}
+
 /// Rejects what cannot be stored truthfully; else says where the row belongs.
 fn door(load: &Load, row: &Offered, now: i64) -> Result<(SeriesKey, i64), &'static str> {
     let symbol = row.symbol.as_deref().ok_or("bad_symbol")?;
@@ -323,17 +378,73 @@ fn door(load: &Load, row: &Offered, now: i64) -> Result<(SeriesKey, i64), &'stat
     if i128::from(ts) > i128::from(now) + ahead_max(load.step) {
         return Err("future_ts");
     }
-    if row.known_at.is_some_and(|known_at| known_at > now) {
-        return Err("future_known_at");
-    }
-    if row.values.iter().take(REQUIRED_COUNT).any(|value| *value == Value::Null) {
+    let required = load.table.required_count();
+    if row.values.iter().take(required).any(|value| *value == Value::Null) {
         return Err("missing_value");
     }
     let finite = |value: &Value| match value {
         Value::F64(bits) => f64::from_bits(*bits).is_finite(),
-        Value::Null | Value::I64(_) => true,
+        Value::Null | Value::I64(_) | Value::Text(_) => true,
     };
-    if row.values.iter().all(finite) { Ok((key, ts)) } else { Err("non_finite") }
+    if !row.values.iter().all(finite) {
+        return Err("non_finite");
+    }
+    if load.table == Table::Quotes && row.values[..2] == [Value::Null, Value::Null] {
+        return Err("no_side");
+    }
+    if row.known_at.is_some_and(|known_at| known_at > now) {
+        return Err("future_known_at");
+    }
+    Ok((key, ts))
+}
+
+/// Whether two rows of one `ts` are versions of one row; `None` if they cannot be, having no key.
+fn same_key(table: Table, one: &[Value], other: &[Value]) -> Option<bool> {
+    match table {
+        Table::Bars => Some(true),
+        Table::Trades if one[4] != Value::Null => {
+            Some((&one[2], &one[4]) == (&other[2], &other[4]))
+        }
+        Table::Trades | Table::Quotes => None,
+    }
+}
+
+/// Those of a `ts` that are versions of a row with these values.
+fn versions_of<'a>(table: Table, rows: &'a [Stored], values: &[Value]) -> Vec<&'a Stored> {
+    let same = |row: &&Stored| same_key(table, values, &row.values) == Some(true);
+    rows.iter().filter(same).collect()
+}
+
+/// The visible rows of one `ts`, in order of rank.
+fn visible(table: Table, rows: &[Stored], as_of: i64, at_sequence: u64) -> Vec<&Stored> {
+    let mut known: Vec<_> = rows.iter().filter(|row| row.is_known(as_of, at_sequence)).collect();
+    known.sort_by_key(|row| row.rank());
+    let mut winners: BTreeMap<Option<[&Value; 2]>, &Stored> = BTreeMap::new();
+    let mut alike: BTreeMap<&[Value], Vec<&Stored>> = BTreeMap::new();
+    for row in &known {
+        match table {
+            Table::Bars => _ = winners.insert(None, row),
+            Table::Trades if row.values[4] != Value::Null => {
+                winners.insert(Some([&row.values[2], &row.values[4]]), row);
+            }
+            Table::Trades | Table::Quotes => alike.entry(&row.values).or_default().push(row),
+        }
+    }
+    let mut visible: Vec<_> = winners.into_values().filter(|row| !row.retract).collect();
+    for mut rows in alike.into_values() {
+        rows.sort_by_key(|row| (row.sequence, row.known_at, row.place));
+        let mut left = Vec::new();
+        for row in rows {
+            if row.retract {
+                left.pop();
+            } else {
+                left.push(row);
+            }
+        }
+        visible.extend(left);
+    }
+    visible.sort_by_key(|row| row.rank());
+    visible
 }
 
 /// The row with the time from which it counts as known.
@@ -348,29 +459,32 @@ fn dated(
 ) -> Stored {
     let assumed = load
         .policy
-        .filter(|_| is_first && row.known_at.is_none())
+        .filter(|_| is_first && row.known_at.is_none() && !load.retract)
         .map(|delay| ts_end(load.step, ts) + i128::from(delay))
         .and_then(|at| i64::try_from(at).ok())
         .filter(|at| *at <= now);
+    let mut values = row.values.clone();
+    values.resize(load.table.column_count(), Value::Null);
     Stored {
         ts,
         known_at: row.known_at.or(assumed).unwrap_or(now),
         sequence,
         place,
-        retract: false,
+        retract: load.retract,
         stated: row.known_at.is_some(),
         assumed: assumed.is_some(),
-        values: row.values.clone(),
+        values,
     }
 }
 
-fn insert(rows: &mut Vec<Stored>, row: Stored, outcome: &mut Outcome) {
-    let visible = winner(rows, row.known_at, u64::MAX).filter(|other| !other.retract);
+/// Counts a row beside the other versions of it; whether it is stored.
+fn insert(versions: &[&Stored], row: &Stored, outcome: &mut Outcome) -> bool {
+    let visible = winner(versions, row.known_at).filter(|other| !other.retract);
     if visible.is_some_and(|other| other.values == row.values) {
         outcome.duplicates += 1;
-        return;
+        return false;
     }
-    let before = winner(rows, i64::MAX, u64::MAX);
+    let before = winner(versions, i64::MAX);
     if before.is_some_and(|other| other.rank() > row.rank()) {
         outcome.superseded += 1;
     } else if before.is_some_and(|other| !other.retract) {
@@ -378,11 +492,28 @@ fn insert(rows: &mut Vec<Stored>, row: Stored, outcome: &mut Outcome) {
     } else {
         outcome.accepted += 1;
     }
-    rows.push(row);
+    true
 }
 
-fn winner(rows: &[Stored], as_of: i64, at_sequence: u64) -> Option<&Stored> {
-    rows.iter().filter(|row| row.is_known(as_of, at_sequence)).max_by_key(|row| row.rank())
+/// Why a retraction finds nothing to take away, if so.
+fn retract(
+    table: Table,
+    rows: &[Stored],
+    versions: &[&Stored],
+    row: &Stored,
+) -> Option<&'static str> {
+    let found = match same_key(table, &row.values, &row.values) {
+        Some(_) => winner(versions, i64::MAX).is_some_and(|row| !row.retract),
+        None => {
+            let visible = visible(table, rows, i64::MAX, u64::MAX);
+            visible.iter().any(|other| other.values == row.values)
+        }
+    };
+    if found { None } else { Some("nothing_to_retract") }
+}
+
+fn winner<'a>(versions: &[&'a Stored], as_of: i64) -> Option<&'a Stored> {
+    versions.iter().filter(|row| row.known_at <= as_of).max_by_key(|row| row.rank()).copied()
 }
 
 /// The next boundary after a bar's open, without a calendar.
@@ -435,8 +566,8 @@ mod tests {
 
     fn load(id: &str, policy: Option<i64>, rows: Vec<Offered>) -> Load {
         let (id, source) = (id.into(), "lean".into());
-        let (step, side) = (Step::M1, PriceSide::Trade);
-        Load { id, source, step, side, policy, retract: false, rows, refused: 0 }
+        let (table, step, side) = (Table::Bars, Step::M1, PriceSide::Trade);
+        Load { id, table, source, step, side, policy, retract: false, rows, refused: 0 }
     }
 
     fn closes(model: &Model, as_of: i64, at_sequence: u64) -> Vec<f64> {
@@ -444,7 +575,7 @@ mod tests {
         let rows = model.visible(&key, i64::MIN, i64::MAX, as_of, at_sequence);
         let close = |row: &&Stored| match row.values[3] {
             Value::F64(bits) => f64::from_bits(bits),
-            other => panic!("a close of {other:?}"),
+            ref other => panic!("a close of {other:?}"),
         };
         rows.iter().map(close).collect()
     }
@@ -498,6 +629,55 @@ mod tests {
         assert_eq!(closes(&model, OPEN, 2), [7.0]);
         assert_eq!(closes(&model, OPEN + 1, 1), [7.0]);
         assert_eq!(closes(&model, OPEN + 1, 2), []);
+    }
+
+    fn trade(price: f64, venue: &str, number: Option<&str>) -> Offered {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let values = vec![
+            Value::F64(price.to_bits()),
+            Value::F64(1),
+            text(venue),
+            Value::Null,
+            number.map_or(Value::Null, text),
+        ];
+        Offered { symbol: Some("SPY".into()), ts: Some(OPEN), known_at: None, values }
+    }
+
+    fn trades(id: &str, retract: bool, rows: Vec<Offered>) -> Load {
+        let (table, step) = (Table::Trades, Step::Tick);
+        Load { table, step, retract, ..load(id, None, rows) }
+    }
+
+    fn prices(model: &Model, at_sequence: u64) -> Vec<f64> {
+        let key = series_key(&trades("", false, vec![]), "SPY").unwrap();
+        let rows = model.visible(&key, i64::MIN, i64::MAX, i64::MAX, at_sequence);
+        let price = |row: &&Stored| match row.values[0] {
+            Value::F64(bits) => f64::from_bits(bits),
+            ref other => panic!("a price of {other:?}"),
+        };
+        rows.iter().map(price).collect()
+    }
+
+    #[test]
+    fn trades_with_a_number_are_versions_of_one_and_others_stand_alone() {
+        let mut model = Model::default();
+        let rows = vec![trade(1.0, "N", Some("7")), trade(2.0, "Q", Some("7"))];
+        model.apply(trades("a", false, rows), 1, OPEN);
+        let rows = vec![
+            trade(1.0, "N", Some("7")),
+            trade(3.0, "Q", Some("7")),
+            trade(4.0, "N", None),
+            trade(4.0, "N", None),
+        ];
+        let outcome = &model.apply(trades("b", false, rows), 2, OPEN).outcome;
+        assert_eq!((outcome.duplicates, outcome.corrected, outcome.accepted), (1, 1, 2));
+        assert_eq!(prices(&model, 1), [1.0, 2.0]);
+        assert_eq!(prices(&model, 2), [1.0, 3.0, 4.0, 4.0]);
+        let rows = vec![trade(4.0, "N", None), trade(3.0, "Q", Some("7")), trade(5.0, "N", None)];
+        let outcome = &model.apply(trades("c", true, rows), 3, OPEN).outcome;
+        assert_eq!(outcome.accepted, 2);
+        assert_eq!(outcome.rejected, [(2, "nothing_to_retract")]);
+        assert_eq!(prices(&model, 3), [1.0, 4.0]);
     }
 
     #[test]

@@ -73,11 +73,26 @@ pub struct DeadLetter {
     pub raw: String,
 }
 
-/// Whether the server lives.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Health {
-    /// What `/healthz` says.
-    pub body: String,
+/// A table of the server, and how much of it there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct DatasetInfo {
+    /// Its name: `bars`.
+    pub name: String,
+    /// `raw`, `curated`, `features`, `labels`.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// The version of its columns.
+    #[serde(default)]
+    pub version: u64,
+    /// How many series it holds.
+    #[serde(default)]
+    pub series: u64,
+    /// How many symbols, as received.
+    #[serde(default)]
+    pub symbols: u64,
+    /// How many sources deliver it.
+    #[serde(default)]
+    pub sources: u64,
 }
 
 /// A token may be written as text or as a number.

@@ -1,26 +1,27 @@
 //! One server's address, and the calls it serves.
 
-use std::time::Duration;
-
 use arrow::record_batch::RecordBatch;
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::Method;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::answer::{DeadLetter, Health, IngestAnswer};
-use crate::error::{ClientError, Problem};
+use crate::answer::{DatasetInfo, DeadLetter, IngestAnswer};
+use crate::batch_id::random_batch_id;
+use crate::delete::DeleteKeys;
+use crate::error::ClientError;
 use crate::ingest::{IngestOptions, encode};
-use crate::query::{BarsQuery, DeleteKeys, Format};
-use crate::retry::wait_before;
+use crate::query::{BarsQuery, Format, LatestQuery, TicksQuery};
 use crate::stream::{Batches, ByteStream};
+use crate::transport::ClientBuilder;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
 
 /// A Barrow server, as seen from outside. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Client {
-    url: String,
-    http: reqwest::Client,
+    pub(crate) url: String,
+    pub(crate) http: reqwest::Client,
+    pub(crate) retries_max: u32,
 }
 
 impl Client {
@@ -30,19 +31,23 @@ impl Client {
     /// # Errors
     /// [`ClientError::Invalid`] if `url` is not an HTTP address.
     pub fn new(url: &str) -> Result<Self, ClientError> {
-        let text = url.trim_end_matches('/');
-        let parsed = reqwest::Url::parse(text)
-            .map_err(|error| ClientError::Invalid(format!("server address '{url}': {error}")))?;
-        if parsed.scheme() != "http" || parsed.host_str().is_none() {
-            let detail = format!("server address '{url}': write it as http://HOST:PORT");
-            return Err(ClientError::Invalid(detail));
-        }
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build()
-            .map_err(|error| ClientError::Invalid(format!("no HTTP client: {error}")))?;
-        Ok(Self { url: text.to_owned(), http })
+        Self::builder(url).build()
+    }
+
+    /// A client that shows a key, waits longer, or tries again more or less often.
+    ///
+    /// ```
+    /// # fn example() -> Result<(), barrow_client::ClientError> {
+    /// use barrow_client::Client;
+    ///
+    /// let client = Client::builder("http://127.0.0.1:8480").key("secret").retries_max(0).build()?;
+    /// assert_eq!(client.url(), "http://127.0.0.1:8480");
+    /// # Ok(())
+    /// # }
+    /// # example().unwrap();
+    /// ```
+    pub fn builder(url: &str) -> ClientBuilder {
+        ClientBuilder::new(url)
     }
 
     /// The server's address.
@@ -50,23 +55,52 @@ impl Client {
         &self.url
     }
 
-    /// Asks whether the server lives.
+    /// Asks, once, whether the server lives.
     ///
     /// # Errors
     /// [`ClientError::Unreachable`] if nobody answers.
-    pub async fn health(&self) -> Result<Health, ClientError> {
-        let bytes = self.get("/healthz", &[], "ask for health").await?;
-        Ok(Health { body: String::from_utf8_lossy(&whole(bytes).await?).trim().to_owned() })
+    pub async fn health(&self) -> Result<(), ClientError> {
+        self.probe("/healthz", "ask for health").await
     }
 
-    /// Sends one batch and returns once it is durable. With a `batch_id` it is tried again while
-    /// the server is away or busy; without one it is tried once.
-    ///
-    /// A batch whose every row was rejected is an answer too: its rows are dead letters.
+    /// Asks, once, whether the server takes rows.
     ///
     /// # Errors
-    /// [`ClientError::Problem`] with status 409 for a known `batch_id` with other rows, 507 for a
-    /// full disk.
+    /// [`ClientError::Problem`] with status 503 if it is going down or its disk has failed.
+    pub async fn ready(&self) -> Result<(), ClientError> {
+        self.probe("/readyz", "ask whether rows are taken").await
+    }
+
+    async fn probe(&self, path: &str, doing: &str) -> Result<(), ClientError> {
+        self.open_once(self.request(Method::GET, path, &[]), doing).await?.whole().await?;
+        Ok(())
+    }
+
+    /// Sends rows and returns once they are durable and visible. Tried again while the server is
+    /// away or busy, which is safe because every batch has an id: the one of `options`, or one that
+    /// is made for this call.
+    ///
+    /// ```no_run
+    /// # async fn example(rows: barrow_client::arrow::array::RecordBatch)
+    /// # -> Result<(), barrow_client::ClientError> {
+    /// use barrow_client::{Client, ClientError, IngestOptions, Step};
+    ///
+    /// let client = Client::new("http://127.0.0.1:8480")?;
+    /// let options = IngestOptions::bars(Step::M1, "vendor").batch_id("2024-01-02");
+    /// match client.ingest_arrow(&options, &[rows]).await {
+    ///     Ok(answer) => assert_eq!(answer.batch_id, "2024-01-02"),
+    ///     Err(ClientError::Conflict(problem)) => panic!("the id is used: {}", problem.detail),
+    ///     Err(ClientError::Rejected(answer)) => panic!("bad rows: {:?}", answer.errors),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ClientError::Conflict`] for a batch id that stands for other rows,
+    /// [`ClientError::Rejected`] if not one row was taken (some is an answer, with `rejected` and
+    /// `errors`), [`ClientError::Problem`] with status 507 for a full disk.
     pub async fn ingest_arrow(
         &self,
         options: &IngestOptions,
@@ -74,20 +108,20 @@ impl Client {
     ) -> Result<IngestAnswer, ClientError> {
         let body = encode(batches)?;
         let path = format!("/v1/datasets/{}/rows", options.dataset);
-        let pairs = options.pairs();
-        let request = || {
-            self.request(Method::POST, &path, &pairs)
-                .header(reqwest::header::CONTENT_TYPE, ARROW_STREAM)
-                .body(body.clone())
-        };
-        self.send_rows(request, options.batch_id.is_some(), "send rows").await
+        let pairs = options.pairs(&body)?;
+        let request = self
+            .request(Method::POST, &path, &pairs)
+            .header(reqwest::header::CONTENT_TYPE, ARROW_STREAM)
+            .body(body);
+        self.read_json(request, "send rows").await
     }
 
-    /// Retracts rows: nothing is erased, `as_of` still shows them. With a `batch_id` it is tried
-    /// again as rows are; without one it is tried once.
+    /// Retracts rows: nothing is erased, `as_of` still shows them. Tried again as rows are, under
+    /// `batch_id` or an id that is made for this call.
     ///
     /// # Errors
-    /// [`ClientError::Problem`] with status 404 for an unknown batch.
+    /// [`ClientError::Problem`] with status 404 for an unknown batch, [`ClientError::Rejected`] if
+    /// nothing was visible under any of the keys.
     pub async fn delete_rows(
         &self,
         dataset: &str,
@@ -96,56 +130,16 @@ impl Client {
     ) -> Result<IngestAnswer, ClientError> {
         let path = format!("/v1/datasets/{dataset}/rows");
         let mut pairs = keys.pairs();
-        if let Some(id) = batch_id {
-            pairs.push(("batch_id", id.to_owned()));
-        }
-        let keys = keys.body();
-        let request = || {
-            let request = self.request(Method::DELETE, &path, &pairs);
-            match &keys {
-                Some(keys) => request.json(keys),
-                None => request,
-            }
+        let id = match batch_id {
+            Some(id) => id.to_owned(),
+            None => random_batch_id()?,
         };
-        self.send_rows(request, batch_id.is_some(), "retract rows").await
-    }
-
-    /// Sends what `request` makes until it is answered; once, unless it is safe to send it again.
-    async fn send_rows(
-        &self,
-        request: impl Fn() -> RequestBuilder,
-        is_repeatable: bool,
-        doing: &str,
-    ) -> Result<IngestAnswer, ClientError> {
-        let mut attempt = 0;
-        loop {
-            let error = match self.send_rows_once(request(), doing).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            attempt += 1;
-            match wait_before(attempt, &error) {
-                Some(wait) if is_repeatable => tokio::time::sleep(wait).await,
-                _ => return Err(error),
-            }
+        pairs.push(("batch_id", id));
+        let mut request = self.request(Method::DELETE, &path, &pairs);
+        if let Some(keys) = keys.body() {
+            request = request.json(&keys);
         }
-    }
-
-    async fn send_rows_once(
-        &self,
-        request: RequestBuilder,
-        doing: &str,
-    ) -> Result<IngestAnswer, ClientError> {
-        match self.send(request, doing).await {
-            Ok(response) => read_json(ByteStream::new(response, doing), doing).await,
-            Err(ClientError::Problem(problem)) if problem.status == 422 => {
-                match serde_json::from_value::<IngestAnswer>(problem.body.clone()) {
-                    Ok(answer) if answer.rejected > 0 => Ok(answer),
-                    _ => Err(ClientError::Problem(problem)),
-                }
-            }
-            Err(error) => Err(error),
-        }
+        self.read_json(request, "retract rows").await
     }
 
     /// A range of bars as record batches, as they come in.
@@ -166,39 +160,100 @@ impl Client {
         query: &BarsQuery,
         format: Format,
     ) -> Result<ByteStream, ClientError> {
-        let mut pairs = query.pairs();
-        pairs.push(("format", format.name().to_owned()));
-        self.get("/v1/bars", &pairs, "query bars").await
+        self.range("/v1/bars", query.pairs(), format, "query bars").await
     }
 
-    /// The newest raw row of each (symbol, source, timeframe, price); all columns if none is named.
+    /// A range of trades as record batches, as they come in.
     ///
     /// # Errors
     /// As [`Client::bars`].
-    pub async fn latest(
+    pub async fn trades(&self, query: &TicksQuery) -> Result<Batches, ClientError> {
+        Ok(Batches::new(self.trades_bytes(query, Format::Arrow).await?))
+    }
+
+    /// A range of trades as the bytes the server writes.
+    ///
+    /// # Errors
+    /// As [`Client::bars`].
+    pub async fn trades_bytes(
         &self,
-        symbols: &[String],
-        columns: &[&str],
+        query: &TicksQuery,
+        format: Format,
+    ) -> Result<ByteStream, ClientError> {
+        self.range("/v1/trades", query.pairs(), format, "query trades").await
+    }
+
+    /// A range of quotes as record batches, as they come in.
+    ///
+    /// # Errors
+    /// As [`Client::bars`].
+    pub async fn quotes(&self, query: &TicksQuery) -> Result<Batches, ClientError> {
+        Ok(Batches::new(self.quotes_bytes(query, Format::Arrow).await?))
+    }
+
+    /// A range of quotes as the bytes the server writes.
+    ///
+    /// # Errors
+    /// As [`Client::bars`].
+    pub async fn quotes_bytes(
+        &self,
+        query: &TicksQuery,
+        format: Format,
+    ) -> Result<ByteStream, ClientError> {
+        self.range("/v1/quotes", query.pairs(), format, "query quotes").await
+    }
+
+    /// The newest raw bar of each (symbol, source, timeframe, price).
+    ///
+    /// # Errors
+    /// As [`Client::bars`].
+    pub async fn latest(&self, query: &LatestQuery) -> Result<Vec<RecordBatch>, ClientError> {
+        self.latest_of("bars", query).await
+    }
+
+    /// The newest raw row of each series of a dataset: `bars`, `trades`, `quotes`.
+    ///
+    /// # Errors
+    /// As [`Client::bars`].
+    pub async fn latest_of(
+        &self,
+        dataset: &str,
+        query: &LatestQuery,
     ) -> Result<Vec<RecordBatch>, ClientError> {
-        let mut pairs =
-            vec![("symbols", symbols.join(",")), ("format", Format::Arrow.name().to_owned())];
-        if !columns.is_empty() {
-            pairs.push(("columns", columns.join(",")));
-        }
-        let bytes = self.get("/v1/bars/latest", &pairs, "ask for the latest rows").await?;
+        let doing = "ask for the latest rows";
+        let path = format!("/v1/{dataset}/latest");
+        let bytes = self.range(&path, query.pairs(), Format::Arrow, doing).await?;
         Batches::new(bytes).all().await
+    }
+
+    async fn range(
+        &self,
+        path: &str,
+        mut pairs: Vec<(&str, String)>,
+        format: Format,
+        doing: &str,
+    ) -> Result<ByteStream, ClientError> {
+        pairs.push(("format", format.name().to_owned()));
+        self.open(self.request(Method::GET, path, &pairs), doing).await
+    }
+
+    /// The tables of the server.
+    ///
+    /// # Errors
+    /// [`ClientError::Problem`] as the server reports it.
+    pub async fn list_datasets(&self) -> Result<Vec<DatasetInfo>, ClientError> {
+        self.get_table("/v1/datasets", &[], "list datasets").await
     }
 
     /// Rejected rows, newest first, of one batch if named.
     ///
     /// # Errors
-    /// [`ClientError::Problem`] as the server reports it.
+    /// [`ClientError::Problem`] with status 404 for an unknown batch.
     pub async fn dead_letters(
         &self,
         batch_id: Option<&str>,
         limit: Option<u64>,
     ) -> Result<Vec<DeadLetter>, ClientError> {
-        let doing = "list dead letters";
         let mut pairs = Vec::new();
         if let Some(id) = batch_id {
             pairs.push(("batch", id.to_owned()));
@@ -206,62 +261,24 @@ impl Client {
         if let Some(limit) = limit {
             pairs.push(("limit", limit.to_string()));
         }
-        #[derive(serde::Deserialize)]
-        struct Table {
-            rows: Vec<DeadLetter>,
-        }
-        let bytes = self.get("/v1/dead-letters", &pairs, doing).await?;
-        Ok(read_json::<Table>(bytes, doing).await?.rows)
+        self.get_table("/v1/dead-letters", &pairs, "list dead letters").await
     }
 
-    fn request(&self, method: Method, path: &str, pairs: &[(&str, String)]) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url)).query(pairs)
-    }
-
-    async fn get(
+    async fn get_table<T: DeserializeOwned>(
         &self,
         path: &str,
         pairs: &[(&str, String)],
         doing: &str,
-    ) -> Result<ByteStream, ClientError> {
-        let response = self.send(self.request(Method::GET, path, pairs), doing).await?;
-        Ok(ByteStream::new(response, doing))
-    }
-
-    async fn send(&self, request: RequestBuilder, doing: &str) -> Result<Response, ClientError> {
-        let response = request
-            .send()
-            .await
-            .map_err(|error| ClientError::transport(&self.url, doing, &error))?;
-        let status = response.status();
-        if status == StatusCode::OK {
-            return Ok(response);
-        }
-        let retry_after = response
-            .headers()
-            .get(reqwest::header::RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.parse().ok());
-        let body = response.bytes().await.unwrap_or_default();
-        Err(ClientError::Problem(Box::new(Problem::read(status.as_u16(), retry_after, &body))))
+    ) -> Result<Vec<T>, ClientError> {
+        let request = self.request(Method::GET, path, pairs);
+        Ok(self.read_json::<Table<T>>(request, doing).await?.rows)
     }
 }
 
-async fn whole(mut bytes: ByteStream) -> Result<Vec<u8>, ClientError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = bytes.next().await? {
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-async fn read_json<T: DeserializeOwned>(bytes: ByteStream, doing: &str) -> Result<T, ClientError> {
-    let body = whole(bytes).await?;
-    serde_json::from_slice(&body).map_err(|error| {
-        ClientError::protocol(
-            doing,
-            format!("the answer is not what a Barrow server says: {error}"),
-        )
-    })
+/// A small answer in the shape of all JSON tables.
+#[derive(Deserialize)]
+struct Table<T> {
+    rows: Vec<T>,
 }
 
 #[cfg(test)]

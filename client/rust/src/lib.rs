@@ -1,19 +1,16 @@
-//! The client of a Barrow server: rows in as Arrow, ranges out as Arrow, CSV or JSON.
+//! The client of a Barrow server: rows in as Arrow, ranges out as Arrow, CSV, JSON or Parquet.
 //!
-//! [`Client`] holds one server's address and a pool of connections; it is cheap to clone. A
-//! request that stores something is tried again only where its `batch_id` makes that safe.
+//! [`Client`] holds one server's address and a pool of connections; it is cheap to clone.
+//! [`blocking::Client`] is the same for programs without an async runtime.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), barrow_client::ClientError> {
-//! use barrow_client::{BarsQuery, Client};
+//! use barrow_client::{BarsQuery, Client, Step};
 //!
 //! let client = Client::new("http://127.0.0.1:8480")?;
-//! let query = BarsQuery {
-//!     symbols: vec!["SPY".into()],
-//!     frequency: "1m".into(),
-//!     layer: Some("raw".into()),
-//!     ..BarsQuery::default()
-//! };
+//! let query = BarsQuery::new(["SPY"], Step::M1)
+//!     .layer("raw")
+//!     .between("2013-10-07T13:30:00Z", "2013-10-07T20:00:00Z");
 //! let mut batches = client.bars(&query).await?;
 //! while let Some(batch) = batches.next().await? {
 //!     assert!(batch.num_rows() > 0);
@@ -21,19 +18,49 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # What is tried again
+//!
+//! Reads until their answer begins, and batches, since each of them has an id under which the
+//! server stores it once: the caller's, or one that is made for the call and kept over its
+//! repetitions. `src/retry.rs` says which failures and after how long; [`Client::health`] and
+//! [`Client::ready`] are never tried again.
+//!
+//! If a call of [`Client::ingest_arrow`] fails for good, its rows may or may not be stored. To
+//! repeat the *call* safely its options must hold an id: see [`IngestOptions::batch_id`],
+//! [`random_batch_id`] and [`IngestOptions::content_id`], and what the last is not good for.
+//!
+//! # What is whole
+//!
+//! An answer that the server or the network broke off is an error, never a short answer. Ranges
+//! are decoded as they come: memory holds a batch or two, whatever the range.
 
 mod answer;
+mod batch_id;
+pub mod blocking;
 mod client;
+mod delete;
 mod error;
 mod ingest;
+mod jobs;
 mod query;
 mod retry;
 mod stream;
+mod transport;
+mod when;
 
-pub use answer::{DeadLetter, Health, IngestAnswer, RowError};
+pub use answer::{DatasetInfo, DeadLetter, IngestAnswer, RowError};
+/// The version of Arrow whose record batches this client takes and gives.
+pub use arrow;
+pub use barrow_types::{PriceSide, Step, Timestamp};
+pub use batch_id::random_batch_id;
 pub use client::Client;
+pub use delete::DeleteKeys;
 pub use error::{ClientError, Problem};
-pub use ingest::IngestOptions;
-pub use query::{BarsQuery, DeleteKeys, Format};
-pub use retry::RETRIES_MAX;
+pub use ingest::{IngestOptions, Stamp};
+pub use jobs::{Job, JobState};
+pub use query::{BarsQuery, Format, LatestQuery, TicksQuery};
+pub use retry::{RETRIES_MAX, RETRY_AFTER_MAX};
 pub use stream::{Batches, ByteStream};
+pub use transport::ClientBuilder;
+pub use when::When;

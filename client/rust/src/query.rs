@@ -1,6 +1,137 @@
 //! Questions as values, and how they are written in a URL.
+//!
+//! Texts are passed on as they are: the server reads times and names, and says what it cannot
+//! read. A query can be kept, changed and asked again; the blocking client takes the same ones.
 
-/// A range of bars. Texts are passed on as they are: the server reads times and names.
+use barrow_types::{PriceSide, Step};
+
+use crate::when::When;
+
+/// The part of a query that all ranges have.
+macro_rules! range_methods {
+    () => {
+        /// Rows from `start` to before `end`.
+        #[must_use]
+        pub fn between(mut self, start: impl Into<When>, end: impl Into<When>) -> Self {
+            self.start = Some(start.into().into());
+            self.end = Some(end.into().into());
+            self
+        }
+
+        /// Rows from this time on.
+        #[must_use]
+        pub fn start(mut self, start: impl Into<When>) -> Self {
+            self.start = Some(start.into().into());
+            self
+        }
+
+        /// Rows before this time.
+        #[must_use]
+        pub fn end(mut self, end: impl Into<When>) -> Self {
+            self.end = Some(end.into().into());
+            self
+        }
+
+        /// Only rows of this source.
+        #[must_use]
+        pub fn source(mut self, source: impl Into<String>) -> Self {
+            self.source = Some(source.into());
+            self
+        }
+
+        /// From what was known then.
+        #[must_use]
+        pub fn as_of(mut self, at: impl Into<When>) -> Self {
+            self.as_of = Some(at.into().into());
+            self
+        }
+
+        /// From what Barrow held then: a token of an earlier answer.
+        #[must_use]
+        pub fn at_sequence(mut self, token: impl Into<String>) -> Self {
+            self.at_sequence = Some(token.into());
+            self
+        }
+
+        /// From a state that holds at least this: the token that the answer to a batch gave, for
+        /// reading what was just written.
+        #[must_use]
+        pub fn min_sequence(mut self, token: impl Into<String>) -> Self {
+            self.min_sequence = Some(token.into());
+            self
+        }
+
+        /// Every stored row, also those that were corrected or taken back.
+        #[must_use]
+        pub fn all_revisions(mut self) -> Self {
+            self.revisions = Some("all".to_owned());
+            self
+        }
+
+        /// Only these columns, in this order.
+        #[must_use]
+        pub fn columns<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+            self.columns = names.into_iter().map(Into::into).collect();
+            self
+        }
+
+        /// At most so many rows; the answer's head then has a cursor if there are more.
+        #[must_use]
+        pub const fn limit(mut self, rows: u64) -> Self {
+            self.limit = Some(rows);
+            self
+        }
+
+        /// From where an earlier answer to the same query stopped, of the state that it was of.
+        #[must_use]
+        pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
+            self.cursor = Some(cursor.into());
+            self
+        }
+
+        /// CSV and JSON show times in this zone.
+        #[must_use]
+        pub fn tz(mut self, zone: impl Into<String>) -> Self {
+            self.tz = Some(zone.into());
+            self
+        }
+
+        fn range_pairs(&self, pairs: &mut Vec<(&'static str, String)>) {
+            let limit = self.limit.map(|limit| limit.to_string());
+            let columns = (!self.columns.is_empty()).then(|| self.columns.join(","));
+            for (name, value) in [
+                ("start", &self.start),
+                ("end", &self.end),
+                ("source", &self.source),
+                ("as_of", &self.as_of),
+                ("at_sequence", &self.at_sequence),
+                ("min_sequence", &self.min_sequence),
+                ("revisions", &self.revisions),
+                ("columns", &columns),
+                ("limit", &limit),
+                ("cursor", &self.cursor),
+                ("tz", &self.tz),
+            ] {
+                if let Some(value) = value {
+                    pairs.push((name, value.clone()));
+                }
+            }
+        }
+    };
+}
+
+/// A range of bars.
+///
+/// ```
+/// use barrow_client::{BarsQuery, Step};
+///
+/// let query = BarsQuery::new(["SPY", "IBM"], Step::M1)
+///     .layer("raw")
+///     .between("2013-10-07T13:30:00Z", "2013-10-07T20:00:00Z")
+///     .as_of("2013-10-08T00:00:00Z")
+///     .columns(["symbol", "ts", "close"]);
+/// assert_eq!(query.frequency, "1m");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BarsQuery {
     /// Names, in the order the rows come.
@@ -36,30 +167,163 @@ pub struct BarsQuery {
 }
 
 impl BarsQuery {
+    /// Everything there is of these symbols at this step.
+    pub fn new<T: Into<String>>(symbols: impl IntoIterator<Item = T>, frequency: Step) -> Self {
+        Self {
+            symbols: symbols.into_iter().map(Into::into).collect(),
+            frequency: frequency.name().to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// `raw`: as received, of each source; `curated`: one row for each bar.
+    #[must_use]
+    pub fn layer(mut self, layer: impl Into<String>) -> Self {
+        self.layer = Some(layer.into());
+        self
+    }
+
+    /// Bars of this price.
+    #[must_use]
+    pub fn price(mut self, price: PriceSide) -> Self {
+        self.price = Some(price.name().to_owned());
+        self
+    }
+
+    range_methods!();
+
     pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
         let mut pairs =
             vec![("symbols", self.symbols.join(",")), ("frequency", self.frequency.clone())];
-        let limit = self.limit.map(|limit| limit.to_string());
-        for (name, value) in [
-            ("start", &self.start),
-            ("end", &self.end),
-            ("layer", &self.layer),
-            ("price", &self.price),
-            ("source", &self.source),
-            ("as_of", &self.as_of),
-            ("at_sequence", &self.at_sequence),
-            ("min_sequence", &self.min_sequence),
-            ("revisions", &self.revisions),
-            ("limit", &limit),
-            ("cursor", &self.cursor),
-            ("tz", &self.tz),
-        ] {
+        for (name, value) in [("layer", &self.layer), ("price", &self.price)] {
             if let Some(value) = value {
                 pairs.push((name, value.clone()));
             }
         }
-        if !self.columns.is_empty() {
-            pairs.push(("columns", self.columns.join(",")));
+        self.range_pairs(&mut pairs);
+        pairs
+    }
+}
+
+/// A range of trades or quotes.
+///
+/// ```
+/// use barrow_client::TicksQuery;
+///
+/// let query = TicksQuery::new(["SPY"]).between("2013-10-07", "2013-10-08").limit(1_000);
+/// assert_eq!(query.symbols, ["SPY"]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TicksQuery {
+    /// Names, in the order the rows come.
+    pub symbols: Vec<String>,
+    /// First time: RFC 3339, `YYYY-MM-DD` (that session) or integer nanoseconds.
+    pub start: Option<String>,
+    /// End of the range, not in it.
+    pub end: Option<String>,
+    /// Only rows of this source.
+    pub source: Option<String>,
+    /// Answer from what was known then.
+    pub as_of: Option<String>,
+    /// Answer from what Barrow held then.
+    pub at_sequence: Option<String>,
+    /// Wait until the server holds this sequence.
+    pub min_sequence: Option<String>,
+    /// `all`: every stored row, also those that were taken back.
+    pub revisions: Option<String>,
+    /// Columns wanted; all if empty.
+    pub columns: Vec<String>,
+    /// Most rows.
+    pub limit: Option<u64>,
+    /// Where an earlier answer stopped.
+    pub cursor: Option<String>,
+    /// The zone in which CSV and JSON show times.
+    pub tz: Option<String>,
+}
+
+impl TicksQuery {
+    /// Everything there is of these symbols.
+    pub fn new<T: Into<String>>(symbols: impl IntoIterator<Item = T>) -> Self {
+        Self { symbols: symbols.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    range_methods!();
+
+    pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = vec![("symbols", self.symbols.join(","))];
+        self.range_pairs(&mut pairs);
+        pairs
+    }
+}
+
+/// The newest raw bar of each (symbol, source, timeframe, price).
+///
+/// ```
+/// use barrow_client::{LatestQuery, Step};
+///
+/// let query = LatestQuery::new(["SPY"]).frequency(Step::M1).columns(["symbol", "ts", "close"]);
+/// assert_eq!(query.frequency.as_deref(), Some("1m"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LatestQuery {
+    /// Names, in the order the rows come.
+    pub symbols: Vec<String>,
+    /// Only this step.
+    pub frequency: Option<String>,
+    /// Only this price.
+    pub price: Option<String>,
+    /// Only this source.
+    pub source: Option<String>,
+    /// Columns wanted; all if empty.
+    pub columns: Vec<String>,
+}
+
+impl LatestQuery {
+    /// The newest rows of these symbols.
+    pub fn new<T: Into<String>>(symbols: impl IntoIterator<Item = T>) -> Self {
+        Self { symbols: symbols.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    /// Only bars of this step.
+    #[must_use]
+    pub fn frequency(mut self, frequency: Step) -> Self {
+        self.frequency = Some(frequency.name().to_owned());
+        self
+    }
+
+    /// Only bars of this price.
+    #[must_use]
+    pub fn price(mut self, price: PriceSide) -> Self {
+        self.price = Some(price.name().to_owned());
+        self
+    }
+
+    /// Only bars of this source.
+    #[must_use]
+    pub fn source(mut self, source: impl Into<String>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Only these columns, in this order.
+    #[must_use]
+    pub fn columns<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.columns = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = vec![("symbols", self.symbols.join(","))];
+        let columns = (!self.columns.is_empty()).then(|| self.columns.join(","));
+        for (name, value) in [
+            ("frequency", &self.frequency),
+            ("price", &self.price),
+            ("source", &self.source),
+            ("columns", &columns),
+        ] {
+            if let Some(value) = value {
+                pairs.push((name, value.clone()));
+            }
         }
         pairs
     }
@@ -74,6 +338,8 @@ pub enum Format {
     Csv,
     /// One JSON object: columns and rows.
     Json,
+    /// A Parquet file.
+    Parquet,
 }
 
 impl Format {
@@ -83,56 +349,19 @@ impl Format {
             Self::Arrow => "arrow",
             Self::Csv => "csv",
             Self::Json => "json",
+            Self::Parquet => "parquet",
         }
-    }
-}
-
-/// Which rows to retract: everything a batch brought, or the rows under given keys of one series.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeleteKeys {
-    /// Everything visible that this batch brought.
-    Batch(String),
-    /// The rows of one series at these times.
-    Rows {
-        /// The name as received.
-        symbol: String,
-        /// The step: `1m`.
-        timeframe: String,
-        /// Where the rows came from.
-        source: String,
-        /// Which price: `trade`.
-        price: String,
-        /// Their event times, as the server reads times.
-        ts: Vec<String>,
-    },
-}
-
-impl DeleteKeys {
-    pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
-        match self {
-            Self::Batch(id) => vec![("batch", id.clone())],
-            Self::Rows { timeframe, source, price, .. } => vec![
-                ("timeframe", timeframe.clone()),
-                ("source", source.clone()),
-                ("price", price.clone()),
-            ],
-        }
-    }
-
-    /// The keys, as the body lists them.
-    pub(crate) fn body(&self) -> Option<serde_json::Value> {
-        let Self::Rows { symbol, ts, .. } = self else { return None };
-        let key = |ts: &String| match ts.parse::<i64>() {
-            Ok(nanos) => serde_json::json!({ "symbol": symbol, "ts": nanos }),
-            Err(_) => serde_json::json!({ "symbol": symbol, "ts": ts }),
-        };
-        Some(serde_json::json!({ "keys": ts.iter().map(key).collect::<Vec<_>>() }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn shown(pairs: Vec<(&str, String)>) -> String {
+        let pairs = pairs.into_iter().map(|(name, value)| format!("{name}={value}"));
+        pairs.collect::<Vec<_>>().join("&")
+    }
 
     #[test]
     fn a_query_names_only_what_was_asked_for() {
@@ -143,10 +372,42 @@ mod tests {
             limit: Some(5),
             ..BarsQuery::default()
         };
-        let pairs: Vec<String> =
-            query.pairs().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let expected =
-            ["symbols=SPY,BRK.B", "frequency=1m", "as_of=2024-01-01T00:00:00Z", "limit=5"];
-        assert_eq!(pairs, expected);
+        let expected = "symbols=SPY,BRK.B&frequency=1m&as_of=2024-01-01T00:00:00Z&limit=5";
+        assert_eq!(shown(query.pairs()), expected);
+        let built = BarsQuery::new(["SPY", "BRK.B"], Step::M1).as_of("2024-01-01T00:00:00Z");
+        assert_eq!(built.limit(5), query);
+        assert_eq!(shown(TicksQuery::new(["A"]).pairs()), "symbols=A");
+        assert_eq!(shown(LatestQuery::new(["A"]).pairs()), "symbols=A");
+    }
+
+    #[test]
+    fn every_method_reaches_the_url_under_its_name() {
+        let bars = BarsQuery::new(["A"], Step::D1).layer("raw").price(PriceSide::Mid);
+        let own = "symbols=A&frequency=1d&layer=raw&price=mid";
+        let range = "start=1&end=2&source=s&as_of=3&at_sequence=4&min_sequence=5&revisions=all\
+                     &columns=x,y&limit=6&cursor=c&tz=UTC";
+        macro_rules! all {
+            ($query:expr) => {
+                $query
+                    .between("0", "2")
+                    .start("1")
+                    .end("2")
+                    .source("s")
+                    .as_of("3")
+                    .at_sequence("4")
+                    .min_sequence("5")
+                    .all_revisions()
+                    .columns(["x", "y"])
+                    .limit(6)
+                    .cursor("c")
+                    .tz("UTC")
+                    .pairs()
+            };
+        }
+        assert_eq!(shown(all!(bars)), format!("{own}&{range}"));
+        assert_eq!(shown(all!(TicksQuery::new(["A"]))), format!("symbols=A&{range}"));
+        let latest = LatestQuery::new(["A"]).frequency(Step::M1).price(PriceSide::Bid);
+        let latest = latest.source("s").columns(["ts"]).pairs();
+        assert_eq!(shown(latest), "symbols=A&frequency=1m&price=bid&source=s&columns=ts");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use barrow_client::DeleteKeys;
+use barrow_client::{ClientError, DeleteKeys};
 use barrow_types::{PriceSide, Step};
 use clap::{Args, Subcommand};
 
@@ -76,7 +76,7 @@ pub(crate) async fn run(args: DeleteArgs, out: &mut dyn Write) -> Result<(), Cli
     let target = args.target.open().await?;
     let answer = target.client.delete_rows(&args.dataset, &keys, None).await;
     let stopped = target.close().await;
-    let answer = answer?;
+    let answer = answer.or_else(ClientError::into_answer)?;
     writeln!(out, "retracted {} rows (batch {})", grouped(answer.accepted), answer.batch_id)?;
     for error in &answer.errors {
         writeln!(out, "  not retracted: {}: {}", error.reason, error.detail)?;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use barrow_client::{BarsQuery, Client, DeleteKeys, IngestAnswer, IngestOptions};
+use barrow_client::{BarsQuery, Client, DeleteKeys, IngestAnswer, IngestOptions, LatestQuery};
 use clap::Args;
 
 use crate::cli::import::{self, ImportOptions, grouped};
@@ -91,7 +91,8 @@ async fn show_all(
         show_as_of(client, out).await?;
     }
     writeln!(out, "\nNewest rows (barrow latest {})", shown.symbols.join(" "))?;
-    table::write(out, &client.latest(&shown.symbols, &latest::COLUMNS).await?)?;
+    let newest = LatestQuery::new(shown.symbols).columns(latest::COLUMNS);
+    table::write(out, &client.latest(&newest).await?)?;
     addresses(client, args, &shown.query, planned.is_none(), out)
 }
 
@@ -109,7 +110,7 @@ async fn load_sample(client: &Client, out: &mut dyn Write) -> Result<Shown, CliE
         match step {
             sample::Step::Bars { id, what, bars } => {
                 let options =
-                    IngestOptions::bars(barrow_types::Step::M1, sample::SOURCE).with_batch_id(id);
+                    IngestOptions::bars(barrow_types::Step::M1, sample::SOURCE).batch_id(id);
                 let answer = client.ingest_arrow(&options, &[sample::record_batch(&bars)]).await?;
                 rows += answer.total();
                 write_answer(out, what, &answer)?;
@@ -166,7 +167,7 @@ async fn load_files(
     tally.write(out, started.elapsed())?;
     sent?;
     let first = import::first_series(planned)
-        .ok_or_else(|| CliError::failed("demo: the first file holds no row to show"))?;
+        .ok_or_else(|| CliError::failed("demo: there are no bars in these files to show"))?;
     let mut query = range(&first.symbol, first.step.name(), &first.source);
     query.price = Some(first.price.name().to_owned());
     Ok(Shown { symbols: vec![first.symbol], query })

@@ -4,11 +4,14 @@
 //! Results go to standard output; errors to standard error: what failed, where, what to do. Exit
 //! codes: 0 done, 1 failed, 2 wrong usage.
 
+mod compact;
 mod dead_letters;
 mod delete;
 mod demo;
 mod error;
 mod import;
+mod inspect;
+mod jobs;
 mod latest;
 mod not_built;
 mod query;
@@ -56,6 +59,9 @@ enum Command {
     Delete(delete::DeleteArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
     Verify(verify::VerifyArgs),
+    Compact(compact::CompactArgs),
+    Inspect(inspect::InspectArgs),
+    Jobs(jobs::JobsArgs),
     #[command(flatten)]
     NotBuilt(not_built::NotBuilt),
 }
@@ -84,7 +90,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn execute(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
     let command = match command {
-        Command::Verify(args) => return verify::run(&args, out),
+        Command::Verify(verify::VerifyArgs { data: Some(data), .. }) => {
+            return verify::run(&data, out);
+        }
+        Command::Inspect(args) => return inspect::run(&args, out),
         Command::NotBuilt(what) => return Err(what.refuse()),
         other => other,
     };
@@ -101,7 +110,10 @@ fn execute(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
             Command::Latest(args) => latest::run(args, out).await,
             Command::Delete(args) => delete::run(args, out).await,
             Command::DeadLetters(args) => dead_letters::run(args, out).await,
-            Command::Verify(_) | Command::NotBuilt(_) => {
+            Command::Verify(args) => verify::run_on_server(&args.server, out).await,
+            Command::Compact(args) => compact::run(args, out).await,
+            Command::Jobs(args) => jobs::run(args, out).await,
+            Command::Inspect(_) | Command::NotBuilt(_) => {
                 unreachable!("invariant: answered above")
             }
         }

@@ -9,22 +9,16 @@ use crate::cli::CliError;
 pub(crate) enum NotBuilt {
     /// Define features (not available yet)
     Features(Rest),
-    /// Look after jobs (not available yet)
-    Jobs(Rest),
     /// Load again what is missing (not available yet)
     Backfill(Rest),
     /// Load from a source (not available yet)
     Ingest(Rest),
     /// Export a training snapshot (not available yet)
     Export(Rest),
-    /// Show what is in a file (not available yet)
-    Inspect(Rest),
     /// Copy a store (not available yet)
     Backup(Rest),
     /// Bring a copy back (not available yet)
     Restore(Rest),
-    /// Merge segments (not available yet)
-    Compact(Rest),
 }
 
 /// Whatever follows.
@@ -40,14 +34,11 @@ impl NotBuilt {
     pub(crate) fn refuse(&self) -> CliError {
         let (name, rest) = match self {
             Self::Features(rest) => ("features", rest),
-            Self::Jobs(rest) => ("jobs", rest),
             Self::Backfill(rest) => ("backfill", rest),
             Self::Ingest(rest) => ("ingest", rest),
             Self::Export(rest) => ("export", rest),
-            Self::Inspect(rest) => ("inspect", rest),
             Self::Backup(rest) => ("backup", rest),
             Self::Restore(rest) => ("restore", rest),
-            Self::Compact(rest) => ("compact", rest),
         };
         let first = rest.rest.first().map_or(String::new(), |word| format!(" {word}"));
         CliError::not_available(format!("barrow {name}{first}"))

@@ -1,10 +1,10 @@
 //! `barrow query`: ranges out, as a table or as the server writes them.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use barrow_client::{BarsQuery, ByteStream, Client, Format};
+use barrow_client::{BarsQuery, Batches, ByteStream, Client, ClientError, Format, TicksQuery};
 use barrow_types::{PriceSide, Step};
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -19,7 +19,8 @@ const EXAMPLES: &str = "\
 Examples:
   barrow query bars --symbols SPY --frequency 1m --start 2013-10-07 --end 2013-10-08
   barrow query bars --symbols SPY,IBM --frequency 1m --as-of 2013-10-07T18:00:00Z --limit 10
-  barrow query bars --symbols SPY --frequency 1m --revisions all --format csv -o spy.csv
+  barrow query bars --symbols EURUSD --frequency 1m --price bid,ask
+  barrow query trades --symbols SPY --start 2013-10-07 --format parquet -o spy.parquet
 
 Times: RFC 3339 with offset, a date, or nanoseconds since 1970. Ranges include the start and not
 the end.";
@@ -34,8 +35,8 @@ pub(crate) struct QueryArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     Bars(Box<BarsArgs>),
-    /// Trades (not available yet)
-    Trades(Rest),
+    Trades(Box<TradesArgs>),
+    Quotes(Box<QuotesArgs>),
     /// Features (not available yet)
     Features(Rest),
     /// SQL (not available yet)
@@ -55,6 +56,41 @@ enum OutputFormat {
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 struct BarsArgs {
+    /// How long the bars are: 1m, 1d
+    #[arg(long, value_parser = parse_step)]
+    frequency: Step,
+    /// raw: as received, per source; curated is not available yet, so the default is raw for now
+    #[arg(long, default_value = "raw")]
+    layer: String,
+    /// Which prices: trade, bid, ask, mid; several stand side by side
+    #[arg(long, value_parser = parse_side, value_delimiter = ',')]
+    price: Vec<PriceSide>,
+    /// Fill what is missing (not available yet)
+    #[arg(long)]
+    fill: Option<String>,
+    #[command(flatten)]
+    range: RangeArgs,
+}
+
+/// Trades of some symbols over a range
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+struct TradesArgs {
+    #[command(flatten)]
+    range: RangeArgs,
+}
+
+/// Quotes of some symbols over a range
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+struct QuotesArgs {
+    #[command(flatten)]
+    range: RangeArgs,
+}
+
+/// What all ranges have in common.
+#[derive(Debug, Args)]
+struct RangeArgs {
     /// Names, in the order they are to come
     #[arg(long, required = true, value_delimiter = ',')]
     symbols: Vec<String>,
@@ -64,15 +100,6 @@ struct BarsArgs {
     /// End of the range, not in it
     #[arg(long)]
     end: Option<String>,
-    /// How long the bars are: 1m, 1d
-    #[arg(long, value_parser = parse_step)]
-    frequency: Step,
-    /// raw: as received, per source; curated is not available yet, so the default is raw for now
-    #[arg(long, default_value = "raw")]
-    layer: String,
-    /// Which price: trade, bid, ask, mid
-    #[arg(long, value_parser = parse_side)]
-    price: Option<PriceSide>,
     /// Only rows of this source
     #[arg(long)]
     source: Option<String>,
@@ -85,9 +112,6 @@ struct BarsArgs {
     /// all: every stored row, also those that were corrected or taken back
     #[arg(long, value_parser = ["all"])]
     revisions: Option<String>,
-    /// Fill what is missing (not available yet)
-    #[arg(long)]
-    fill: Option<String>,
     /// Columns wanted
     #[arg(long, value_delimiter = ',')]
     columns: Vec<String>,
@@ -104,61 +128,142 @@ struct BarsArgs {
     target: TargetArgs,
 }
 
+/// A question about one of the tables.
+enum Query {
+    Bars(BarsQuery),
+    Trades(TicksQuery),
+    Quotes(TicksQuery),
+}
+
+impl Query {
+    async fn bytes(&self, client: &Client, format: Format) -> Result<ByteStream, ClientError> {
+        match self {
+            Self::Bars(query) => client.bars_bytes(query, format).await,
+            Self::Trades(query) => client.trades_bytes(query, format).await,
+            Self::Quotes(query) => client.quotes_bytes(query, format).await,
+        }
+    }
+
+    async fn batches(&self, client: &Client) -> Result<Batches, ClientError> {
+        match self {
+            Self::Bars(query) => client.bars(query).await,
+            Self::Trades(query) => client.trades(query).await,
+            Self::Quotes(query) => client.quotes(query).await,
+        }
+    }
+
+    const fn limit_mut(&mut self) -> &mut Option<u64> {
+        match self {
+            Self::Bars(query) => &mut query.limit,
+            Self::Trades(query) | Self::Quotes(query) => &mut query.limit,
+        }
+    }
+}
+
 /// Runs the command.
 pub(crate) async fn run(args: QueryArgs, out: &mut dyn Write) -> Result<(), CliError> {
     match args.what {
-        What::Bars(args) => bars(*args, out).await,
-        What::Trades(_) => Err(CliError::not_available("barrow query trades")),
+        What::Bars(args) => {
+            if args.fill.as_deref().is_some_and(|fill| fill != "none") {
+                return Err(CliError::not_available("--fill"));
+            }
+            let (query, answer) = bars(*args);
+            answer.write(query, out).await
+        }
+        What::Trades(args) => {
+            let (query, answer) = ticks(args.range);
+            answer.write(Query::Trades(query), out).await
+        }
+        What::Quotes(args) => {
+            let (query, answer) = ticks(args.range);
+            answer.write(Query::Quotes(query), out).await
+        }
         What::Features(_) => Err(CliError::not_available("barrow query features")),
         What::Sql(_) => Err(CliError::not_available("barrow query sql")),
     }
 }
 
-async fn bars(args: BarsArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    if args.format == OutputFormat::Parquet {
-        return Err(CliError::not_available("--format parquet"));
-    }
-    if args.fill.as_deref().is_some_and(|fill| fill != "none") {
-        return Err(CliError::not_available("--fill"));
-    }
+fn bars(args: BarsArgs) -> (Query, AnswerTo) {
+    let BarsArgs { frequency, layer, price, fill: _, range } = args;
+    let price = price.into_iter().map(PriceSide::name).collect::<Vec<_>>().join(",");
     let query = BarsQuery {
-        symbols: args.symbols,
-        start: args.start,
-        end: args.end,
-        frequency: args.frequency.name().to_owned(),
-        layer: Some(args.layer),
-        price: args.price.map(|price| price.name().to_owned()),
-        source: args.source,
-        as_of: args.as_of,
-        at_sequence: args.at_sequence,
-        revisions: args.revisions,
-        columns: args.columns,
-        limit: args.limit,
+        symbols: range.symbols,
+        start: range.start,
+        end: range.end,
+        frequency: frequency.name().to_owned(),
+        layer: Some(layer),
+        price: (!price.is_empty()).then_some(price),
+        source: range.source,
+        as_of: range.as_of,
+        at_sequence: range.at_sequence,
+        revisions: range.revisions,
+        columns: range.columns,
+        limit: range.limit,
         ..BarsQuery::default()
     };
-    let target = args.target.open().await?;
-    let written = match &args.output {
-        None => write(&target.client, &query, args.format, out).await,
-        Some(path) => {
-            let file = File::create(path)
-                .map_err(|error| CliError::failed(format!("create {}: {error}", path.display())));
-            match file {
-                Ok(file) => {
-                    let mut file = BufWriter::new(file);
-                    let written = write(&target.client, &query, args.format, &mut file).await;
-                    written.and_then(|()| Ok(file.flush()?))
-                }
-                Err(error) => Err(error),
-            }
-        }
+    let answer = AnswerTo { format: range.format, output: range.output, target: range.target };
+    (Query::Bars(query), answer)
+}
+
+fn ticks(range: RangeArgs) -> (TicksQuery, AnswerTo) {
+    let query = TicksQuery {
+        symbols: range.symbols,
+        start: range.start,
+        end: range.end,
+        source: range.source,
+        as_of: range.as_of,
+        at_sequence: range.at_sequence,
+        revisions: range.revisions,
+        columns: range.columns,
+        limit: range.limit,
+        ..TicksQuery::default()
     };
-    let stopped = target.close().await;
-    written.and(stopped)
+    let answer = AnswerTo { format: range.format, output: range.output, target: range.target };
+    (query, answer)
+}
+
+/// Whom to ask, and where the answer goes.
+struct AnswerTo {
+    format: OutputFormat,
+    output: Option<PathBuf>,
+    target: TargetArgs,
+}
+
+impl AnswerTo {
+    async fn write(self, query: Query, out: &mut dyn Write) -> Result<(), CliError> {
+        let target = self.target.open().await?;
+        let written = match &self.output {
+            None => write(&target.client, query, self.format, out).await,
+            Some(path) => write_file(&target.client, query, self.format, path).await,
+        };
+        let stopped = target.close().await;
+        written.and(stopped)
+    }
+}
+
+/// Writes a file; one that did not become whole is removed again, so that none looks whole.
+async fn write_file(
+    client: &Client,
+    query: Query,
+    format: OutputFormat,
+    path: &Path,
+) -> Result<(), CliError> {
+    let file = File::create(path)
+        .map_err(|error| CliError::failed(format!("create {}: {error}", path.display())))?;
+    let mut file = BufWriter::new(file);
+    let written = write(client, query, format, &mut file).await;
+    let written = written.and_then(|()| Ok(file.flush()?));
+    // A pipe or a device is not ours to remove.
+    if written.is_err() && path.is_file() {
+        drop(file);
+        fs::remove_file(path)?;
+    }
+    written
 }
 
 async fn write(
     client: &Client,
-    query: &BarsQuery,
+    query: Query,
     format: OutputFormat,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
@@ -166,11 +271,10 @@ async fn write(
         OutputFormat::Csv => Format::Csv,
         OutputFormat::Json => Format::Json,
         OutputFormat::Arrow => Format::Arrow,
-        OutputFormat::Table | OutputFormat::Parquet => {
-            return write_table(client, query, out).await;
-        }
+        OutputFormat::Parquet => Format::Parquet,
+        OutputFormat::Table => return write_table(client, query, out).await,
     };
-    let mut bytes = client.bars_bytes(query, format).await?;
+    let mut bytes = query.bytes(client, format).await?;
     warn(&bytes)?;
     while let Some(chunk) = bytes.next().await? {
         out.write_all(&chunk)?;
@@ -180,12 +284,11 @@ async fn write(
 
 async fn write_table(
     client: &Client,
-    query: &BarsQuery,
+    mut query: Query,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let limit = query.limit.unwrap_or(TABLE_ROWS);
-    let limited = BarsQuery { limit: Some(limit), ..query.clone() };
-    let batches = client.bars(&limited).await?;
+    let limit = *query.limit_mut().get_or_insert(TABLE_ROWS);
+    let batches = query.batches(client).await?;
     warn(batches.head())?;
     let is_cut = batches.head().cursor().is_some();
     table::write(out, &batches.all().await?)?;

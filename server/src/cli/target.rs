@@ -11,7 +11,7 @@ use crate::cli::CliError;
 use crate::config::{Config, LogLevel};
 use crate::logging;
 
-const DEFAULT_SERVER: &str = "http://127.0.0.1:8480";
+pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:8480";
 
 /// Where the data are.
 #[derive(Clone, Debug, Args)]

@@ -25,7 +25,11 @@ fn every_command_of_the_contract_is_known() {
         "query bars --symbols A,B --start 2024-01-01 --end 2024-01-02 --frequency 5m --layer raw \
          --as-of 2024-01-01 --at-sequence 7 --revisions all --columns open --limit 5 --format csv \
          -o f --server http://127.0.0.1:1",
+        "query bars --symbols A --frequency 1m --price bid,ask --format parquet -o f",
+        "query trades --symbols A,B --start 2024-01-01 --source s --limit 5 --format arrow",
+        "query quotes --symbols A --as-of 2024-01-01 --columns bid,ask --format parquet -o f",
         "latest A B --group g@1",
+        "latest A --dataset quotes",
         "delete rows --batch b",
         "delete rows --symbol A --timeframe 1m --source s --ts 2024-01-01T00:00:00Z",
         "dead-letters list --batch b",
@@ -43,9 +47,7 @@ fn every_command_of_the_contract_is_known() {
 
 #[test]
 fn a_command_that_is_not_built_says_so_and_exits_with_2() {
-    for line in
-        ["features put f", "jobs list", "query trades --symbols A", "query sql x", "compact"]
-    {
+    for line in ["features put f", "jobs list", "query features x", "query sql x", "compact"] {
         let error = execute(command(line).unwrap(), &mut Vec::new()).unwrap_err();
         assert_eq!(error.code(), 2, "{line}");
         assert!(error.to_string().starts_with("not available yet: barrow "), "{line}: {error}");
@@ -63,6 +65,9 @@ fn wrong_usage_is_refused_by_the_grammar() {
         "delete rows",
         "delete rows --symbol A",
         "query bars --symbols A",
+        "query trades",
+        "query trades --symbols A --frequency 1m",
+        "latest A --dataset features",
         "verify",
         "no-such-command",
     ] {

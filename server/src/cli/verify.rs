@@ -1,42 +1,73 @@
-//! `barrow verify`: re-reads every checksum of a store that no server has open.
+//! `barrow verify`: re-reads every checksum, of a running server's segments or of a whole store that
+//! no server has open.
 //!
-//! The one command that opens the engine itself: it must work on a store that no server can open.
+//! With `--data` it is the one command that opens the engine itself: it must work on a store that
+//! no server can open.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use barrow_client::Client;
 use barrow_engine::disk::{Disk, OsDisk};
 use clap::Args;
+use serde_json::Value;
 
 use crate::cli::CliError;
 use crate::cli::import::grouped;
+use crate::cli::jobs::run_and_wait;
+use crate::cli::target::DEFAULT_SERVER;
 
 const EXAMPLES: &str = "\
-Example:
+Examples:
+  barrow verify
   barrow verify --data ./barrow-data
 
-Reads every file and changes nothing. Exit code 1 if anything is wrong.";
+A server reads every block of its segments. With --data everything is read, the log too. Nothing is
+changed. Exit code 1 if anything is wrong.";
 
 /// Prove that every stored byte is what was written.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct VerifyArgs {
     /// The directory, which no server has open
-    #[arg(long, value_name = "DIR", required_unless_present = "server")]
-    data: Option<PathBuf>,
-    /// A running server (not available yet)
-    #[arg(long, value_name = "URL", conflicts_with = "data")]
-    server: Option<String>,
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// A running server
+    #[arg(long, value_name = "URL", conflicts_with = "data", default_value = DEFAULT_SERVER)]
+    pub(crate) server: String,
 }
 
-/// Runs the command.
-pub(crate) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    let Some(data) = &args.data else {
-        return Err(CliError::not_available(
-            "verify against a server; stop it and give --data DIR",
-        ));
-    };
+/// Has a server verify its segments.
+pub(crate) async fn run_on_server(server: &str, out: &mut dyn Write) -> Result<(), CliError> {
+    let client = Client::new(server)?;
+    client.health().await?;
+    let summary = run_and_wait(&client, "verify").await?;
+    let figure = |name: &str| grouped(summary[name].as_u64().unwrap_or_default());
+    let problems: Vec<&str> =
+        summary["problems"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    for problem in &problems {
+        writeln!(out, "damaged: {problem}")?;
+    }
+    writeln!(
+        out,
+        "read {} files, {} bytes: {} extents, {} rows",
+        figure("files"),
+        figure("bytes"),
+        figure("extents"),
+        figure("rows")
+    )?;
+    match summary["problem_count"].as_u64() {
+        Some(0) => Ok(writeln!(out, "no problem found")?),
+        _ => Err(CliError::failed(format!(
+            "verify {server}: {} problems; keep a copy of the folder before anything else",
+            figure("problem_count")
+        ))),
+    }
+}
+
+/// Verifies the whole store in `data`.
+pub(crate) fn run(data: &Path, out: &mut dyn Write) -> Result<(), CliError> {
     let shown = data.display();
     // Looked at before the lock is taken: a folder that is no store stays as it is.
     if !data.join("FORMAT").exists() && !data.join("wal").exists() {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
@@ -98,7 +99,7 @@ pub(crate) struct Sent {
 /// A body after decompression.
 pub(crate) struct Decoded {
     /// The bytes.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
     _held: Held,
 }
 
@@ -169,7 +170,7 @@ impl Sent {
                 inflate(reader, bytes_max, &mut held)?
             }
         };
-        Ok(Decoded { bytes, _held: held })
+        Ok(Decoded { bytes: bytes.into(), _held: held })
     }
 }
 

@@ -1,8 +1,8 @@
-//! The columns of bars as they are answered, and the pieces that answers are made of.
+//! The columns of rows as they are answered, and the pieces that answers are made of.
 
-use barrow_engine::dataset::{BARS, Schema};
+use barrow_engine::dataset::{ColumnDef, Schema};
 use barrow_engine::rows::{ColumnType, Rows};
-use barrow_types::{PriceSide, Step, Timestamp};
+use barrow_types::{ColumnId, DatasetId, PriceSide, Step, Timestamp};
 
 /// A column of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,10 +13,10 @@ pub(crate) enum Out {
     Timeframe,
     /// The price side's name.
     Price,
-    /// The bar's open.
+    /// The bar's open, or when the event happened.
     Ts,
-    /// A column of the schema, by its place there.
-    User(usize),
+    /// A column of the schema, and its place there.
+    User(usize, &'static ColumnDef),
     /// The bar's end.
     TsEnd,
     /// Where the row comes from.
@@ -63,9 +63,6 @@ impl OutType {
     }
 }
 
-/// The schema of the rows that are answered.
-pub(crate) static SCHEMA: &Schema = &BARS;
-
 impl Out {
     /// The name users write.
     pub(crate) fn name(self) -> &'static str {
@@ -74,7 +71,7 @@ impl Out {
             Self::Timeframe => "timeframe",
             Self::Price => "price",
             Self::Ts => "ts",
-            Self::User(place) => SCHEMA.columns[place].name,
+            Self::User(_, column) => column.name,
             Self::TsEnd => "ts_end",
             Self::Source => "source",
             Self::AvailableAt => "available_at",
@@ -92,7 +89,7 @@ impl Out {
             Self::Ts | Self::TsEnd | Self::AvailableAt | Self::KnownAt => OutType::Timestamp,
             Self::Assumed | Self::Retracted => OutType::Bool,
             Self::Sequence => OutType::I64,
-            Self::User(place) => match SCHEMA.columns[place].kind {
+            Self::User(_, column) => match column.kind {
                 ColumnType::F64 => OutType::F64,
                 ColumnType::I64 => OutType::I64,
                 ColumnType::Text => OutType::Text,
@@ -103,33 +100,39 @@ impl Out {
     /// Whether a row may have no value there; a retraction has none in any user column.
     pub(crate) fn is_nullable(self, retractions: bool) -> bool {
         match self {
-            Self::User(place) => retractions || SCHEMA.columns[place].nullable,
+            Self::User(_, column) => retractions || column.nullable,
             _ => false,
         }
     }
 
-    /// The columns of a range of raw bars, in order; `retracted` only where retractions show.
-    pub(crate) fn of_range(retractions: bool) -> Vec<Self> {
+    /// The columns of a range of raw rows, in order; `retracted` only where retractions show. An
+    /// event ends when it happens, so only bars have an end.
+    pub(crate) fn of_range(schema: &'static Schema, retractions: bool) -> Vec<Self> {
+        let bars = schema.dataset == DatasetId::BARS;
         let mut columns = vec![Self::Symbol, Self::Ts];
-        columns.extend((0..SCHEMA.columns.len()).map(Self::User));
-        columns.extend([
-            Self::TsEnd,
-            Self::Source,
-            Self::AvailableAt,
-            Self::KnownAt,
-            Self::Assumed,
-            Self::Sequence,
-        ]);
-        if retractions {
-            columns.push(Self::Retracted);
-        }
+        let user = schema.columns.iter().enumerate();
+        columns.extend(user.map(|(place, column)| Self::User(place, column)));
+        columns.extend(bars.then_some(Self::TsEnd));
+        columns.push(Self::Source);
+        columns.extend(bars.then_some(Self::AvailableAt));
+        columns.extend([Self::KnownAt, Self::Assumed, Self::Sequence]);
+        columns.extend(retractions.then_some(Self::Retracted));
+        columns
+    }
+
+    /// The same with the price side, where bars of several sides stand side by side.
+    pub(crate) fn of_sides(schema: &'static Schema, retractions: bool) -> Vec<Self> {
+        let mut columns = Self::of_range(schema, retractions);
+        columns.insert(2, Self::Price);
         columns
     }
 
     /// The columns of the latest rows, in order.
-    pub(crate) fn of_latest() -> Vec<Self> {
-        let mut columns = Self::of_range(false);
-        columns.splice(1..1, [Self::Timeframe, Self::Price]);
+    pub(crate) fn of_latest(schema: &'static Schema) -> Vec<Self> {
+        let mut columns = Self::of_range(schema, false);
+        if schema.dataset == DatasetId::BARS {
+            columns.splice(1..1, [Self::Timeframe, Self::Price]);
+        }
         columns
     }
 }
@@ -153,37 +156,44 @@ pub(crate) fn select(all: &[Out], list: &str) -> Result<Vec<Out>, String> {
     Ok(selected)
 }
 
-/// Which source each row of a piece comes from: a place in the answer's list of sources.
+/// Which of a few things each row of a piece belongs to, by number.
 #[derive(Clone, Debug)]
-pub(crate) enum SourceOf {
+pub(crate) enum PerRow {
     /// The same for every row.
     One(u32),
     /// One for each row.
     Each(Vec<u32>),
 }
 
-impl SourceOf {
-    /// The source of row `at`.
+impl PerRow {
+    /// The number of row `at`.
     pub(crate) fn get(&self, at: usize) -> u32 {
         match self {
             Self::One(place) => *place,
             Self::Each(places) => places[at],
         }
     }
+
+    fn slice(self, start: usize, end: usize) -> Self {
+        match self {
+            Self::One(place) => Self::One(place),
+            Self::Each(all) => Self::Each(all[start..end].to_vec()),
+        }
+    }
 }
 
-/// Rows of one symbol, step and price side, ready to be encoded. `rows.columns` are the user
+/// Rows of one symbol and step, ready to be encoded. `rows.columns` are the user
 /// columns that the answer shows, in the order of [`Layout::user`].
 #[derive(Clone, Debug)]
 pub(crate) struct Piece {
     /// Place of the symbol in [`Layout::symbols`].
     pub(crate) symbol: u32,
     /// Place of the source in [`Layout::sources`].
-    pub(crate) source: SourceOf,
+    pub(crate) source: PerRow,
+    /// Code of the price side.
+    pub(crate) side: PerRow,
     /// The length of the bars.
     pub(crate) step: Step,
-    /// Which price.
-    pub(crate) side: PriceSide,
     /// The rows.
     pub(crate) rows: Rows,
 }
@@ -207,14 +217,18 @@ impl Piece {
         if start == 0 && end == self.rows.len() {
             return self;
         }
-        let places: Vec<u32> = (start..end)
-            .map(|at| u32::try_from(at).expect("invariant: a piece is small"))
-            .collect();
-        let source = match self.source {
-            SourceOf::One(place) => SourceOf::One(place),
-            SourceOf::Each(all) => SourceOf::Each(all[start..end].to_vec()),
-        };
-        Self { source, rows: self.rows.take(&places), ..self }
+        Self {
+            source: self.source.slice(start, end),
+            side: self.side.slice(start, end),
+            rows: self.rows.slice(start..end),
+            ..self
+        }
+    }
+
+    /// The price side of row `at`.
+    pub(crate) fn side(&self, at: usize) -> PriceSide {
+        let code = u8::try_from(self.side.get(at)).ok();
+        code.and_then(PriceSide::from_code).expect("invariant: the code came from a side")
     }
 }
 
@@ -235,9 +249,18 @@ impl Layout {
     /// Places in the schema of the user columns that are shown, in order.
     pub(crate) fn user(&self) -> impl Iterator<Item = usize> {
         self.columns.iter().filter_map(|column| match column {
-            Out::User(place) => Some(*place),
+            Out::User(place, _) => Some(*place),
             _ => None,
         })
+    }
+
+    /// Numbers of the user columns that are shown, in order.
+    pub(crate) fn user_ids(&self) -> Vec<ColumnId> {
+        let id = |column: &Out| match column {
+            Out::User(_, column) => Some(column.id),
+            _ => None,
+        };
+        self.columns.iter().filter_map(id).collect()
     }
 
     /// Where in `Piece::rows.columns` each column is; `None` for columns of the system.
@@ -246,7 +269,7 @@ impl Layout {
         self.columns
             .iter()
             .map(|column| {
-                matches!(column, Out::User(_)).then(|| {
+                matches!(column, Out::User(..)).then(|| {
                     next += 1;
                     next - 1
                 })
@@ -268,18 +291,21 @@ pub(crate) fn instant(column: Out, piece: &Piece, at: usize) -> Option<Timestamp
 
 #[cfg(test)]
 mod tests {
+    use barrow_engine::dataset::{BARS, QUOTES, TRADES};
+
     use super::*;
 
     #[test]
     fn columns_come_in_the_order_asked_for() {
-        let all = Out::of_range(false);
-        assert_eq!(select(&all, "close,ts"), Ok(vec![Out::User(3), Out::Ts]));
+        let all = Out::of_range(&BARS, false);
+        let user = |place| Out::User(place, &BARS.columns[place]);
+        assert_eq!(select(&all, "close,ts"), Ok(vec![user(3), Out::Ts]));
         assert!(select(&all, "close,colour").unwrap_err().contains("'colour'"));
         assert!(select(&all, "close,close").is_err());
         assert!(select(&all, "retracted").is_err());
-        assert!(select(&Out::of_range(true), "retracted").is_ok());
+        assert!(select(&Out::of_range(&BARS, true), "retracted").is_ok());
         let layout = Layout {
-            columns: vec![Out::User(3), Out::Ts, Out::User(0)],
+            columns: vec![user(3), Out::Ts, user(0)],
             symbols: Vec::new(),
             sources: Vec::new(),
             retractions: false,
@@ -290,11 +316,21 @@ mod tests {
 
     #[test]
     fn the_names_are_those_of_the_contract() {
-        let names: Vec<_> = Out::of_range(true).iter().map(|column| column.name()).collect();
+        let names = |columns: Vec<Out>| {
+            columns.iter().map(|column| column.name()).collect::<Vec<_>>().join(",")
+        };
         assert_eq!(
-            names.join(","),
+            names(Out::of_range(&BARS, true)),
             "symbol,ts,open,high,low,close,volume,vwap,trades,ts_end,source,available_at,known_at,\
              assumed,sequence,retracted"
+        );
+        assert_eq!(
+            names(Out::of_range(&TRADES, false)),
+            "symbol,ts,price,size,venue,conditions,trade_id,source,known_at,assumed,sequence"
+        );
+        assert_eq!(
+            names(Out::of_latest(&QUOTES)),
+            "symbol,ts,bid,ask,bid_size,ask_size,venue,conditions,source,known_at,assumed,sequence"
         );
     }
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use barrow_engine::{DeadLetter, Error, Snapshot};
 use serde_json::{Value, json};
 
 use super::App;
+use super::encode::Format;
 use super::error::{Code, Problem};
 use super::params::{Known, Params};
 use super::table::{instant, table};
@@ -18,7 +20,7 @@ const LIMIT: u64 = 100;
 const LIMIT_MAX: u64 = 10_000;
 
 const KNOWN: Known = Known {
-    built: &["batch", "limit"],
+    built: &["batch", "limit", "format"],
     not_built: &["source", "dataset", "cursor", "start", "end"],
 };
 
@@ -26,8 +28,10 @@ const KNOWN: Known = Known {
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let format = Format::negotiate(&params, &headers)?;
     let limit = params.integer("limit")?.unwrap_or(LIMIT);
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(Problem::parameter("limit", format!("is not 1 to {LIMIT_MAX}")));
@@ -46,7 +50,7 @@ pub(crate) async fn list(
         ("sequence", "i64"),
     ];
     let rows: Vec<Value> = letters.iter().map(row).collect();
-    Ok(table(&columns, &rows))
+    table(format, &columns, &rows)
 }
 
 fn row(letter: &DeadLetter) -> Value {

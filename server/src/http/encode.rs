@@ -1,6 +1,7 @@
-//! Answers as bytes: JSON, CSV or an Arrow stream, piece by piece.
+//! Answers as bytes: JSON, CSV, an Arrow stream or a Parquet file, piece by piece.
 
 use std::io::Write as _;
+use std::ops::Range;
 
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
@@ -12,6 +13,7 @@ use super::error::{Code, Problem};
 use super::params::Params;
 use super::time::Zone;
 use crate::arrow_out::ArrowOut;
+use crate::parquet_out::ParquetOut;
 
 /// How an answer looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +24,12 @@ pub(crate) enum Format {
     Csv,
     /// `application/vnd.apache.arrow.stream`
     Arrow,
+    /// `application/vnd.apache.parquet`
+    Parquet,
 }
 
-const PARQUET: &str = "application/vnd.apache.parquet";
-
 impl Format {
-    const ALL: [Self; 3] = [Self::Json, Self::Csv, Self::Arrow];
+    const ALL: [Self; 4] = [Self::Json, Self::Csv, Self::Arrow, Self::Parquet];
 
     /// Its media type.
     pub(crate) const fn media_type(self) -> &'static str {
@@ -35,52 +37,52 @@ impl Format {
             Self::Json => "application/json",
             Self::Csv => "text/csv",
             Self::Arrow => "application/vnd.apache.arrow.stream",
+            Self::Parquet => "application/vnd.apache.parquet",
+        }
+    }
+
+    /// Its name in `format=`.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Arrow => "arrow",
+            Self::Parquet => "parquet",
         }
     }
 
     /// The format that `format=` or else `Accept` asks for; JSON if neither does.
     ///
     /// # Errors
-    /// There is no such format, or not yet.
+    /// There is no such format.
     pub(crate) fn negotiate(params: &Params, headers: &HeaderMap) -> Result<Self, Problem> {
-        const NO_PARQUET: &str = "Parquet is not available in this version: ask for arrow";
         if let Some(name) = params.get("format") {
-            return match name {
-                "json" => Ok(Self::Json),
-                "csv" => Ok(Self::Csv),
-                "arrow" => Ok(Self::Arrow),
-                "parquet" => Err(Problem::not_available("format", NO_PARQUET)),
-                _ => Err(Problem::parameter(
-                    "format",
-                    format!("'{name}' is not one of json, csv, arrow, parquet"),
-                )),
-            };
+            let format = Self::ALL.into_iter().find(|format| format.name() == name);
+            return format.ok_or_else(|| {
+                let fault = format!("'{name}' is not one of json, csv, arrow, parquet");
+                Problem::parameter("format", fault)
+            });
         }
         let Some(accept) = headers.get(axum::http::header::ACCEPT) else { return Ok(Self::Json) };
         let accept = accept.to_str().unwrap_or_default();
-        match best(accept) {
-            Some(Ok(format)) => Ok(format),
-            Some(Err(())) => Err(Problem::not_available("Accept", NO_PARQUET)),
-            None => {
-                let names: Vec<_> = Self::ALL.iter().map(|format| format.media_type()).collect();
-                let detail = format!("Accept: '{accept}' is none of {}", names.join(", "));
-                Err(Problem::new(Code::NotAcceptable, detail).about("Accept"))
-            }
-        }
+        best(accept).ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|format| format.media_type()).collect();
+            let detail = format!("Accept: '{accept}' is none of {}", names.join(", "));
+            Problem::new(Code::NotAcceptable, detail).about("Accept")
+        })
     }
 }
 
-/// The wanted format of an `Accept` header: the greatest weight, then the first. `Err` is Parquet.
-fn best(accept: &str) -> Option<Result<Format, ()>> {
-    let mut best: Option<(f32, Result<Format, ()>)> = None;
+/// The wanted format of an `Accept` header: the greatest weight, then the first.
+fn best(accept: &str) -> Option<Format> {
+    let mut best: Option<(f32, Format)> = None;
     for range in accept.split(',') {
         let mut parts = range.split(';').map(str::trim);
         let format = match parts.next().unwrap_or_default() {
-            "*/*" | "application/*" | "application/json" | "" => Ok(Format::Json),
-            "text/*" | "text/csv" => Ok(Format::Csv),
-            PARQUET => Err(()),
+            "*/*" | "application/*" | "application/json" | "" => Format::Json,
+            "text/*" | "text/csv" => Format::Csv,
             name => match Format::ALL.into_iter().find(|format| format.media_type() == name) {
-                Some(format) => Ok(format),
+                Some(format) => format,
                 None => continue,
             },
         };
@@ -114,7 +116,14 @@ pub(crate) enum Encoder {
     Csv(Text),
     /// An Arrow IPC stream.
     Arrow(Box<ArrowOut>, Box<StreamWriter<Vec<u8>>>),
+    /// A Parquet file.
+    Parquet(Box<ArrowOut>, Box<ParquetOut>),
 }
+
+/// Rows of an Arrow message: some 2 MB of bars.
+const ARROW_ROWS: usize = 16_384;
+/// Rows of text that are put together before they are sent: about 1 MB as JSON.
+const TEXT_ROWS: usize = 4_096;
 
 /// What the text formats need to know of an answer.
 pub(crate) struct Text {
@@ -145,6 +154,11 @@ impl Encoder {
                 let head = std::mem::take(writer.get_mut());
                 Ok((Self::Arrow(Box::new(arrow), Box::new(writer)), head))
             }
+            Format::Parquet => {
+                let arrow = ArrowOut::new(layout);
+                let writer = ParquetOut::new(arrow.schema())?;
+                Ok((Self::Parquet(Box::new(arrow), Box::new(writer)), Vec::new()))
+            }
             Format::Json => {
                 let text = Text::new(layout, zone);
                 let head = text.json_head();
@@ -158,25 +172,40 @@ impl Encoder {
         }
     }
 
-    /// The bytes of `piece`.
+    /// Gives the bytes of `piece` to `send`, a part after the other, as long as it returns `true`;
+    /// returns whether all of them were wanted.
     ///
     /// # Errors
-    /// Arrow does not take the piece; that would be a fault of ours.
-    pub(crate) fn piece(&mut self, piece: Piece) -> Result<Vec<u8>, ArrowError> {
+    /// Arrow or Parquet does not take the piece; that would be a fault of ours.
+    pub(crate) fn piece(
+        &mut self,
+        piece: Piece,
+        send: &mut dyn FnMut(Vec<u8>) -> bool,
+    ) -> Result<bool, ArrowError> {
+        let len = piece.rows.len();
+        let parts =
+            |rows: usize| (0..len).step_by(rows).map(move |start| start..(start + rows).min(len));
         match self {
-            Self::Json(text) => Ok(text.json_rows(&piece)),
-            Self::Csv(text) => Ok(text.csv_rows(&piece)),
+            Self::Json(text) => Ok(parts(TEXT_ROWS).all(|rows| send(text.json_rows(&piece, rows)))),
+            Self::Csv(text) => Ok(parts(TEXT_ROWS).all(|rows| send(text.csv_rows(&piece, rows)))),
             Self::Arrow(arrow, writer) => {
-                writer.write(&arrow.batch(piece)?)?;
-                Ok(std::mem::take(writer.get_mut()))
+                let batch = arrow.batch(piece)?;
+                for rows in parts(ARROW_ROWS) {
+                    writer.write(&batch.slice(rows.start, rows.len()))?;
+                    if !send(std::mem::take(writer.get_mut())) {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
             }
+            Self::Parquet(arrow, writer) => Ok(send(writer.write(&arrow.batch(piece)?)?)),
         }
     }
 
     /// The bytes that say that the answer is whole.
     ///
     /// # Errors
-    /// Arrow cannot end the stream; that would be a fault of ours.
+    /// Arrow or Parquet cannot end; that would be a fault of ours.
     pub(crate) fn finish(self, trailer: &Trailer) -> Result<Vec<u8>, ArrowError> {
         match self {
             Self::Json(_) => Ok(json_end(trailer)),
@@ -185,6 +214,7 @@ impl Encoder {
                 writer.finish()?;
                 Ok(std::mem::take(writer.get_mut()))
             }
+            Self::Parquet(_, writer) => writer.finish(),
         }
     }
 }
@@ -234,9 +264,9 @@ impl Text {
         out
     }
 
-    fn json_rows(&mut self, piece: &Piece) -> Vec<u8> {
-        let mut out = Vec::with_capacity(piece.rows.len() * 256);
-        for at in 0..piece.rows.len() {
+    fn json_rows(&mut self, piece: &Piece, rows: Range<usize>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(rows.len() * 256);
+        for at in rows {
             out.extend(if self.first { &b"\n"[..] } else { &b",\n"[..] });
             self.first = false;
             for (&(column, place), key) in self.columns.iter().zip(&self.keys) {
@@ -262,9 +292,9 @@ impl Text {
         out
     }
 
-    fn csv_rows(&self, piece: &Piece) -> Vec<u8> {
-        let mut out = Vec::with_capacity(piece.rows.len() * 160);
-        for at in 0..piece.rows.len() {
+    fn csv_rows(&self, piece: &Piece, rows: Range<usize>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(rows.len() * 160);
+        for at in rows {
             for (number, &(column, place)) in self.columns.iter().enumerate() {
                 if number > 0 {
                     out.push(b',');
@@ -296,7 +326,7 @@ impl Text {
             Out::Symbol => &self.layout.symbols[piece.symbol as usize],
             Out::Source => &self.layout.sources[piece.source.get(at) as usize],
             Out::Timeframe => piece.step.name(),
-            _ => piece.side.name(),
+            _ => piece.side(at).name(),
         }
     }
 
@@ -331,7 +361,8 @@ fn user_cell(column: &Column, at: usize) -> Cell<'_> {
     }
 }
 
-fn csv_text(text: &str, out: &mut Vec<u8>) {
+/// Writes `text` as a cell of CSV.
+pub(super) fn csv_text(text: &str, out: &mut Vec<u8>) {
     if text.contains(['"', ',', '\n', '\r']) || text.starts_with(' ') || text.ends_with(' ') {
         out.push(b'"');
         out.extend(text.replace('"', "\"\"").as_bytes());
@@ -346,18 +377,22 @@ mod tests {
     use std::io::Cursor;
 
     use arrow::array::AsArray;
+    use arrow::compute::concat_batches;
     use arrow::datatypes::Float64Type;
     use arrow::ipc::reader::StreamReader;
+    use arrow::record_batch::RecordBatch;
+    use barrow_engine::dataset::BARS;
     use barrow_engine::rows::Rows;
     use barrow_types::{PriceSide, Step};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-    use super::super::columns::SourceOf;
+    use super::super::columns::PerRow;
     use super::*;
 
     fn layout() -> Layout {
-        let mut columns = Out::of_range(true);
+        let mut columns = Out::of_range(&BARS, true);
         columns.retain(|column| match column {
-            Out::User(place) => [0, 6].contains(place),
+            Out::User(place, _) => [0, 6].contains(place),
             _ => true,
         });
         Layout {
@@ -375,9 +410,9 @@ mod tests {
         trades.push_null();
         Piece {
             symbol: 1,
-            source: SourceOf::One(0),
+            source: PerRow::One(0),
+            side: PerRow::One(PriceSide::Trade.code().into()),
             step: Step::M1,
-            side: PriceSide::Trade,
             rows: Rows {
                 ts: vec![0, 0],
                 sequence: vec![3, 4],
@@ -391,8 +426,13 @@ mod tests {
     fn encoded(format: Format, zone: &str) -> Vec<u8> {
         let zone = Zone::parse(zone).unwrap();
         let (mut encoder, mut bytes) = Encoder::start(format, &layout(), zone).unwrap();
-        bytes.extend(encoder.piece(piece()).unwrap());
-        bytes.extend(encoder.piece(piece()).unwrap());
+        for _ in 0..2 {
+            let mut send = |part: Vec<u8>| {
+                bytes.extend(part);
+                true
+            };
+            assert!(encoder.piece(piece(), &mut send).unwrap());
+        }
         let trailer = Trailer { sequence: 9, cursor: Some("c".into()), warnings: vec!["w".into()] };
         bytes.extend(encoder.finish(&trailer).unwrap());
         bytes
@@ -446,12 +486,45 @@ mod tests {
     }
 
     #[test]
+    fn a_parquet_file_holds_the_rows_of_an_arrow_stream() {
+        let stream = encoded(Format::Arrow, "UTC");
+        let stream = StreamReader::try_new(Cursor::new(stream), None).unwrap();
+        let schema = stream.schema();
+        let stream: Vec<_> = stream.map(Result::unwrap).collect();
+        let file = bytes::Bytes::from(encoded(Format::Parquet, "UTC"));
+        let file = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+        let file: Vec<_> = file.map(Result::unwrap).collect();
+        let whole = |batches: &[RecordBatch]| concat_batches(&schema, batches).unwrap();
+        assert_eq!(whole(&file).columns(), whole(&stream).columns());
+    }
+
+    #[test]
+    fn a_long_piece_is_given_away_in_parts_and_none_is_made_that_nobody_wants() {
+        let long = || {
+            let mut long = piece();
+            long.rows = long.rows.take(&vec![0; 40_000]);
+            long
+        };
+        for (format, parts_wanted) in [(Format::Json, 10), (Format::Csv, 10), (Format::Arrow, 3)] {
+            let (mut encoder, _) = Encoder::start(format, &layout(), Zone::Utc).unwrap();
+            let mut parts = 0;
+            let mut count = |_| {
+                parts += 1;
+                true
+            };
+            assert!(encoder.piece(long(), &mut count).unwrap());
+            assert_eq!(parts, parts_wanted, "{format:?}");
+            assert!(!encoder.piece(long(), &mut |_| false).unwrap());
+        }
+    }
+
+    #[test]
     fn the_accept_header_chooses_by_weight_then_by_place() {
         for (accept, format) in [
-            ("text/html, */*;q=0.8", Some(Ok(Format::Json))),
-            ("text/csv;q=0.5, application/vnd.apache.arrow.stream", Some(Ok(Format::Arrow))),
-            ("text/csv, application/json", Some(Ok(Format::Csv))),
-            ("application/vnd.apache.parquet", Some(Err(()))),
+            ("text/html, */*;q=0.8", Some(Format::Json)),
+            ("text/csv;q=0.5, application/vnd.apache.arrow.stream", Some(Format::Arrow)),
+            ("text/csv, application/json", Some(Format::Csv)),
+            ("application/vnd.apache.parquet", Some(Format::Parquet)),
             ("application/json;q=0", None),
             ("image/png", None),
         ] {

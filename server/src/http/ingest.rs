@@ -12,7 +12,8 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use barrow_engine::batch::{Act, BATCH_ID_LEN_MAX, Batch, KnownAt, SourceFacts};
-use barrow_types::{Nanos, Source, Step, Symbol};
+use barrow_engine::dataset::{BARS, QUOTES, Schema, TRADES};
+use barrow_types::{DatasetId, Nanos, PriceSide, Source, Step, Symbol};
 
 use super::App;
 use super::answer::Sum;
@@ -22,6 +23,9 @@ use super::error::{Code, Problem};
 use super::params::{Known, Params};
 use super::parts::{self, Common, PART_LEN};
 use crate::{clock, random};
+
+/// The datasets that take rows.
+pub(crate) static DATASETS: [&Schema; 3] = [&BARS, &TRADES, &QUOTES];
 
 /// Source of rows whose sender does not say who it is.
 pub(crate) const SOURCE: &str = "http";
@@ -60,9 +64,9 @@ pub(crate) async fn post(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    check_dataset(&dataset)?;
+    let schema = schema_of(&dataset)?;
     let params = Params::parse(query.as_deref(), &KNOWN)?;
-    let request = Request::read(&params, &headers, app.config.http.body_decoded_bytes_max)?;
+    let request = Request::read(schema, &params, &headers, app.config.http.body_decoded_bytes_max)?;
     app.check_intake()?;
     let http = &app.config.http;
     let time_max = Duration::from_secs(http.body_seconds_max);
@@ -72,27 +76,26 @@ pub(crate) async fn post(
     Ok(apply(&app, batch_id, batches).await?.into_response())
 }
 
-/// Whether there is a dataset of that name that takes rows.
+/// What rows of the dataset of that name look like.
 ///
 /// # Errors
-/// There is none, or not yet.
-pub(crate) fn check_dataset(name: &str) -> Result<(), Problem> {
-    match name {
-        "bars" => Ok(()),
-        "trades" | "quotes" => {
-            let detail = format!("dataset {name} is not available in this version");
-            Err(Problem::not_available("dataset", detail))
-        }
-        _ => {
-            let detail = format!("dataset: there is no {name:?}");
-            Err(Problem::new(Code::NotFound, detail).about("dataset"))
-        }
-    }
+/// There is none that takes rows.
+pub(crate) fn schema_of(name: &str) -> Result<&'static Schema, Problem> {
+    let schema = DATASETS.into_iter().find(|schema| schema.name == name);
+    schema.ok_or_else(|| {
+        let detail = format!("dataset: there is no {name:?}");
+        Problem::new(Code::NotFound, detail).about("dataset")
+    })
 }
 
 impl Request {
-    fn read(params: &Params, headers: &HeaderMap, decoded_bytes_max: u64) -> Result<Self, Problem> {
-        let (step, common) = common(params, Act::Insert)?;
+    fn read(
+        schema: &'static Schema,
+        params: &Params,
+        headers: &HeaderMap,
+        decoded_bytes_max: u64,
+    ) -> Result<Self, Problem> {
+        let common = common(schema, params, Act::Insert)?;
         let symbol = params.read("symbol", Symbol::new)?;
         let stamped_at_end = match params.get("stamp") {
             None | Some("start") => false,
@@ -103,7 +106,8 @@ impl Request {
             }
         };
         let plan = Plan {
-            step,
+            schema,
+            step: common.step,
             symbol: symbol.map(|symbol| symbol.as_str().to_owned()),
             stamped_at_end,
             decoded_bytes_max,
@@ -113,23 +117,66 @@ impl Request {
 }
 
 /// The parameters that rows coming in and rows being retracted have in common.
-pub(crate) fn common(params: &Params, act: Act) -> Result<(Step, Common), Problem> {
-    let missing = || Problem::parameter("timeframe", "is missing: say 1m, 1d ...");
-    let step = params.step("timeframe")?.ok_or_else(missing)?;
+pub(crate) fn common(
+    schema: &'static Schema,
+    params: &Params,
+    act: Act,
+) -> Result<Common, Problem> {
+    let step = step(schema, params, "timeframe")?;
+    for name in ["stamp", "align"] {
+        if step == Step::Tick && params.get(name).is_some() {
+            let fault = format!("says how bars lie in time; {} have no length", schema.name);
+            return Err(Problem::parameter(name, fault));
+        }
+    }
     let source = match params.source()? {
         Some(source) => source,
         None => Source::new(SOURCE).expect("invariant: the name is a name"),
     };
-    let common = Common {
+    Ok(Common {
         id: batch_id(params)?,
+        schema,
         source,
         step,
-        side: params.side()?,
+        side: side(schema, params)?,
         known_at_policy: params.read("known_at_policy", known_at_policy)?.unwrap_or_default(),
         facts: facts(params)?,
         act,
+    })
+}
+
+/// The length of bars, which only they have and must have.
+pub(crate) fn step(schema: &Schema, params: &Params, name: &str) -> Result<Step, Problem> {
+    match (schema.dataset == DatasetId::BARS, params.step(name)?) {
+        (true, Some(step)) => Ok(step),
+        (true, None) => Err(Problem::parameter(name, "is missing: say 1m, 1d ...")),
+        (false, None) => Ok(Step::Tick),
+        (false, Some(_)) => {
+            let fault = format!("is the length of bars; {} have none: leave it out", schema.name);
+            Err(Problem::parameter(name, fault))
+        }
+    }
+}
+
+/// The price side of all rows. Trades are of one side, quotes of both.
+fn side(schema: &Schema, params: &Params) -> Result<PriceSide, Problem> {
+    let side = params.side()?;
+    check_sides(schema, side.as_slice())?;
+    Ok(side.unwrap_or(PriceSide::Trade))
+}
+
+/// Refuses price sides that rows of the dataset cannot be of.
+pub(crate) fn check_sides(schema: &Schema, sides: &[PriceSide]) -> Result<(), Problem> {
+    let fits = match schema.dataset {
+        DatasetId::BARS => true,
+        DatasetId::TRADES => sides.iter().all(|side| *side == PriceSide::Trade),
+        _ => sides.is_empty(),
     };
-    Ok((step, common))
+    if fits {
+        return Ok(());
+    }
+    let fault = format!("is a side of bars; {} have none: leave it out", schema.name);
+    Err(Problem::parameter("price", fault))
 }
 
 /// The batch id that the request states, or a new one.
@@ -271,14 +318,31 @@ mod tests {
         }
     }
 
-    fn field(query: &str) -> Option<String> {
+    fn field(schema: &'static Schema, query: &str) -> Option<String> {
         let read = || {
             let params = Params::parse(Some(query), &KNOWN)?;
             let mut headers = HeaderMap::new();
             headers.insert("content-type", "text/csv".parse().unwrap());
-            Request::read(&params, &headers, 1 << 20)
+            Request::read(schema, &params, &headers, 1 << 20)
         };
         read().err().and_then(|problem| problem.field)
+    }
+
+    #[test]
+    fn trades_and_quotes_have_no_length_and_quotes_no_side() {
+        for (schema, query, name) in [
+            (&TRADES, "", None),
+            (&TRADES, "price=trade", None),
+            (&TRADES, "price=bid", Some("price")),
+            (&TRADES, "timeframe=1m", Some("timeframe")),
+            (&TRADES, "stamp=end", Some("stamp")),
+            (&QUOTES, "known_at_policy=ts_end", None),
+            (&QUOTES, "price=trade", Some("price")),
+            (&QUOTES, "timeframe=1m", Some("timeframe")),
+            (&QUOTES, "align=clock", Some("align")),
+        ] {
+            assert_eq!(field(schema, query).as_deref(), name, "{} {query}", schema.name);
+        }
     }
 
     #[test]
@@ -299,10 +363,10 @@ mod tests {
             ("timeframe=1m&covers_symbols=A", "covers_symbols"),
             ("timeframe=1m&colour=red", "colour"),
         ] {
-            assert_eq!(field(query).as_deref(), Some(name), "{query}");
+            assert_eq!(field(&BARS, query).as_deref(), Some(name), "{query}");
         }
-        assert_eq!(field("timeframe=1m&session=all"), None);
+        assert_eq!(field(&BARS, "timeframe=1m&session=all"), None);
         let long = format!("timeframe=1m&batch_id={}", "x".repeat(BATCH_ID_LEN_MAX));
-        assert_eq!(field(&long).as_deref(), Some("batch_id"));
+        assert_eq!(field(&BARS, &long).as_deref(), Some("batch_id"));
     }
 }

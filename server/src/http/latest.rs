@@ -1,17 +1,20 @@
-//! `GET /v1/bars/latest`: the newest visible raw bar of each (symbol, step, price side, source).
+//! `GET /v1/bars/latest`, `/v1/trades/latest` and `/v1/quotes/latest`: the newest visible raw row of
+//! each (symbol, step, price side, source).
 
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use barrow_engine::dataset::Schema;
 use barrow_engine::{Error, Snapshot};
 use barrow_types::{DatasetId, PriceSide, SeriesId, Source, Step, Symbol};
 
 use super::App;
-use super::columns::{Layout, Out, Piece, SCHEMA, SourceOf, select};
+use super::columns::{Layout, Out, PerRow, Piece, select};
 use super::encode::{Format, Trailer};
 use super::error::{Code, Problem};
+use super::ingest::{check_sides, step};
 use super::params::{Known, Params};
 use super::reader::place_of;
 use super::stream::{self, Answer, Pieces};
@@ -23,17 +26,20 @@ const KNOWN: Known = Known {
 };
 
 struct Query {
+    schema: &'static Schema,
     symbols: Vec<Symbol>,
     step: Option<Step>,
-    side: Option<PriceSide>,
+    /// Of all sides if there are none.
+    sides: Vec<PriceSide>,
     source: Option<Source>,
     columns: Vec<Out>,
     format: Format,
     zone: Zone,
 }
 
-/// Answers the latest rows.
+/// Answers the latest rows of `schema`'s dataset.
 pub(crate) async fn get(
+    schema: &'static Schema,
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -46,11 +52,18 @@ pub(crate) async fn get(
     if let Some(other) = params.get("layer").filter(|layer| *layer != "raw") {
         return Err(Problem::parameter("layer", format!("'{other}' is neither raw nor curated")));
     }
-    let all = Out::of_latest();
+    let asked = params.step("frequency")?;
+    if schema.dataset != DatasetId::BARS {
+        step(schema, &params, "frequency")?;
+    }
+    let sides = params.sides()?.unwrap_or_default();
+    check_sides(schema, &sides)?;
+    let all = Out::of_latest(schema);
     let query = Query {
+        schema,
         symbols: params.symbols()?,
-        step: params.step("frequency")?,
-        side: params.side_if_any()?,
+        step: asked,
+        sides,
         source: params.source()?,
         columns: params.read("columns", |list| select(&all, list))?.unwrap_or(all),
         format: Format::negotiate(&params, &headers)?,
@@ -66,14 +79,15 @@ fn plan(query: Query, snapshot: Snapshot) -> Result<Answer<Latest>, Problem> {
     let mut warnings = Vec::new();
     let mut any_known = false;
     for (symbol, place) in query.symbols.iter().zip(0..) {
-        let all = snapshot.series(DatasetId::BARS, Some(symbol.as_str()));
+        let all = snapshot.series(query.schema.dataset, Some(symbol.as_str()));
         any_known |= !all.is_empty();
         if all.is_empty() {
-            warnings.push(format!("{symbol}: no source has delivered bars of it"));
+            let dataset = query.schema.name;
+            warnings.push(format!("{symbol}: no source has delivered {dataset} of it"));
         }
         for (id, key) in all {
             let asked = query.step.is_none_or(|step| step == key.step)
-                && query.side.is_none_or(|side| side == key.side)
+                && (query.sides.is_empty() || query.sides.contains(&key.side))
                 && query.source.as_ref().is_none_or(|source| *source == key.source);
             if !asked {
                 continue;
@@ -124,13 +138,12 @@ impl Pieces for Latest {
     fn next(&mut self) -> Result<Option<Piece>, Error> {
         for wanted in self.series.by_ref() {
             let Some(mut rows) = self.snapshot.newest(wanted.id)? else { continue };
-            debug_assert_eq!(rows.columns.len(), SCHEMA.columns.len());
             rows.columns = self.layout.user().map(|place| rows.columns[place].clone()).collect();
             return Ok(Some(Piece {
                 symbol: wanted.symbol,
-                source: SourceOf::One(wanted.source),
+                source: PerRow::One(wanted.source),
+                side: PerRow::One(wanted.side.code().into()),
                 step: wanted.step,
-                side: wanted.side,
                 rows,
             }));
         }

@@ -5,7 +5,6 @@
 //! requests. Bounds on bodies and threads are taken where the work is.
 
 mod answer;
-mod bars;
 mod body;
 pub(crate) mod columns;
 mod cursor;
@@ -20,6 +19,7 @@ mod latest;
 mod not_built;
 mod params;
 mod parts;
+mod range;
 mod reader;
 mod retract;
 pub(crate) mod serve;
@@ -54,14 +54,17 @@ use crate::writer::{Intake, Progress};
 
 /// See [`crate::decode_body`].
 pub(crate) fn decode_body(kind: u8, body: &[u8]) -> bool {
-    let kinds = [decode::Kind::Arrow, decode::Kind::Csv, decode::Kind::Json, decode::Kind::NdJson];
+    use decode::Kind::{Arrow, Csv, Json, NdJson, Parquet};
+    let kinds = [Arrow, Csv, Json, NdJson, Parquet];
     let plan = decode::Plan {
+        schema: &barrow_engine::dataset::BARS,
         step: barrow_types::Step::M1,
         symbol: None,
         stamped_at_end: kind & 4 != 0,
         decoded_bytes_max: 1 << 20,
     };
-    decode::decode(kinds[usize::from(kind % 4)], body, &plan).is_ok()
+    let body = bytes::Bytes::copy_from_slice(body);
+    decode::decode(kinds[usize::from(kind) % kinds.len()], &body, &plan).is_ok()
 }
 
 /// What handlers share.
@@ -197,8 +200,6 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))
         .route("/metrics", get(status::metrics))
-        .route("/v1/bars", get(bars::get))
-        .route("/v1/bars/latest", get(latest::get))
         .route("/v1/datasets", get(datasets::list))
         .route("/v1/datasets/{dataset}", get(datasets::describe))
         .route("/v1/datasets/{dataset}/rows", post(ingest::post).delete(retract::delete))
@@ -206,6 +207,18 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/jobs/{id}", get(jobs::show))
         .route("/v1/sources", get(sources::list))
         .route("/v1/dead-letters", get(dead_letters::list));
+    let built = ingest::DATASETS.into_iter().fold(built, |built, schema| {
+        let name = schema.name;
+        built
+            .route(
+                &format!("/v1/{name}"),
+                get(move |app, query, headers| range::get(schema, app, query, headers)),
+            )
+            .route(
+                &format!("/v1/{name}/latest"),
+                get(move |app, query, headers| latest::get(schema, app, query, headers)),
+            )
+    });
     not_built::add(built)
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)

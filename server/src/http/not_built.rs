@@ -11,11 +11,9 @@ use super::App;
 use super::error::Problem;
 
 /// Routes of which nothing is built.
-const ROUTES: [&str; 39] = [
+const ROUTES: [&str; 37] = [
     "/",
     "/openapi.json",
-    "/v1/trades",
-    "/v1/quotes",
     "/v1/tables/{dataset}",
     "/v1/gaps",
     "/v1/features",

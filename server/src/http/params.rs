@@ -93,16 +93,23 @@ impl Params {
         })
     }
 
-    /// The price side; `trade` if it is left out.
-    pub(crate) fn side(&self) -> Result<PriceSide, Problem> {
-        Ok(self.side_if_any()?.unwrap_or(PriceSide::Trade))
+    /// The price side, if one is named.
+    pub(crate) fn side(&self) -> Result<Option<PriceSide>, Problem> {
+        self.read("price", side)
     }
 
-    /// The price side, if one is named.
-    pub(crate) fn side_if_any(&self) -> Result<Option<PriceSide>, Problem> {
-        self.read("price", |value| {
-            PriceSide::parse(value)
-                .ok_or_else(|| format!("'{value}' is not one of trade, bid, ask, mid"))
+    /// The list of price sides, if there is one: none twice.
+    pub(crate) fn sides(&self) -> Result<Option<Vec<PriceSide>>, Problem> {
+        self.read("price", |list| {
+            let mut sides = Vec::new();
+            for name in list.split(',') {
+                let side = side(name)?;
+                if sides.contains(&side) {
+                    return Err(format!("'{name}' is named twice"));
+                }
+                sides.push(side);
+            }
+            Ok(sides)
         })
     }
 
@@ -126,6 +133,10 @@ impl Params {
     }
 }
 
+fn side(name: &str) -> Result<PriceSide, String> {
+    PriceSide::parse(name).ok_or_else(|| format!("'{name}' is not one of trade, bid, ask, mid"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +151,7 @@ mod tests {
             let params = Params::parse(Some(query), &KNOWN)?;
             params.symbols()?;
             params.integer("limit")?;
+            params.sides()?;
             params.side()?;
             params.step("frequency")?;
             params.flag("atomic")
@@ -162,6 +174,8 @@ mod tests {
             ("symbols=A%FF", Code::InvalidParameter, "symbols"),
             ("symbols=A&limit=-1", Code::InvalidParameter, "limit"),
             ("symbols=A&price=last", Code::InvalidParameter, "price"),
+            ("symbols=A&price=bid,bid", Code::InvalidParameter, "price"),
+            ("symbols=A&price=bid,", Code::InvalidParameter, "price"),
             ("symbols=A&frequency=2m", Code::InvalidParameter, "frequency"),
             ("symbols=A&frequency=tick", Code::InvalidParameter, "frequency"),
             ("symbols=A&atomic=yes", Code::InvalidParameter, "atomic"),

@@ -4,10 +4,10 @@
 use std::ops::Range;
 
 use barrow_engine::batch::{Act, Batch, KnownAt, RAW_LEN_MAX, Refused, SourceFacts, Symbols};
+use barrow_engine::dataset::Schema;
 use barrow_engine::rows::{Column, Values};
-use barrow_types::{DatasetId, PriceSide, Source, Step, Symbol};
+use barrow_types::{PriceSide, Source, Step, Symbol};
 
-use super::columns::SCHEMA;
 use super::decode::Incoming;
 
 /// Room that the number of a part takes in a batch id: `#` and ten digits.
@@ -18,6 +18,8 @@ pub(crate) const PART_LEN: usize = 11;
 pub(crate) struct Common {
     /// The request's batch id; parts have `#1`, `#2` behind it.
     pub(crate) id: String,
+    /// What rows of the dataset look like.
+    pub(crate) schema: &'static Schema,
     /// Who delivers.
     pub(crate) source: Source,
     /// The length of the bars.
@@ -71,10 +73,10 @@ pub(crate) fn batches(
 }
 
 fn batch(incoming: Incoming, common: &Common, id: String) -> Batch {
-    let Common { source, step, side, known_at_policy, facts, act, .. } = common;
+    let Common { schema, source, step, side, known_at_policy, facts, act, .. } = common;
     Batch {
         id,
-        dataset: DatasetId::BARS,
+        dataset: schema.dataset,
         source: source.as_str().to_owned(),
         step: *step,
         side: *side,
@@ -92,7 +94,7 @@ fn batch(incoming: Incoming, common: &Common, id: String) -> Batch {
 }
 
 fn cuts(incoming: &Incoming, common: &Common, bytes_max: u64) -> Result<Vec<Cut>, String> {
-    let sizes = Sizes::new(incoming, common.act);
+    let sizes = Sizes::new(incoming, common);
     let bytes_max = bytes_max.saturating_sub(HEAD_BYTES);
     let len = incoming.numbers.len();
     let mut cuts = Vec::new();
@@ -149,23 +151,23 @@ fn place_refused(refused: &[Refused], cuts: &mut Vec<Cut>, mut bytes: u64, bytes
 /// What the rows of a body take in the log.
 struct Sizes<'a> {
     incoming: &'a Incoming,
-    act: Act,
+    common: &'a Common,
     names_fine: Vec<bool>,
 }
 
 impl<'a> Sizes<'a> {
-    fn new(incoming: &'a Incoming, act: Act) -> Self {
+    fn new(incoming: &'a Incoming, common: &'a Common) -> Self {
         let names = incoming.symbols.names.iter();
-        Self { incoming, act, names_fine: names.map(|name| Symbol::new(name).is_ok()).collect() }
+        Self { incoming, common, names_fine: names.map(|name| Symbol::new(name).is_ok()).collect() }
     }
 
     /// Bytes of row `at`, and of the block that it begins if it begins one.
     fn of(&self, at: usize) -> (u64, u64) {
         let incoming = self.incoming;
         let symbol = incoming.symbols.of_row[at] as usize;
-        if self.act == Act::Insert && self.is_storable(at) {
+        if self.common.act == Act::Insert && self.is_storable(at) {
             let name = &incoming.symbols.names[symbol];
-            let columns = incoming.columns.len() as u64 * 8;
+            let columns: u64 = incoming.columns.iter().map(|column| value_len(column, at)).sum();
             return (ROW_BYTES + columns, SERIES_BYTES + name.len() as u64);
         }
         let raw = match incoming.raw.as_ref().map(|raw| &raw.values) {
@@ -183,13 +185,21 @@ impl<'a> Sizes<'a> {
         let symbol = incoming.symbols.of_row[at] as usize;
         self.names_fine.get(symbol) == Some(&true)
             && incoming.ts.is_valid(at)
-            && incoming.columns.iter().zip(SCHEMA.columns).all(|(column, definition)| match &column
-                .values
-            {
-                _ if !column.is_valid(at) => definition.nullable,
-                Values::F64(values) => values[at].is_finite(),
-                Values::I64(_) | Values::Text(_) => true,
-            })
+            && incoming.columns.iter().zip(self.common.schema.columns).all(
+                |(column, definition)| match &column.values {
+                    _ if !column.is_valid(at) => definition.nullable,
+                    Values::F64(values) => values[at].is_finite(),
+                    Values::I64(_) | Values::Text(_) => true,
+                },
+            )
+    }
+}
+
+/// What the value of row `at` takes in the log.
+fn value_len(column: &Column, at: usize) -> u64 {
+    match &column.values {
+        Values::F64(_) | Values::I64(_) => 8,
+        Values::Text(texts) => 8 + texts.get(at).len() as u64,
     }
 }
 
@@ -220,6 +230,7 @@ fn slice(incoming: &Incoming, cut: &Cut) -> Incoming {
 
 #[cfg(test)]
 mod tests {
+    use barrow_engine::dataset::BARS;
     use proptest::prelude::*;
 
     use super::*;
@@ -248,6 +259,7 @@ mod tests {
     fn common() -> Common {
         Common {
             id: "b".into(),
+            schema: &BARS,
             source: Source::new("s").unwrap(),
             step: Step::M1,
             side: PriceSide::Trade,

@@ -1,26 +1,30 @@
-//! Reads a range of raw bars from a snapshot: symbols as asked, then `ts`, then source, then rank.
+//! Reads a range of raw rows from a snapshot: symbols as asked, then `ts`, then price sides as
+//! asked, then source, then rank.
 
+use barrow_engine::dataset::Schema;
 use barrow_engine::rows::Rows;
 use barrow_engine::{Error, Revisions, Scan, Scanner, Snapshot};
 use barrow_types::{
-    ColumnId, DatasetId, PriceSide, Sequence, SeriesId, Source, Step, Symbol, Timestamp,
+    DatasetId, PriceSide, Sequence, SeriesId, SeriesKey, Source, Step, Symbol, Timestamp,
 };
 
-use super::columns::{Layout, Out, Piece, SCHEMA, SourceOf};
+use super::columns::{Layout, Out, PerRow, Piece};
 use super::cursor::Position;
 
-/// Rows of a piece that is merged from several sources.
+/// Rows of a piece that is merged from several series.
 const MERGED_ROWS: usize = 8_192;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Range {
+    /// What rows of the dataset look like.
+    pub(crate) schema: &'static Schema,
     /// The symbols, in the order of the answer.
     pub(crate) symbols: Vec<Symbol>,
-    /// The length of the bars.
+    /// The length of the bars; `Tick` for rows of datasets that have none.
     pub(crate) step: Step,
-    /// Which price.
-    pub(crate) side: PriceSide,
+    /// Which prices, in the order of the answer.
+    pub(crate) sides: Vec<PriceSide>,
     /// Only this source.
     pub(crate) source: Option<Source>,
     /// First `ts`.
@@ -37,8 +41,17 @@ pub(crate) struct Range {
     pub(crate) columns: Vec<Out>,
 }
 
-struct Lane {
+/// A series of a symbol.
+#[derive(Clone, Copy)]
+struct Series {
+    id: SeriesId,
+    /// Place of its source in [`Layout::sources`].
     source: u32,
+    side: PriceSide,
+}
+
+struct Lane {
+    of: Series,
     scanner: Scanner,
     rows: Rows,
     at: usize,
@@ -49,15 +62,40 @@ pub(crate) struct Reader {
     snapshot: Snapshot,
     range: Range,
     layout: Layout,
-    /// Per symbol: its series and the place of each one's source.
-    series: Vec<Vec<(SeriesId, u32)>>,
+    /// Per symbol.
+    series: Vec<Vec<Series>>,
     symbol: usize,
     lanes: Option<Vec<Lane>>,
     resume: Option<Position>,
     /// Symbols of which there is nothing, with the reason.
     pub(crate) warnings: Vec<String>,
-    /// Whether any of the symbols has bars of any kind.
+    /// Whether any of the symbols has rows of any kind.
     pub(crate) any_known: bool,
+}
+
+impl Range {
+    fn asks_for(&self, key: &SeriesKey) -> bool {
+        key.step == self.step
+            && self.sides.contains(&key.side)
+            && self.source.as_ref().is_none_or(|source| *source == key.source)
+    }
+
+    /// What a person should know of a symbol that has rows, if not of what is asked for.
+    fn missing(&self, symbol: &Symbol, found: &[Series]) -> Vec<String> {
+        let from = match &self.source {
+            Some(source) => format!(" from {source}"),
+            None => String::new(),
+        };
+        let bars = self.schema.dataset == DatasetId::BARS;
+        let is_missing = |side: &&PriceSide| !found.iter().any(|series| series.side == **side);
+        let missing = self.sides.iter().filter(is_missing).map(|side| match bars {
+            true => {
+                format!("{symbol}: there are no {} {} bars{from}", self.step.name(), side.name())
+            }
+            false => format!("{symbol}: there are no {}{from}", self.schema.name),
+        });
+        missing.collect()
+    }
 }
 
 impl Reader {
@@ -68,25 +106,21 @@ impl Reader {
         let mut warnings = Vec::new();
         let mut any_known = false;
         for symbol in &range.symbols {
-            let all = snapshot.series(DatasetId::BARS, Some(symbol.as_str()));
-            let mut found: Vec<(SeriesId, u32)> = Vec::new();
-            for (id, key) in &all {
-                let asked = range.source.as_ref().is_none_or(|source| *source == key.source);
-                if key.step == range.step && key.side == range.side && asked {
-                    let place = place_of(&mut sources, key.source.as_str());
-                    found.push((*id, place));
-                }
-            }
+            let all = snapshot.series(range.schema.dataset, Some(symbol.as_str()));
+            let asked = all.iter().filter(|(_, key)| range.asks_for(key));
+            let found: Vec<Series> = asked
+                .map(|(id, key)| Series {
+                    id: *id,
+                    source: place_of(&mut sources, key.source.as_str()),
+                    side: key.side,
+                })
+                .collect();
             any_known |= !all.is_empty();
             if all.is_empty() {
-                warnings.push(format!("{symbol}: no source has delivered bars of it"));
-            } else if found.is_empty() {
-                let (step, side) = (range.step.name(), range.side.name());
-                let from = match &range.source {
-                    Some(source) => format!(" from {source}"),
-                    None => String::new(),
-                };
-                warnings.push(format!("{symbol}: there are no {step} {side} bars{from}"));
+                let dataset = range.schema.name;
+                warnings.push(format!("{symbol}: no source has delivered {dataset} of it"));
+            } else {
+                warnings.extend(range.missing(symbol, &found));
             }
             series.push(found);
         }
@@ -121,7 +155,7 @@ impl Reader {
                     self.resume,
                 )?),
             };
-            let Some((source, rows)) = next_rows(lanes)? else {
+            let Some(found) = next_rows(lanes)? else {
                 self.symbol += 1;
                 self.lanes = None;
                 self.resume = None;
@@ -129,10 +163,10 @@ impl Reader {
             };
             let piece = Piece {
                 symbol: u32::try_from(self.symbol).expect("invariant: a request has few symbols"),
-                source,
+                source: found.source,
+                side: found.side,
                 step: self.range.step,
-                side: self.range.side,
-                rows,
+                rows: found.rows,
             };
             let piece = self.leave_out_sent(piece);
             if !piece.rows.is_empty() {
@@ -168,15 +202,15 @@ fn open_lanes(
     snapshot: &Snapshot,
     range: &Range,
     layout: &Layout,
-    series: &[(SeriesId, u32)],
+    series: &[Series],
     resume: Option<Position>,
 ) -> Result<Vec<Lane>, Error> {
-    let columns: Vec<ColumnId> = layout.user().map(|place| SCHEMA.columns[place].id).collect();
+    let columns = layout.user_ids();
     let start = resume.map_or(range.start, |position| position.ts.max(range.start));
     let mut lanes = Vec::with_capacity(series.len());
-    for &(series, source) in series {
+    for &of in series {
         let mut scanner = snapshot.scan(Scan {
-            series,
+            series: of.id,
             start,
             end: range.end,
             columns: columns.clone(),
@@ -185,40 +219,58 @@ fn open_lanes(
             revisions: range.revisions,
         })?;
         if let Some(rows) = scanner.next()? {
-            lanes.push(Lane { source, scanner, rows, at: 0 });
+            lanes.push(Lane { of, scanner, rows, at: 0 });
         }
     }
-    lanes.sort_by(|a, b| layout.sources[a.source as usize].cmp(&layout.sources[b.source as usize]));
+    lanes.sort_by_key(|lane| {
+        let side = range.sides.iter().position(|side| *side == lane.of.side);
+        (side, &layout.sources[lane.of.source as usize])
+    });
     Ok(lanes)
 }
 
-/// The next rows of one symbol: whole pieces of the only source, or rows merged from several.
-fn next_rows(lanes: &mut Vec<Lane>) -> Result<Option<(SourceOf, Rows)>, Error> {
+/// Rows of one symbol, and the source and side of each.
+struct Found {
+    source: PerRow,
+    side: PerRow,
+    rows: Rows,
+}
+
+/// The next rows of one symbol: whole pieces of the only series, or rows merged from several.
+fn next_rows(lanes: &mut Vec<Lane>) -> Result<Option<Found>, Error> {
     if let [lane] = &mut lanes[..] {
-        let source = SourceOf::One(lane.source);
-        let rest = lane.at;
-        let next = lane.scanner.next()?;
-        let rows = match next {
-            Some(next) => std::mem::replace(&mut lane.rows, next),
-            None => lanes.remove(0).rows,
-        };
-        if let [lane] = &mut lanes[..] {
+        if lane.at == lane.rows.len() {
+            match lane.scanner.next()? {
+                Some(rows) => lane.rows = rows,
+                None => {
+                    lanes.clear();
+                    return Ok(None);
+                }
+            }
             lane.at = 0;
         }
-        let rows = if rest == 0 { rows } else { tail(&rows, rest) };
-        return Ok(Some((source, rows)));
+        // What is sent is not kept: at most one piece is in memory.
+        let rows = std::mem::replace(&mut lane.rows, Rows::empty([]));
+        let rows = if lane.at == 0 { rows } else { rows.slice(lane.at..rows.len()) };
+        lane.at = 0;
+        return Ok(Some(Found {
+            source: PerRow::One(lane.of.source),
+            side: PerRow::One(lane.of.side.code().into()),
+            rows,
+        }));
     }
     let Some(first) = lanes.first() else { return Ok(None) };
     let mut merged = Rows::empty(first.rows.columns.iter().map(barrow_engine::rows::Column::kind));
-    let mut sources = Vec::new();
+    let (mut sources, mut sides) = (Vec::new(), Vec::new());
     while merged.len() < MERGED_ROWS {
-        // Lanes are in order of their sources: the first of the least is the right one.
+        // Lanes are in order of sides and sources: the first of the least is the right one.
         let Some(least) = (0..lanes.len()).min_by_key(|&at| lanes[at].rows.ts[lanes[at].at]) else {
             break;
         };
         let lane = &mut lanes[least];
         merged.push_from(&lane.rows, lane.at);
-        sources.push(lane.source);
+        sources.push(lane.of.source);
+        sides.push(lane.of.side.code().into());
         lane.at += 1;
         if lane.at == lane.rows.len() {
             match lane.scanner.next()? {
@@ -232,12 +284,6 @@ fn next_rows(lanes: &mut Vec<Lane>) -> Result<Option<(SourceOf, Rows)>, Error> {
             }
         }
     }
-    Ok(Some((SourceOf::Each(sources), merged)))
-}
-
-fn tail(rows: &Rows, from: usize) -> Rows {
-    let places: Vec<u32> = (from..rows.len())
-        .map(|at| u32::try_from(at).expect("invariant: a piece is small"))
-        .collect();
-    rows.take(&places)
+    let (source, side) = (PerRow::Each(sources), PerRow::Each(sides));
+    Ok(Some(Found { source, side, rows: merged }))
 }

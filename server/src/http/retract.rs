@@ -2,7 +2,8 @@
 //! them. Nothing is erased: `as_of` and `revisions=all` still show them.
 //!
 //! Keys come as `symbol` and `ts` in the query, or as `{"keys":[{"symbol","ts"}...]}` in the body;
-//! `timeframe`, `source` and `price` say which series. `batch=ID` needs none of these.
+//! `timeframe`, `source` and `price` say which series. `batch=ID` needs none of these, and is the only
+//! way to take away trades and quotes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use barrow_engine::batch::{Act, Batch, Symbols};
+use barrow_engine::dataset::{Identity, Schema};
 use barrow_engine::rows::{Column, Values};
 use barrow_engine::{Error, Snapshot};
 use barrow_types::{Step, Symbol, Timestamp};
@@ -22,7 +24,7 @@ use super::App;
 use super::body;
 use super::decode::Incoming;
 use super::error::{Code, Problem};
-use super::ingest::{apply, batch_id, check_dataset, common};
+use super::ingest::{apply, batch_id, common, schema_of};
 use super::params::{Known, Params};
 use super::parts;
 use super::time;
@@ -40,7 +42,7 @@ pub(crate) async fn delete(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    check_dataset(&dataset)?;
+    let schema = schema_of(&dataset)?;
     let params = Params::parse(query.as_deref(), &KNOWN)?;
     app.check_intake()?;
     if let Some(target) = params.get("batch") {
@@ -48,9 +50,17 @@ pub(crate) async fn delete(
         if let Some(name) = keyed.into_iter().find(|name| params.get(name).is_some()) {
             return Err(Problem::parameter(name, "cannot be used together with batch"));
         }
-        return by_batch(&app, target.to_owned(), batch_id(&params)?).await;
+        return by_batch(&app, schema, target.to_owned(), batch_id(&params)?).await;
     }
-    let (step, common) = common(&params, Act::Retract)?;
+    if schema.identity != Identity::Ts {
+        let detail = format!(
+            "taking {dataset} away by key is not available in this version: name the batch that \
+             brought them, batch=ID"
+        );
+        return Err(Problem::not_available("symbol", detail));
+    }
+    let common = common(schema, &params, Act::Retract)?;
+    let step = common.step;
     let keys = match (params.read("symbol", Symbol::new)?, params.get("ts")) {
         (Some(symbol), Some(ts)) => {
             let ts = time::parse_parameter(ts).and_then(|ts| stored(ts, step));
@@ -143,10 +153,15 @@ fn incoming(keys: Vec<(String, Timestamp)>) -> Incoming {
     }
 }
 
-async fn by_batch(app: &Arc<App>, target: String, id: String) -> Result<Response, Problem> {
+async fn by_batch(
+    app: &Arc<App>,
+    schema: &'static Schema,
+    target: String,
+    id: String,
+) -> Result<Response, Problem> {
     let snapshot = app.engine.snapshot();
     let (newest, batch_id) = (snapshot.sequence(), id.clone());
-    let batches = app.prepare(move || retractions(&snapshot, &target, &id)).await??;
+    let batches = app.prepare(move || retractions(&snapshot, schema, &target, &id)).await??;
     let mut sum = apply(app, batch_id, batches).await?;
     // Where nothing of the batch was visible any more, nothing was stored either.
     sum.reach(newest);
@@ -154,12 +169,17 @@ async fn by_batch(app: &Arc<App>, target: String, id: String) -> Result<Response
 }
 
 /// What takes away everything that batch `target` brought, or all parts of it if it was cut.
-fn retractions(snapshot: &Snapshot, target: &str, id: &str) -> Result<Vec<Batch>, Problem> {
+fn retractions(
+    snapshot: &Snapshot,
+    schema: &Schema,
+    target: &str,
+    id: &str,
+) -> Result<Vec<Batch>, Problem> {
     let mut batches = Vec::new();
-    if !add_retractions(snapshot, target, id, PARTS_DEEP_MAX, &mut batches)
+    if !add_retractions(snapshot, schema, target, id, PARTS_DEEP_MAX, &mut batches)
         .map_err(|error| Problem::read(&error))?
     {
-        let detail = format!("batch: there is no batch {target:?}");
+        let detail = format!("batch: there is no batch {target:?} of {}", schema.name);
         return Err(Problem::new(Code::NotFound, detail).about("batch"));
     }
     Ok(batches)
@@ -171,12 +191,16 @@ const PARTS_DEEP_MAX: u32 = 2;
 /// Returns whether there is such a batch, or parts of it.
 fn add_retractions(
     snapshot: &Snapshot,
+    schema: &Schema,
     target: &str,
     id: &str,
     deep: u32,
     batches: &mut Vec<Batch>,
 ) -> Result<bool, Error> {
-    if snapshot.batch(target)?.is_some() {
+    if let Some(entry) = snapshot.batch(target)? {
+        if entry.dataset != schema.dataset {
+            return Ok(false);
+        }
         batches.extend(barrow_engine::retraction_of(target, id, snapshot)?);
         return Ok(true);
     }
@@ -184,7 +208,7 @@ fn add_retractions(
     let mut number = 1;
     loop {
         let (part, id) = (format!("{target}#{number}"), format!("{id}#{number}"));
-        if !add_retractions(snapshot, &part, &id, deeper, batches)? {
+        if !add_retractions(snapshot, schema, &part, &id, deeper, batches)? {
             return Ok(number > 1);
         }
         number += 1;

@@ -1,5 +1,5 @@
-//! Sends an answer while it is being read: a thread scans and encodes, a bounded channel carries
-//! the pieces to the connection. A failure after the first byte breaks the chunked body off, so
+//! Sends an answer while it is being read: a thread scans and encodes, a channel that holds a few
+//! megabytes carries the parts to the connection. A failure after the first byte breaks the chunked body off, so
 //! that a part of an answer never looks whole.
 
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use axum::response::Response;
 use barrow_engine::Error;
 use bytes::Bytes;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_stream::Stream;
 
@@ -23,8 +23,10 @@ use super::encode::{Encoder, Format, Trailer};
 use super::error::{Code, Problem};
 use super::time::Zone;
 
-/// Pieces that wait for a slow reader.
-const PIECES_MAX: usize = 4;
+/// Bytes that wait for a slow reader; one part that is longer may wait alone.
+const WAITING_BYTES_MAX: usize = 4 << 20;
+/// Parts that wait for a slow reader.
+const WAITING_PARTS_MAX: usize = 64;
 
 /// Pieces of an answer, in order.
 pub(crate) trait Pieces {
@@ -48,10 +50,16 @@ pub(crate) struct Answer<P> {
     pub(crate) zone: Zone,
 }
 
+/// A part of an answer, and the room it takes until the connection has taken it.
+struct Part {
+    bytes: Bytes,
+    room: OwnedSemaphorePermit,
+}
+
 /// The bytes of an answer as they come; the last message is `None`. If the channel closes without
 /// it, for whatever reason, the body ends with an error.
 struct Bytestream {
-    pieces: mpsc::Receiver<Option<Bytes>>,
+    parts: mpsc::Receiver<Option<Part>>,
     ended: bool,
 }
 
@@ -62,8 +70,11 @@ impl Stream for Bytestream {
         if self.ended {
             return Poll::Ready(None);
         }
-        self.pieces.poll_recv(context).map(|message| match message {
-            Some(Some(bytes)) => Some(Ok(bytes)),
+        self.parts.poll_recv(context).map(|message| match message {
+            Some(Some(Part { bytes, room })) => {
+                drop(room);
+                Some(Ok(bytes))
+            }
             Some(None) => {
                 self.ended = true;
                 None
@@ -99,13 +110,19 @@ pub(crate) async fn send<P: Pieces>(
     let permit = app.query_permit().await?;
     let deadline = Instant::now() + Duration::from_secs(app.config.http.query_seconds_max);
     let (head, head_ready) = oneshot::channel();
-    let (pieces, bytes) = mpsc::channel(PIECES_MAX);
-    let sender = Sender { app: Arc::clone(app), pieces, deadline, runtime: Handle::current() };
+    let (sending, parts) = mpsc::channel(WAITING_PARTS_MAX);
+    let sender = Sender {
+        app: Arc::clone(app),
+        parts: sending,
+        room: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
+        deadline,
+        runtime: Handle::current(),
+    };
     tokio::task::spawn_blocking(move || run(plan, sender, head, permit));
     // The thread drops `head` without a word only if it panics.
     let lost = |_| Problem::new(Code::Internal, "the query broke off");
     let Head { format, trailer } = head_ready.await.map_err(lost)??;
-    let stream = Bytestream { pieces: bytes, ended: false };
+    let stream = Bytestream { parts, ended: false };
     let mut response = Response::new(Body::from_stream(stream));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
@@ -129,7 +146,8 @@ struct Head {
 
 struct Sender {
     app: Arc<App>,
-    pieces: mpsc::Sender<Option<Bytes>>,
+    parts: mpsc::Sender<Option<Part>>,
+    room: Arc<Semaphore>,
     deadline: Instant,
     runtime: Handle,
 }
@@ -137,12 +155,28 @@ struct Sender {
 impl Sender {
     /// Returns whether the reader is still there and in time.
     fn send(&self, bytes: Vec<u8>) -> bool {
-        bytes.is_empty() || self.message(Some(bytes.into()))
+        if bytes.is_empty() {
+            return true;
+        }
+        let taken = u32::try_from(bytes.len().min(WAITING_BYTES_MAX)).unwrap_or(u32::MAX);
+        self.in_time(async {
+            // Whoever went away gives no room back: the channel tells.
+            let room = tokio::select! {
+                room = Arc::clone(&self.room).acquire_many_owned(taken) => room.ok(),
+                () = self.parts.closed() => None,
+            };
+            let Some(room) = room else { return false };
+            self.parts.send(Some(Part { bytes: bytes.into(), room })).await.is_ok()
+        })
     }
 
-    fn message(&self, message: Option<Bytes>) -> bool {
-        let sending = timeout_at(self.deadline, self.pieces.send(message));
-        matches!(self.runtime.block_on(sending), Ok(Ok(())))
+    /// Says that the answer is whole.
+    fn end(&self) -> bool {
+        self.in_time(async { self.parts.send(None).await.is_ok() })
+    }
+
+    fn in_time(&self, sending: impl Future<Output = bool>) -> bool {
+        self.runtime.block_on(timeout_at(self.deadline, sending)).unwrap_or(false)
     }
 }
 
@@ -191,14 +225,14 @@ fn send_rows<P: Pieces>(
     let mut next = first;
     while let Some(piece) = next {
         sender.app.metrics.rows_read(piece.rows.len());
-        let bytes = encoder.piece(piece).map_err(|error| error.to_string())?;
-        if !sender.send(bytes) {
+        let mut send = |part| sender.send(part);
+        if !encoder.piece(piece, &mut send).map_err(|error| error.to_string())? {
             return Err(GONE.to_owned());
         }
         next = pieces.next().map_err(|error| error.to_string())?;
     }
     let end = encoder.finish(trailer).map_err(|error| error.to_string())?;
-    if sender.send(end) && sender.message(None) { Ok(()) } else { Err(GONE.to_owned()) }
+    if sender.send(end) && sender.end() { Ok(()) } else { Err(GONE.to_owned()) }
 }
 
 fn internal(error: &impl std::fmt::Display) -> Problem {
@@ -210,12 +244,15 @@ mod tests {
     use super::*;
 
     async fn collected(messages: &[Option<&'static str>]) -> Result<String, axum::Error> {
-        let (sender, pieces) = mpsc::channel(8);
+        let (sender, parts) = mpsc::channel(8);
+        let room = Arc::new(Semaphore::new(8));
         for message in messages {
-            sender.send(message.map(|text| Bytes::from_static(text.as_bytes()))).await.unwrap();
+            let room = Arc::clone(&room).acquire_owned().await.unwrap();
+            let part = |text: &'static str| Part { bytes: text.into(), room };
+            sender.send(message.map(part)).await.unwrap();
         }
         drop(sender);
-        let body = Body::from_stream(Bytestream { pieces, ended: false });
+        let body = Body::from_stream(Bytestream { parts, ended: false });
         let bytes = axum::body::to_bytes(body, usize::MAX).await?;
         Ok(String::from_utf8(bytes.to_vec()).unwrap())
     }

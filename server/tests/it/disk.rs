@@ -13,6 +13,8 @@ pub(crate) struct FaultyDisk {
     pub(crate) sync_fails: AtomicBool,
     /// There is no room for new files.
     pub(crate) is_full: AtomicBool,
+    /// Reads of segments that will still succeed.
+    pub(crate) segment_reads_left: AtomicU64,
     /// Syncs of files so far.
     pub(crate) syncs: AtomicU64,
     gate: Mutex<Gate>,
@@ -32,6 +34,7 @@ impl FaultyDisk {
             memory: MemoryDisk::new(),
             sync_fails: AtomicBool::new(false),
             is_full: AtomicBool::new(false),
+            segment_reads_left: AtomicU64::new(u64::MAX),
             syncs: AtomicU64::new(0),
             gate: Mutex::default(),
             moved: Condvar::new(),
@@ -85,6 +88,13 @@ impl Disk for FaultyDisk {
     }
 
     fn read_at(&self, path: &str, at: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
+        if path.starts_with("segments/") {
+            let one_less = |left: u64| left.checked_sub(1);
+            let left = &self.segment_reads_left;
+            if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_err() {
+                return Err(DiskError::new(DiskErrorKind::Io, "read", path, "input/output error"));
+            }
+        }
         self.memory.read_at(path, at, buffer)
     }
 

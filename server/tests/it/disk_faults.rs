@@ -67,6 +67,52 @@ fn metric(text: &str, name: &str) -> u64 {
 }
 
 #[tokio::test]
+async fn an_answer_that_cannot_be_finished_is_broken_off_in_every_format() {
+    let disk = FaultyDisk::new();
+    let mut config = config();
+    config.engine.memtable_bytes_max = 1 << 20;
+    let server = Server::start_on(config.clone(), disk.clone()).await;
+    // Symbols come one after the other: those read last are in segments too.
+    for number in 0..8 {
+        let row = |at: i64| format!("S{number},{},1.5,100\n", 1_381_152_600_000_000_000 + at);
+        let body: String = (0..20_000).map(row).collect();
+        let body = format!("symbol,ts,price,size\n{body}");
+        loop {
+            let path = "/v1/datasets/trades/rows";
+            let request = server.request(Method::POST, path).header("content-type", "text/csv");
+            let (status, _) = answer(request.body(body.clone()).send().await.unwrap()).await;
+            match status {
+                200 => break,
+                // The memtable is full until the flush at work is done.
+                507 => tokio::task::yield_now().await,
+                other => panic!("{other}"),
+            }
+        }
+    }
+    server.stop().await;
+    let server = Server::start_on(config, disk.clone()).await;
+    let path = |format| {
+        format!("/v1/trades?symbols=S0,S1,S2,S3,S4,S5,S6,S7&columns=ts,price&format={format}")
+    };
+    const READS: u64 = 1_000_000;
+    for format in ["json", "csv", "arrow", "parquet"] {
+        disk.segment_reads_left.store(READS, Ordering::SeqCst);
+        let whole = server.request(Method::GET, &path(format)).send().await.unwrap();
+        assert_eq!(whole.status(), 200);
+        let whole = whole.bytes().await.unwrap();
+        let reads = READS - disk.segment_reads_left.load(Ordering::SeqCst);
+        assert!(reads > 8, "{reads} reads");
+        disk.segment_reads_left.store(reads - 1, Ordering::SeqCst);
+        let response = server.request(Method::GET, &path(format)).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        let broken = response.bytes().await;
+        assert!(broken.is_err(), "{format}: {} of {} bytes", broken.unwrap().len(), whole.len());
+    }
+    disk.segment_reads_left.store(u64::MAX, Ordering::SeqCst);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn batches_that_come_while_one_syncs_share_the_next_sync() {
     let disk = FaultyDisk::new();
     let server = Arc::new(Server::start_on(config(), disk.clone()).await);

@@ -3,9 +3,10 @@
 //! | at | size | field         | meaning                                              |
 //! |---:|-----:|---------------|------------------------------------------------------|
 //! |  0 | 1–10 | `first`       | signed number: the value of the first row            |
-//! |    |      | `differences` | n - 1 values in [`super::packed`]; none if n is 1    |
+//! |    |      | `differences` | n values in [`super::packed`]                        |
 //!
-//! Differences are taken modulo 2^64.
+//! Differences are taken modulo 2^64. That of the first row does not count: it makes as many
+//! differences as there are rows; the writer repeats that of the second row.
 
 use super::number::{self, Reader};
 use super::{Damaged, VECTOR_LEN, packed};
@@ -18,12 +19,17 @@ pub(super) struct Plan {
     pub(super) len: usize,
 }
 
-/// The differences between neighbours of `values`, in `buffer`.
+/// The differences between neighbours of `values`, in `buffer`: one a row, the first one twice.
+/// None if there are no two rows.
 pub(super) fn differences<'a>(values: &[i64], buffer: &'a mut [i64; VECTOR_LEN]) -> &'a [i64] {
-    for (difference, pair) in buffer.iter_mut().zip(values.windows(2)) {
+    if values.len() < 2 {
+        return &[];
+    }
+    for (difference, pair) in buffer[1..].iter_mut().zip(values.windows(2)) {
         *difference = pair[1].wrapping_sub(pair[0]);
     }
-    &buffer[..values.len().saturating_sub(1)]
+    buffer[0] = buffer[1];
+    &buffer[..values.len()]
 }
 
 /// The cheapest way to write `values`, whose [`differences`] are given; `None` if there are none.
@@ -41,18 +47,12 @@ pub(super) fn encode(values: &[i64], differences: &[i64], plan: &Plan, out: &mut
     packed::encode(differences, &plan.packed, out);
 }
 
-/// Fills `out`.
+/// Fills `out`, which has at least a row.
 pub(super) fn decode(reader: &mut Reader<'_>, out: &mut [i64]) -> Result<(), Damaged> {
-    let Some((first, rest)) = out.split_first_mut() else {
-        return Err(Damaged("a vector of differences has no rows"));
-    };
-    *first = reader.signed()?;
-    if rest.is_empty() {
-        return Ok(());
-    }
-    packed::decode(reader, rest)?;
-    let mut value = *first;
-    for difference in rest {
+    let first = reader.signed()?;
+    packed::decode(reader, out)?;
+    let mut value = first.wrapping_sub(out[0]);
+    for difference in out {
         value = value.wrapping_add(*difference);
         *difference = value;
     }
@@ -68,12 +68,12 @@ mod tests {
         let values = [100, 103, 101];
         let mut buffer = [0; VECTOR_LEN];
         let differences = differences(&values, &mut buffer);
-        assert_eq!(differences, [3, -2]);
+        assert_eq!(differences, [3, 3, -2]);
         let plan = plan(&values, differences).unwrap();
         let mut out = Vec::new();
         encode(&values, differences, &plan, &mut out);
-        // 200 = 1 × 128 + 72; then 3 and -2 packed: zig-zag 6 and 3 in 3 bits, 0b011_110.
-        assert_eq!(out, [0x80 | 72, 1, 3, 1, 1, 0x1E]);
+        // 200 = 1 × 128 + 72; then 3, 3 and -2 packed: -2 + 5 × (1, 1, 0) in a bit each.
+        assert_eq!(out, [0x80 | 72, 1, 1, 0, 3, 5, 0b011]);
         assert_eq!(plan.len, out.len());
     }
 
@@ -82,7 +82,7 @@ mod tests {
         let values = [i64::MAX, i64::MIN, 0];
         let mut buffer = [0; VECTOR_LEN];
         let differences = differences(&values, &mut buffer);
-        assert_eq!(differences, [1, i64::MIN]);
+        assert_eq!(differences, [1, 1, i64::MIN]);
         let plan = plan(&values, differences).unwrap();
         let mut out = Vec::new();
         encode(&values, differences, &plan, &mut out);

@@ -79,33 +79,31 @@ pub(super) fn encode(values: &[i64], plan: &Plan, out: &mut Vec<u8>) {
     bits::pack(&buffer[..values.len()], code_width(plan.entries.len()), out);
 }
 
-/// Takes the codes of `count` rows among `entry_count` entries; each is below `entry_count`.
-pub(super) fn take_codes<'a>(
+/// Takes the codes of as many rows as `codes` holds; each is below `entry_count`.
+pub(super) fn take_codes(
     reader: &mut Reader<'_>,
     entry_count: usize,
-    count: usize,
-    buffer: &'a mut [u64; VECTOR_LEN],
-) -> Result<impl Iterator<Item = usize> + use<'a>, Damaged> {
+    codes: &mut [u32],
+) -> Result<(), Damaged> {
     let width = code_width(entry_count);
-    let codes = &mut buffer[..count];
-    bits::unpack(bits::take(reader, count, width)?, width, codes);
-    if codes.iter().any(|&code| code >= entry_count as u64) {
+    bits::unpack(bits::take(reader, codes.len(), width)?, width, codes);
+    let last = codes.iter().fold(0, |last, &code| last.max(code));
+    if last as usize >= entry_count {
         return Err(Damaged("a code is no place in the dictionary"));
     }
-    let place = |&code: &u64| usize::try_from(code).expect("invariant: below the entry count");
-    Ok(codes.iter().map(place))
+    Ok(())
 }
 
 /// Fills `out`.
 pub(super) fn decode(reader: &mut Reader<'_>, out: &mut [i64]) -> Result<(), Damaged> {
     let entry_count = reader.count(out.len().min(ENTRY_COUNT_MAX))?;
     let mut entries = [0; ENTRY_COUNT_MAX];
-    let entries = &mut entries[..entry_count];
-    packed::decode(reader, entries)?;
+    packed::decode(reader, &mut entries[..entry_count])?;
     let mut buffer = [0; VECTOR_LEN];
-    let codes = take_codes(reader, entry_count, out.len(), &mut buffer)?;
-    for (value, code) in out.iter_mut().zip(codes) {
-        *value = entries[code];
+    let codes = &mut buffer[..out.len()];
+    take_codes(reader, entry_count, codes)?;
+    for (value, &code) in out.iter_mut().zip(codes.iter()) {
+        *value = entries[code as usize % ENTRY_COUNT_MAX];
     }
     Ok(())
 }

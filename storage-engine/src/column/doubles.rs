@@ -7,17 +7,18 @@
 //! |    |      |            | a signed integer of 64 bits, as [`super::integers`]         |
 
 use super::encoding::Encoding;
+use super::grid::Grid;
 use super::number::Reader;
 use super::{Damaged, VECTOR_LEN, decimal, integers};
 
 /// Bytes a value beyond which a decimal form is compared with the plain bits.
 const DECIMAL_LEN_DOUBTFUL: usize = 6;
 
-/// Appends the vector of `values`. `exponent` is handed from vector to vector as a first guess.
-pub(super) fn encode(values: &[f64], exponent: &mut u8, out: &mut Vec<u8>) {
-    let decimal = decimal::plan(values, exponent);
+/// Appends the vector of `values`. `grid` is handed from vector to vector as a first guess.
+pub(super) fn encode(values: &[f64], grid: &mut Grid, out: &mut Vec<u8>) {
+    let decimal = decimal::plan(values, grid);
     if let Some(plan) = &decimal
-        && !plan.has_exceptions()
+        && !plan.has_corrections()
         && plan.len < values.len() * DECIMAL_LEN_DOUBTFUL
     {
         return encode_decimal(values, plan, out);
@@ -37,15 +38,23 @@ pub(super) fn encode(values: &[f64], exponent: &mut u8, out: &mut Vec<u8>) {
 fn encode_decimal(values: &[f64], plan: &decimal::Plan, out: &mut Vec<u8>) {
     let start = out.len();
     out.push(Encoding::Decimal.code());
-    decimal::encode(values, plan, out);
+    decimal::encode(plan, values.len(), out);
     debug_assert_eq!(out.len() - start, 1 + plan.len, "invariant: sizes are exact");
 }
 
-/// Fills `out` with the bits of the values.
-pub(super) fn decode(reader: &mut Reader<'_>, out: &mut [i64]) -> Result<(), Damaged> {
+/// Fills `out`.
+pub(super) fn decode(reader: &mut Reader<'_>, out: &mut [f64]) -> Result<(), Damaged> {
     match Encoding::from_code(reader.byte()?)? {
         Encoding::Decimal => decimal::decode(reader, out),
-        encoding => integers::decode_body(encoding, reader, out),
+        encoding => {
+            let mut buffer = [0; VECTOR_LEN];
+            let bits = &mut buffer[..out.len()];
+            integers::decode_body(encoding, reader, bits)?;
+            for (value, bits) in out.iter_mut().zip(bits) {
+                *value = f64::from_bits(bits.cast_unsigned());
+            }
+            Ok(())
+        }
     }
 }
 
@@ -55,13 +64,13 @@ mod tests {
 
     fn encoded(values: &[f64]) -> Vec<u8> {
         let mut out = Vec::new();
-        encode(values, &mut 0, &mut out);
+        encode(values, &mut Grid::default(), &mut out);
         out
     }
 
     #[test]
     fn golden_bytes() {
-        // Decimal, tenths, no exceptions; constant 5.
+        // Decimal, tenths, not corrected; constant 5.
         assert_eq!(encoded(&[0.5]), [7, 1, 0, 1, 10]);
         // Constant; zig-zag of the bits is 0xFFF0_0000_0000_0002.
         let nan = f64::from_bits(0x7FF8_0000_0000_0001);

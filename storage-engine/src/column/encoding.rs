@@ -24,10 +24,12 @@ pub(super) enum Encoding {
     TextDictionary = 8,
     /// Lengths and bytes of texts: [`super::text`].
     TextRaw = 9,
+    /// Doubles as distances from what two other columns let expect: [`super::beside`].
+    Beside = 10,
 }
 
 impl Encoding {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Constant,
         Self::Runs,
         Self::Packed,
@@ -37,6 +39,7 @@ impl Encoding {
         Self::Decimal,
         Self::TextDictionary,
         Self::TextRaw,
+        Self::Beside,
     ];
 
     /// The number in files.
@@ -64,6 +67,7 @@ impl Encoding {
             Self::Decimal => "decimal",
             Self::TextDictionary => "text dictionary",
             Self::TextRaw => "text",
+            Self::Beside => "beside",
         }
     }
 }
@@ -79,6 +83,6 @@ mod tests {
             assert_eq!(Encoding::from_code(encoding.code()), Ok(encoding));
         }
         assert!(Encoding::from_code(0).is_err());
-        assert!(Encoding::from_code(10).is_err());
+        assert!(Encoding::from_code(11).is_err());
     }
 }

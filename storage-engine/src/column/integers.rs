@@ -89,6 +89,14 @@ impl Plan {
     }
 }
 
+/// The value of the first row of a body written in `encoding`, if the encoding begins with it.
+pub(super) fn first(encoding: Encoding, reader: &mut Reader<'_>) -> Result<Option<i64>, Damaged> {
+    match encoding {
+        Encoding::Constant | Encoding::Runs | Encoding::Delta => reader.signed().map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// Fills `out` from a body written in `encoding`.
 pub(super) fn decode_body(
     encoding: Encoding,
@@ -102,7 +110,7 @@ pub(super) fn decode_body(
         Encoding::Delta => delta::decode(reader, out),
         Encoding::Dictionary => dictionary::decode(reader, out),
         Encoding::Raw => raw::decode(reader, out),
-        Encoding::Decimal | Encoding::TextDictionary | Encoding::TextRaw => {
+        Encoding::Decimal | Encoding::TextDictionary | Encoding::TextRaw | Encoding::Beside => {
             Err(Damaged("integers have an encoding of another type"))
         }
     }

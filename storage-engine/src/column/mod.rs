@@ -6,10 +6,10 @@
 //!
 //! | at | size | field | meaning |
 //! |---:|-----:|-------|---------|
-//! | 0 | 1 | `form` | 1 one column; 2 open, high, low and close together |
-//! | 1 | 1 | `kind` | [`ColumnType`] code of the values; that of doubles if `form` is 2 |
+//! | 0 | 1 | `form` | 1 one column; 2 open, high, low and close together; 3 beside high and low |
+//! | 1 | 1 | `kind` | [`ColumnType`] code of the values; that of doubles if `form` is 2 or 3 |
 //! | 2 | 2 | `vector_count` | rows / 1,024, rounded up |
-//! | 4 | | `vectors` | a `directory` of `vector`s (`form` 1) or `candle`s (`form` 2) |
+//! | 4 | | `vectors` | a `directory` of `vector`s (`form` 1), `candle`s (2) or `beside`s (3) |
 //!
 //! Integers are little-endian. The number of rows is not in the chunk: whoever refers to it knows.
 //! A chunk carries no checksum; the block it stands in does. Readers accept any bytes: they return
@@ -22,14 +22,16 @@
 //!
 //! ```text
 //! chunk ─▶ vector ─┬▶ nulls
-//!                  ├▶ doubles ──┬▶ decimal ─▶ integers
+//!                  ├▶ doubles ──┬▶ decimal ─▶ integers, packed
 //!                  │            └▶ (bits as) ─▶ integers
 //!                  ├▶ integers ─▶ constant, runs, packed, delta, dictionary, raw
 //!                  └▶ text ─────▶ raw, dictionary
 //!       ─▶ candle ─┬▶ four × packed
 //!                  └▶ four × vector
+//!       ─▶ beside ───▶ integers, doubles
 //! ```
 
+mod beside;
 mod bits;
 mod candle;
 mod constant;
@@ -41,6 +43,7 @@ mod directory;
 mod divisor;
 mod doubles;
 mod encoding;
+mod grid;
 mod integers;
 mod nulls;
 mod number;
@@ -63,7 +66,8 @@ pub use damaged::Damaged;
 use crate::rows::{Bitmap, Column, ColumnType, Texts, Values};
 use candle::PRICE_COUNT;
 use directory::Directory;
-use nulls::Validity;
+use grid::Grid;
+use nulls::{Nulls, Validity};
 
 /// Rows in a vector: the unit that is encoded, pruned and decoded by itself.
 pub const VECTOR_LEN: usize = 1024;
@@ -78,14 +82,15 @@ const _: () = assert!(VECTORS_AT == 4, "the table above says 4");
 
 const FORM_COLUMN: u8 = 1;
 const FORM_CANDLE: u8 = 2;
+const FORM_BESIDE: u8 = 3;
 
 /// Appends the chunk of one column; chooses the encoding of each vector by its size.
 pub fn encode(column: &Column, out: &mut Vec<u8>) {
     let rows = column.len();
     let vector_count = put_header(FORM_COLUMN, column.kind(), rows, out);
-    let mut exponent = 0;
+    let mut grid = Grid::default();
     directory::write(vector_count, out, |index, out| {
-        vector::encode(column, vector::rows_of(index, rows), &mut exponent, out);
+        vector::encode(column, vector::rows_of(index, rows), &mut grid, out);
     });
 }
 
@@ -105,10 +110,32 @@ pub fn encode_candle(prices: [&Column; 4], out: &mut Vec<u8>) {
         assert_eq!(price.kind(), ColumnType::F64, "invariant: prices are doubles");
     }
     let vector_count = put_header(FORM_CANDLE, ColumnType::F64, rows, out);
-    let mut exponents = [0; PRICE_COUNT];
+    let mut grids = [Grid::default(); PRICE_COUNT];
     directory::write(vector_count, out, |index, out| {
-        candle::encode(prices, vector::rows_of(index, rows), &mut exponents, out);
+        candle::encode(prices, vector::rows_of(index, rows), &mut grids, out);
     });
+}
+
+/// Appends the chunk of a column of doubles that lie between `high` and `low`, as the average
+/// price of bars does. Only if that makes it shorter does reading it need the other two
+/// ([`is_beside`]); else it is the chunk that [`encode`] appends.
+pub fn encode_beside(column: &Column, high: &Column, low: &Column, out: &mut Vec<u8>) {
+    let rows = column.len();
+    for other in [column, high, low] {
+        assert_eq!(other.len(), rows, "invariant: the prices of bars have the same rows");
+        assert_eq!(other.kind(), ColumnType::F64, "invariant: prices are doubles");
+    }
+    let form_at = out.len() + FORM_AT;
+    let vector_count = put_header(FORM_COLUMN, ColumnType::F64, rows, out);
+    let mut grid = Grid::default();
+    let mut is_beside = false;
+    directory::write(vector_count, out, |index, out| {
+        let rows = vector::rows_of(index, rows);
+        is_beside |= beside::encode(column, [high, low], rows, &mut grid, out);
+    });
+    if is_beside {
+        out[form_at] = FORM_BESIDE;
+    }
 }
 
 fn put_header(form: u8, kind: ColumnType, rows: usize, out: &mut Vec<u8>) -> usize {
@@ -177,12 +204,11 @@ pub fn decode(
     let vectors = Chunk::parse_as(chunk, FORM_COLUMN, kind, rows, &range)?;
     match kind {
         ColumnType::F64 => {
-            let (bits, validity) = decode_numbers(vectors, kind, rows, range)?;
-            let values = bits.into_iter().map(|bits| f64::from_bits(bits.cast_unsigned()));
-            Ok(Column { values: Values::F64(values.collect()), validity })
+            let (values, validity) = gather(vectors, rows, range, vector::decode_doubles)?;
+            Ok(Column { values: Values::F64(values), validity })
         }
         ColumnType::I64 => {
-            let (values, validity) = decode_numbers(vectors, kind, rows, range)?;
+            let (values, validity) = gather(vectors, rows, range, vector::decode_integers)?;
             Ok(Column { values: Values::I64(values), validity })
         }
         ColumnType::Text => decode_texts(vectors, rows, range),
@@ -195,7 +221,7 @@ pub fn decode(
 /// As [`decode`]; also if a row in the range is null.
 pub fn decode_i64(chunk: &[u8], rows: usize, range: Range<usize>) -> Result<Vec<i64>, Damaged> {
     let vectors = Chunk::parse_as(chunk, FORM_COLUMN, ColumnType::I64, rows, &range)?;
-    match decode_numbers(vectors, ColumnType::I64, rows, range)? {
+    match gather(vectors, rows, range, vector::decode_integers)? {
         (values, None) => Ok(values),
         (_, Some(_)) => Err(Damaged("a column that always has a value has a null")),
     }
@@ -212,42 +238,154 @@ pub fn decode_candle(
     wanted: [bool; 4],
 ) -> Result<[Option<Column>; 4], Damaged> {
     let vectors = Chunk::parse_as(chunk, FORM_CANDLE, ColumnType::F64, rows, &range)?;
-    let mut values =
-        wanted.map(|is_wanted| Vec::<f64>::with_capacity(if is_wanted { range.len() } else { 0 }));
-    let mut validities = [(); PRICE_COUNT].map(|()| Validity::default());
-    let mut buffers = [[0; VECTOR_LEN]; PRICE_COUNT];
+    let mut prices =
+        wanted.map(|is_wanted| is_wanted.then(|| Vec::<f64>::with_capacity(range.len())));
+    let mut validities = [const { Validity::new() }; PRICE_COUNT];
+    let mut scratch = candle::Scratch::new();
+    let mut edge = [const { Vec::<f64>::new() }; PRICE_COUNT];
     for (index, count, part) in vector::touched(range, rows) {
-        let nulls = candle::decode(vectors.part(index), count, wanted, &mut buffers)?;
-        for price in (0..PRICE_COUNT).filter(|&price| wanted[price]) {
-            let bits = &buffers[price][part.clone()];
-            values[price].extend(bits.iter().map(|bits| f64::from_bits(bits.cast_unsigned())));
-            validities[price].extend(nulls[price], part.clone());
+        let is_whole = part.len() == count;
+        let nulls = {
+            let mut edges = edge.iter_mut();
+            let places = prices.each_mut().map(|price| {
+                let edge = edges.next().expect("invariant: an edge a price");
+                let price = price.as_mut()?;
+                if is_whole {
+                    return Some(grown(price, count));
+                }
+                edge.resize(count, 0.0);
+                Some(edge.as_mut_slice())
+            });
+            candle::decode(vectors.part(index), count, places, &mut scratch)?
+        };
+        for (at, price) in prices.iter_mut().enumerate() {
+            if let Some(price) = price {
+                if !is_whole {
+                    price.extend_from_slice(&edge[at][part.clone()]);
+                }
+                validities[at].extend(nulls[at], part.clone());
+            }
         }
     }
-    let mut wanted = wanted.into_iter();
     let mut validities = validities.into_iter();
-    Ok(values.map(|values| {
+    Ok(prices.map(|price| {
         let validity = validities.next().and_then(Validity::finish);
-        let is_wanted = wanted.next() == Some(true);
-        is_wanted.then_some(Column { values: Values::F64(values), validity })
+        price.map(|values| Column { values: Values::F64(values), validity })
     }))
 }
 
-fn decode_numbers(
-    vectors: Directory<'_>,
-    kind: ColumnType,
+/// Whether a chunk that [`encode_beside`] wrote needs [`decode_beside`]; if not, [`decode`] reads
+/// it.
+pub fn is_beside(chunk: &[u8]) -> bool {
+    chunk.get(FORM_AT) == Some(&FORM_BESIDE)
+}
+
+/// Decodes rows `range` of a chunk that [`is_beside`], given the high and the low of those rows.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_beside(
+    chunk: &[u8],
     rows: usize,
     range: Range<usize>,
-) -> Result<(Vec<i64>, Option<Bitmap>), Damaged> {
+    high: &Column,
+    low: &Column,
+) -> Result<Column, Damaged> {
+    let vectors = Chunk::parse_as(chunk, FORM_BESIDE, ColumnType::F64, rows, &range)?;
+    let [highs, lows] = [high, low].map(|price| match &price.values {
+        Values::F64(values) if values.len() == range.len() => values.as_slice(),
+        _ => unreachable!("invariant: prices of the rows that are asked for"),
+    });
     let mut values = Vec::with_capacity(range.len());
-    let mut validity = Validity::default();
-    let mut buffer = [0; VECTOR_LEN];
+    let mut validity = Validity::new();
     for (index, count, part) in vector::touched(range, rows) {
-        let nulls = vector::decode(vectors.part(index), kind, &mut buffer[..count])?;
-        values.extend_from_slice(&buffer[part.clone()]);
+        let beside = values.len()..values.len() + part.len();
+        let beside = [&highs[beside.clone()], &lows[beside]];
+        let bytes = vectors.part(index);
+        let nulls = beside::decode(bytes, count, part.clone(), beside, &mut values)?;
+        validity.extend(nulls, part);
+    }
+    Ok(Column { values: Values::F64(values), validity: validity.finish() })
+}
+
+/// How many values of a chunk of `rows` integers without nulls, which rise, are below `value`.
+/// Decodes one vector; looks at the first values of some others.
+///
+/// # Errors
+/// As [`decode`], for what it looks at. If the integers do not rise, the answer is some number of
+/// rows.
+pub fn locate_i64(chunk: &[u8], rows: usize, value: i64) -> Result<usize, Damaged> {
+    let vectors = Chunk::parse_as(chunk, FORM_COLUMN, ColumnType::I64, rows, &(0..rows))?;
+    let first = |index: usize| {
+        let count = vector::rows_of(index, rows).len();
+        vector::first(vectors.part(index), count)
+    };
+    // The last vector whose first value is below `value`: only in it can others not be.
+    let (mut low, mut high) = (0, rows.div_ceil(VECTOR_LEN));
+    while low < high {
+        let middle = low.midpoint(high);
+        if first(middle)? < value {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    let Some(index) = low.checked_sub(1) else { return Ok(0) };
+    let rows = vector::rows_of(index, rows);
+    let mut buffer = [0; VECTOR_LEN];
+    let values = &mut buffer[..rows.len()];
+    match vector::decode_integers(vectors.part(index), values)? {
+        Nulls::None => Ok(rows.start + values.partition_point(|&it| it < value)),
+        _ => Err(Damaged("a column that always has a value has a null")),
+    }
+}
+
+/// The value of all rows of a chunk of `rows` integers, if every vector is written as that
+/// constant: so no row needs to be decoded.
+///
+/// # Errors
+/// As [`decode`], for what it looks at.
+pub fn constant_i64(chunk: &[u8], rows: usize) -> Result<Option<i64>, Damaged> {
+    let vectors = Chunk::parse_as(chunk, FORM_COLUMN, ColumnType::I64, rows, &(0..rows))?;
+    let mut all = None;
+    for (index, count, _) in vector::touched(0..rows, rows) {
+        match vector::constant(vectors.part(index), count)? {
+            Some(value) if all.is_none_or(|it| it == value) => all = Some(value),
+            _ => return Ok(None),
+        }
+    }
+    Ok(all)
+}
+
+/// Puts the values of `range` together from the vectors that hold them.
+fn gather<T: Copy + Default>(
+    vectors: Directory<'_>,
+    rows: usize,
+    range: Range<usize>,
+    decode: for<'a> fn(&'a [u8], &mut [T]) -> Result<Nulls<'a>, Damaged>,
+) -> Result<(Vec<T>, Option<Bitmap>), Damaged> {
+    let mut values = Vec::with_capacity(range.len());
+    let mut validity = Validity::new();
+    for (index, count, part) in vector::touched(range, rows) {
+        let bytes = vectors.part(index);
+        let nulls = if part.len() == count {
+            decode(bytes, grown(&mut values, count))?
+        } else {
+            let mut edge = [T::default(); VECTOR_LEN];
+            let nulls = decode(bytes, &mut edge[..count])?;
+            values.extend_from_slice(&edge[part.clone()]);
+            nulls
+        };
         validity.extend(nulls, part);
     }
     Ok((values, validity.finish()))
+}
+
+/// The `count` places that are added to `values`.
+fn grown<T: Copy + Default>(values: &mut Vec<T>, count: usize) -> &mut [T] {
+    let len = values.len();
+    values.resize(len + count, T::default());
+    &mut values[len..]
 }
 
 fn decode_texts(
@@ -256,7 +394,7 @@ fn decode_texts(
     range: Range<usize>,
 ) -> Result<Column, Damaged> {
     let mut values = Texts::new();
-    let mut validity = Validity::default();
+    let mut validity = Validity::new();
     for (index, count, part) in vector::touched(range, rows) {
         let (nulls, texts) = vector::decode_texts(vectors.part(index), count, part.clone())?;
         let mut texts = texts.into_iter();
@@ -283,7 +421,7 @@ pub fn describe(chunk: &[u8], rows: usize) -> Result<BTreeMap<String, usize>, Da
     for (index, count, _) in vector::touched(0..rows, rows) {
         let bytes = chunk.vectors.part(index);
         let name = match chunk.form {
-            FORM_COLUMN => vector::describe(bytes, count)?,
+            FORM_COLUMN | FORM_BESIDE => vector::describe(bytes, count)?,
             FORM_CANDLE => candle::describe(bytes)?,
             _ => return Err(Damaged("a chunk has a form that does not exist")),
         };

@@ -81,7 +81,7 @@ impl<'a> Nulls<'a> {
     }
 
     /// Moves values from the front of `values` to their rows; null rows become 0.
-    pub(super) fn spread(self, values: &mut [i64]) {
+    pub(super) fn spread<T: Copy + Default>(self, values: &mut [T]) {
         match self {
             Self::None => {}
             Self::Some(bitmap) => {
@@ -92,11 +92,11 @@ impl<'a> Nulls<'a> {
                         from -= 1;
                         values[at] = values[from];
                     } else {
-                        values[at] = 0;
+                        values[at] = T::default();
                     }
                 }
             }
-            Self::All => values.fill(0),
+            Self::All => values.fill(T::default()),
         }
     }
 }
@@ -127,7 +127,7 @@ pub(super) fn put<'a>(
 }
 
 /// Puts the validity of a column together from that of its vectors.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Validity {
     bytes: Vec<u8>,
     len: usize,
@@ -135,6 +135,11 @@ pub(super) struct Validity {
 }
 
 impl Validity {
+    /// That of no rows.
+    pub(super) const fn new() -> Self {
+        Self { bytes: Vec::new(), len: 0, has_null: false }
+    }
+
     /// Adds `rows` of a vector.
     pub(super) fn extend(&mut self, nulls: Nulls<'_>, rows: Range<usize>) {
         let is_aligned = self.len.is_multiple_of(8) && rows.start.is_multiple_of(8);

@@ -9,15 +9,15 @@
 //! | | 1–2 | `patch_count` | number, 1 to n; only with patches |
 //! | | 1 | `high_width` | bits of a patch, 1 to 64 - `width`; only with patches |
 //! | | ⌈n × `width` / 8⌉ | `offsets` | the lowest `width` bits of each offset, as [`super::bits`] |
-//! | | ⌈10 × `patch_count` / 8⌉ | `places` | rows of the patches, rising, 10 bits each |
-//! | | ⌈`high_width` × `patch_count` / 8⌉ | `highs` | the bits above `width` of their offsets |
+//! | | ⌈10 × `patch_count` / 8⌉ | `places` | rows of the patches, rising: a stream of 10 bits each |
+//! | | ⌈`high_width` × `patch_count` / 8⌉ | `highs` | a stream of the bits above `width` of their offsets |
 //!
 //! A value is `base + unit × offset`, or `unit × unzigzag(offset)`, modulo 2^64: no bytes are out
 //! of range. The unit is what all offsets are multiples of: minutes, round lots, quarter points.
 //! Patches keep one outlier (an overnight gap, an auction's volume) from widening all others.
 //! Damage: a width, shape, count or place out of the ranges above, or bits left over not zero.
 
-use super::bits::{self, packed_len, width_of};
+use super::bits::{self, Stream, Unpacked, packed_len, width_of};
 use super::divisor::{self, Divisor};
 use super::number::{self, Reader, unzigzag, zigzag};
 use super::{Damaged, VECTOR_LEN};
@@ -177,8 +177,8 @@ pub(super) fn encode(values: &[i64], plan: &Plan, out: &mut Vec<u8>) {
             .filter(|(_, offset)| width_of(**offset) > split.width)
             .map(|(place, offset)| (place, offset >> split.width))
             .unzip();
-        bits::pack(&places, PLACE_WIDTH, out);
-        bits::pack(&highs, split.high_width, out);
+        bits::pack_stream(&places, PLACE_WIDTH, out);
+        bits::pack_stream(&highs, split.high_width, out);
     }
 }
 
@@ -245,49 +245,109 @@ impl<'a> Packed<'a> {
         Ok(Self { count, shape, unit: unit.cast_signed(), width, offsets, patches })
     }
 
+    /// The largest distance from 0 that a value can have, and that of a sum of any of the values.
+    pub(super) const fn bounds(&self) -> Bounds {
+        let high_width = match &self.patches {
+            Some(patches) => patches.high_width,
+            None => 0,
+        };
+        let patch_count = match &self.patches {
+            Some(patches) => patches.count,
+            None => 0,
+        };
+        let max = self.largest(self.width + high_width);
+        let unpatched = self.largest(self.width).saturating_mul(self.count as u64);
+        Bounds { max, sum: unpatched.saturating_add(max.saturating_mul(patch_count as u64)) }
+    }
+
+    /// The largest distance from 0 of a value whose offset has `width` bits.
+    const fn largest(&self, width: u32) -> u64 {
+        let offset = bits::mask(width);
+        let unit = self.unit.cast_unsigned();
+        match self.shape {
+            Shape::FromBase(base) => {
+                unit.saturating_mul(offset).saturating_add(base.unsigned_abs())
+            }
+            Shape::Zigzag => unit.saturating_mul(offset.div_ceil(2)),
+        }
+    }
+
     /// Unpacks into `out`, which is as long as the count that was taken.
     pub(super) fn decode(&self, out: &mut [i64]) -> Result<(), Damaged> {
-        assert_eq!(out.len(), self.count, "invariant: as many values as were taken");
-        let mut buffer = [0; VECTOR_LEN];
-        let offsets = &mut buffer[..self.count];
-        bits::unpack(self.offsets, self.width, offsets);
-        if let Some(patches) = &self.patches {
-            patches.apply(self.width, offsets)?;
-        }
+        self.unpack_offsets(out, |offset, high| *offset |= high.cast_signed())?;
         let unit = self.unit;
-        let pairs = out.iter_mut().zip(offsets.iter());
+        let values = out.iter_mut();
         match (self.shape, unit) {
-            (Shape::FromBase(base), 1) => {
-                pairs.for_each(|(value, offset)| *value = base.wrapping_add(offset.cast_signed()));
+            (Shape::FromBase(0), 1) => {}
+            (Shape::FromBase(base), 1) => values.for_each(|it| *it = base.wrapping_add(*it)),
+            (Shape::FromBase(base), _) => {
+                values.for_each(|it| *it = base.wrapping_add(unit.wrapping_mul(*it)));
             }
-            (Shape::FromBase(base), _) => pairs.for_each(|(value, offset)| {
-                *value = base.wrapping_add(unit.wrapping_mul(offset.cast_signed()));
-            }),
-            (Shape::Zigzag, 1) => pairs.for_each(|(value, offset)| *value = unzigzag(*offset)),
-            (Shape::Zigzag, _) => pairs.for_each(|(value, offset)| {
-                *value = unit.wrapping_mul(unzigzag(*offset));
-            }),
+            (Shape::Zigzag, 1) => values.for_each(|it| *it = unzigzag(it.cast_unsigned())),
+            (Shape::Zigzag, _) => {
+                values.for_each(|it| *it = unit.wrapping_mul(unzigzag(it.cast_unsigned())));
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Self::decode`] for values whose [`Self::bounds`] are below 2^31, in half the space.
+    pub(super) fn decode_small(&self, out: &mut [i32]) -> Result<(), Damaged> {
+        let small = |value| i32::try_from(value).expect("invariant: the bounds are below 2^31");
+        self.unpack_offsets(out, |offset, high| *offset |= i32::from_bits(high))?;
+        let values = out.iter_mut();
+        // A unit that is not small has no offset to be multiplied with.
+        let unit = i32::try_from(self.unit).unwrap_or(0);
+        let unzigzag = |it: i32| (it.cast_unsigned() >> 1).cast_signed() ^ -(it & 1);
+        match (self.shape, unit) {
+            (Shape::FromBase(0), 1) => {}
+            (Shape::FromBase(base), 1) => {
+                let base = small(base);
+                values.for_each(|it| *it = base.wrapping_add(*it));
+            }
+            (Shape::FromBase(base), _) => {
+                let base = small(base);
+                values.for_each(|it| *it = base.wrapping_add(unit.wrapping_mul(*it)));
+            }
+            (Shape::Zigzag, 1) => values.for_each(|it| *it = unzigzag(*it)),
+            (Shape::Zigzag, _) => values.for_each(|it| *it = unit.wrapping_mul(unzigzag(*it))),
+        }
+        Ok(())
+    }
+
+    /// Unpacks the offsets; `patch` adds bits that stand above a packed offset.
+    fn unpack_offsets<T: Unpacked>(
+        &self,
+        out: &mut [T],
+        mut patch: impl FnMut(&mut T, u64),
+    ) -> Result<(), Damaged> {
+        assert_eq!(out.len(), self.count, "invariant: as many values as were taken");
+        bits::unpack(self.offsets, self.width, out);
+        let Some(patches) = &self.patches else { return Ok(()) };
+        let places = Stream::new(patches.places, PLACE_WIDTH);
+        let highs = Stream::new(patches.highs, patches.high_width);
+        let mut first_allowed = 0;
+        for index in 0..patches.count {
+            let place = usize::try_from(places.get(index)).expect("invariant: it has 10 bits");
+            if place < first_allowed {
+                return Err(Damaged("the places of patches do not rise"));
+            }
+            first_allowed = place + 1;
+            let offset = out.get_mut(place);
+            let offset = offset.ok_or(Damaged("a patch is for a row that is not there"))?;
+            patch(offset, highs.get(index) << self.width);
         }
         Ok(())
     }
 }
 
-impl Patches<'_> {
-    fn apply(&self, width: u32, offsets: &mut [u64]) -> Result<(), Damaged> {
-        let mut places = [0; VECTOR_LEN];
-        let mut highs = [0; VECTOR_LEN];
-        bits::unpack(self.places, PLACE_WIDTH, &mut places[..self.count]);
-        bits::unpack(self.highs, self.high_width, &mut highs[..self.count]);
-        let rising = places[..self.count].windows(2).all(|pair| pair[0] < pair[1]);
-        if !rising {
-            return Err(Damaged("the places of patches do not rise"));
-        }
-        for (&place, high) in places.iter().zip(&highs).take(self.count) {
-            let offset = usize::try_from(place).ok().and_then(|place| offsets.get_mut(place));
-            *offset.ok_or(Damaged("a patch is for a row that is not there"))? |= high << width;
-        }
-        Ok(())
-    }
+/// How far from 0 values can be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Any value by itself.
+    pub(super) max: u64,
+    /// The sum of any of them.
+    pub(super) sum: u64,
 }
 
 /// Fills `out`.

@@ -47,8 +47,8 @@ pub(super) fn plan(values: &[i64], differences: &[i64]) -> Option<Plan> {
         if runs.len() == run_count_max {
             return None;
         }
-        let jump = if at == 0 { 0 } else { differences[at - 1] };
-        let rest = &differences[at..];
+        let jump = if at == 0 { 0 } else { differences[at] };
+        let rest = differences.get(at + 1..).unwrap_or_default();
         let step = rest.first().copied().unwrap_or(0);
         let count = 1 + rest.iter().take_while(|&&difference| difference == step).count();
         runs.push(Run { jump, step, count });
@@ -102,10 +102,9 @@ pub(super) fn decode(reader: &mut Reader<'_>, out: &mut [i64]) -> Result<(), Dam
         let step = unit.wrapping_mul(reader.signed()?);
         let count = reader.count(rest.len())?;
         let (run, after) = rest.split_at_mut(count);
-        for (place, to) in run.iter_mut().enumerate() {
-            if place > 0 {
-                value = value.wrapping_add(step);
-            }
+        value = value.wrapping_sub(step);
+        for to in run {
+            value = value.wrapping_add(step);
             *to = value;
         }
         rest = after;

@@ -89,6 +89,28 @@ pub(super) fn check_candle(prices: [&Column; 4], ranges: &[Range<usize>]) {
     describe(&chunk, rows).unwrap();
 }
 
+fn check_beside(column: &Column, high: &Column, low: &Column, ranges: &[Range<usize>]) {
+    let rows = column.len();
+    let mut chunk = Vec::new();
+    encode_beside(column, high, low, &mut chunk);
+    for range in ranges.iter().cloned().chain(std::iter::once(0..rows)) {
+        let got = if is_beside(&chunk) {
+            let [high, low] = [high, low].map(|price| slice(price, range.clone()));
+            decode_beside(&chunk, rows, range.clone(), &high, &low).unwrap()
+        } else {
+            decode(&chunk, ColumnType::F64, rows, range.clone()).unwrap()
+        };
+        check_same(column, range, &got);
+    }
+    describe(&chunk, rows).unwrap();
+}
+
+fn slice(column: &Column, range: Range<usize>) -> Column {
+    let mut part = Column::empty(column.kind(), range.len());
+    range.for_each(|row| part.push_from(column, row));
+    part
+}
+
 /// Lengths on both sides of every boundary there is, and a few more.
 fn row_count() -> impl Strategy<Value = usize> {
     prop_oneof![
@@ -228,6 +250,39 @@ fn bars() -> impl Strategy<Value = [Column; 4]> {
     })
 }
 
+/// Bars and their average prices: most of them half way between high and low or near it.
+fn averages() -> impl Strategy<Value = ([Column; 4], Column)> {
+    let kind = (0..=6_i32, 0..4_u8, 0..3_u8);
+    (bars(), kind).prop_flat_map(|(prices, (exponent, wrong, nulls))| {
+        let rows = prices[0].len();
+        let share = [0, 1, 20, 500][usize::from(wrong)];
+        let null_share = [0.0, 0.03, 1.0][usize::from(nulls)];
+        let off =
+            prop_oneof![1000 => (-30..30_i64).prop_map(Ok), share => nasty_double().prop_map(Err)];
+        let row = (prop::bool::weighted(null_share), off);
+        prop::collection::vec(row, rows).prop_map(move |offs| {
+            let power = 10_f64.powi(exponent);
+            let (Values::F64(high), Values::F64(low)) = (&prices[1].values, &prices[2].values)
+            else {
+                unreachable!()
+            };
+            let rows: Vec<_> = offs
+                .into_iter()
+                .enumerate()
+                .map(|(at, (is_null, off))| {
+                    let half_way = ((high[at] + low[at]) / 2.0 * power).round();
+                    let value = match off {
+                        Ok(off) => (half_way + off as f64) / power,
+                        Err(value) => value,
+                    };
+                    (!is_null).then_some(value)
+                })
+                .collect();
+            (prices.clone(), doubles(&rows))
+        })
+    })
+}
+
 fn any_chunk() -> impl Strategy<Value = (Vec<u8>, usize)> {
     prop_oneof![
         double_rows().prop_map(|rows| (encoded(&doubles(&rows)), rows.len())),
@@ -237,6 +292,11 @@ fn any_chunk() -> impl Strategy<Value = (Vec<u8>, usize)> {
             let mut chunk = Vec::new();
             encode_candle(prices.each_ref(), &mut chunk);
             (chunk, prices[0].len())
+        }),
+        averages().prop_map(|(prices, column)| {
+            let mut chunk = Vec::new();
+            encode_beside(&column, &prices[1], &prices[2], &mut chunk);
+            (chunk, column.len())
         }),
     ]
 }
@@ -262,6 +322,14 @@ fn check_bounded(chunk: &[u8], rows: usize, range: &Range<usize>) {
     if let Ok(prices) = decode_candle(chunk, rows, range.clone(), [true; 4]) {
         assert!(prices.iter().flatten().all(|price| price.len() == range.len()));
     }
+    let price = Column::new(Values::F64(vec![f64::NAN; range.len()]));
+    if let Ok(column) = decode_beside(chunk, rows, range.clone(), &price, &price) {
+        assert_eq!(column.len(), range.len());
+    }
+    if let Ok(row) = locate_i64(chunk, rows, 0) {
+        assert!(row <= rows);
+    }
+    let _ = constant_i64(chunk, rows);
     let _ = describe(chunk, rows);
 }
 
@@ -309,6 +377,42 @@ proptest! {
         }),
     ) {
         check_candle(prices.each_ref(), &ranges);
+    }
+
+    #[test]
+    fn average_prices_come_back_beside_high_and_low(
+        ((prices, column), ranges) in averages().prop_flat_map(|(prices, column)| {
+            let len = column.len();
+            (Just((prices, column)), ranges(len))
+        }),
+    ) {
+        check_beside(&column, &prices[1], &prices[2], &ranges);
+    }
+
+    #[test]
+    fn rows_are_located_as_a_search_of_all_values_does(
+        mut values in integer_rows().prop_map(|rows| rows.into_iter().flatten().collect::<Vec<_>>()),
+        other in nasty_integer(),
+        at in any::<prop::sample::Index>(),
+    ) {
+        values.sort_unstable();
+        let mut chunk = Vec::new();
+        encode_i64(&values, &mut chunk);
+        let mut wanted = vec![other, i64::MIN, i64::MAX];
+        if !values.is_empty() {
+            let value = values[at.index(values.len())];
+            wanted.extend([value, value.saturating_add(1), values[0]]);
+        }
+        for value in wanted {
+            let row = values.partition_point(|&it| it < value);
+            prop_assert_eq!(locate_i64(&chunk, values.len(), value), Ok(row));
+        }
+        let is_constant = values.first() == values.last();
+        let constant = values.first().copied().filter(|_| is_constant);
+        let found = constant_i64(&chunk, values.len()).unwrap();
+        // A vector of one large value is shorter raw.
+        let is_alone = values.len() % VECTOR_LEN == 1;
+        prop_assert!(found == constant || (found.is_none() && is_alone), "{:?}", found);
     }
 
     #[test]
@@ -366,6 +470,8 @@ proptest! {
                 prop_assert!(decode(bytes, kind, rows, 0..rows).is_err());
             }
             prop_assert!(decode_candle(bytes, rows, 0..rows, [true; 4]).is_err());
+            let price = Column::new(Values::F64(vec![1.0; rows]));
+            prop_assert!(decode_beside(bytes, rows, 0..rows, &price, &price).is_err());
             prop_assert!(describe(bytes, rows).is_err());
         }
     }
@@ -451,7 +557,7 @@ fn one_value_off_the_grid_does_not_cost_the_others() {
     values[501] = -0.0;
     let column = Column::new(Values::F64(values));
     let chunk = encoded(&column);
-    assert!(chunk.len() <= on_grid + 24, "{} and {on_grid}", chunk.len());
+    assert!(chunk.len() <= on_grid + 40, "{} and {on_grid}", chunk.len());
     check(&column, &[]);
 }
 
@@ -464,7 +570,14 @@ fn golden_bytes() {
     let price = doubles(&[Some(2.0)]);
     let mut chunk = Vec::new();
     encode_candle([&price; 4], &mut chunk);
-    // Candles; whole numbers, 2, four times 0 in no bits.
-    let golden = [[2, 0, 1, 0, 19, 0, 0, 0, 1, 0, 4].as_slice(), &[0, 0, 0, 1].repeat(4)];
+    // Candles; whole numbers, not corrected, 2, four times 0 in no bits.
+    let golden = [[2, 0, 1, 0, 20, 0, 0, 0, 1, 0, 0, 4].as_slice(), &[0, 0, 0, 1].repeat(4)];
     assert_eq!(chunk, golden.concat());
+    let high = doubles(&[Some(10.5), Some(10.25), Some(11.5)]);
+    let low = doubles(&[Some(10.0), Some(10.25), Some(11.0)]);
+    let average = doubles(&[Some(10.25), Some(10.25), Some(11.25)]);
+    chunk.clear();
+    encode_beside(&average, &high, &low, &mut chunk);
+    // Beside; no nulls, hundredths, the constant 0.
+    assert_eq!(chunk, [3, 0, 1, 0, 5, 0, 0, 0, 0, 10, 2, 1, 0]);
 }

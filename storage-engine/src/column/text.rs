@@ -134,9 +134,9 @@ pub(super) fn decode<'a>(
             let entry_count = reader.count(count)?;
             let entries = RawTexts::take(reader, entry_count, ENTRY_LEN_MAX)?;
             let mut buffer = [0; VECTOR_LEN];
-            let codes = dictionary::take_codes(reader, entry_count, count, &mut buffer)?;
-            let codes = codes.skip(wanted.start).take(wanted.len());
-            Ok(codes.map(|code| entries.get(code)).collect())
+            let codes = &mut buffer[..count];
+            dictionary::take_codes(reader, entry_count, codes)?;
+            Ok(codes[wanted].iter().map(|&code| entries.get(code as usize)).collect())
         }
         _ => Err(Damaged("texts have an encoding of another type")),
     }

@@ -11,23 +11,24 @@
 use std::ops::Range;
 
 use super::encoding::Encoding;
+use super::grid::Grid;
 use super::nulls::{self, Nulls};
 use super::number::Reader;
 use super::{Damaged, VECTOR_LEN, decimal, doubles, integers, text};
-use crate::rows::{Column, ColumnType, Values};
+use crate::rows::{Column, Values};
 
-/// Appends the vector of `rows`, at most a vector's length. `exponent` is a first guess for
+/// Appends the vector of `rows`, at most a vector's length. `grid` is a first guess for
 /// decimals, handed from vector to vector.
-pub(super) fn encode(column: &Column, rows: Range<usize>, exponent: &mut u8, out: &mut Vec<u8>) {
+pub(super) fn encode(column: &Column, rows: Range<usize>, grid: &mut Grid, out: &mut Vec<u8>) {
     let nulls = nulls::put(column.validity.as_ref(), rows.clone(), out);
     let first = rows.start;
     let valid = rows.clone().filter(|at| nulls.is_valid(at - first));
     match (&column.values, nulls) {
         (_, Nulls::All) => {}
-        (Values::F64(values), Nulls::None) => doubles::encode(&values[rows], exponent, out),
+        (Values::F64(values), Nulls::None) => doubles::encode(&values[rows], grid, out),
         (Values::F64(values), Nulls::Some(_)) => {
             let values: Vec<f64> = valid.map(|at| values[at]).collect();
-            doubles::encode(&values, exponent, out);
+            doubles::encode(&values, grid, out);
         }
         (Values::I64(values), Nulls::None) => encode_integers(&values[rows], out),
         (Values::I64(values), Nulls::Some(_)) => {
@@ -49,22 +50,52 @@ fn encode_integers(values: &[i64], out: &mut Vec<u8>) {
     integers::plan(values).encode(values, out);
 }
 
-/// Fills `out`, one place a row, from a vector of integers or doubles (as their bits).
-pub(super) fn decode<'a>(
+/// Fills `out`, one place a row, from a vector of integers.
+pub(super) fn decode_integers<'a>(bytes: &'a [u8], out: &mut [i64]) -> Result<Nulls<'a>, Damaged> {
+    decode(bytes, out, integers::decode)
+}
+
+/// The value of the first row of a vector of integers without nulls.
+pub(super) fn first(bytes: &[u8], count: usize) -> Result<i64, Damaged> {
+    let mut reader = Reader::new(bytes);
+    if let Nulls::None = Nulls::take(&mut reader, count)?
+        && let Some(first) = integers::first(Encoding::from_code(reader.byte()?)?, &mut reader)?
+    {
+        return Ok(first);
+    }
+    let mut values = [0; VECTOR_LEN];
+    decode_integers(bytes, &mut values[..count])?;
+    Ok(values[0])
+}
+
+/// The value of all rows of a vector of integers, if it is written as a constant.
+pub(super) fn constant(bytes: &[u8], count: usize) -> Result<Option<i64>, Damaged> {
+    let mut reader = Reader::new(bytes);
+    if let Nulls::None = Nulls::take(&mut reader, count)?
+        && Encoding::from_code(reader.byte()?)? == Encoding::Constant
+    {
+        let value = reader.signed()?;
+        reader.end()?;
+        return Ok(Some(value));
+    }
+    Ok(None)
+}
+
+/// Fills `out`, one place a row, from a vector of doubles.
+pub(super) fn decode_doubles<'a>(bytes: &'a [u8], out: &mut [f64]) -> Result<Nulls<'a>, Damaged> {
+    decode(bytes, out, doubles::decode)
+}
+
+fn decode<'a, T: Copy + Default>(
     bytes: &'a [u8],
-    kind: ColumnType,
-    out: &mut [i64],
+    out: &mut [T],
+    decode_values: impl FnOnce(&mut Reader<'a>, &mut [T]) -> Result<(), Damaged>,
 ) -> Result<Nulls<'a>, Damaged> {
     let mut reader = Reader::new(bytes);
     let nulls = Nulls::take(&mut reader, out.len())?;
     let value_count = nulls.value_count(out.len());
     if value_count > 0 {
-        let values = &mut out[..value_count];
-        match kind {
-            ColumnType::F64 => doubles::decode(&mut reader, values)?,
-            ColumnType::I64 => integers::decode(&mut reader, values)?,
-            ColumnType::Text => return Err(Damaged("texts are not numbers")),
-        }
+        decode_values(&mut reader, &mut out[..value_count])?;
     }
     reader.end()?;
     nulls.spread(out);
@@ -99,7 +130,7 @@ pub(super) fn describe(bytes: &[u8], count: usize) -> Result<String, Damaged> {
     }
     Ok(match Encoding::from_code(reader.byte()?)? {
         Encoding::Decimal => {
-            let integers = decimal::take_integers(&mut reader, value_count)?;
+            let integers = decimal::take_integers(&mut reader)?;
             format!("{} {}", Encoding::Decimal.name(), integers.name())
         }
         encoding => encoding.name().to_owned(),
@@ -131,6 +162,7 @@ pub(super) fn touched(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::ColumnType;
 
     #[test]
     fn golden_bytes() {
@@ -138,10 +170,10 @@ mod tests {
         column.push_null();
         column.push_from(&column.clone(), 0);
         let mut out = Vec::new();
-        encode(&column, 0..3, &mut 0, &mut out);
+        encode(&column, 0..3, &mut Grid::default(), &mut out);
         assert_eq!(out, [1, 0b101, 1, 10], "nulls, their bitmap, the constant 5");
         out.clear();
-        encode(&Column::nulls(ColumnType::Text, 9), 0..9, &mut 0, &mut out);
+        encode(&Column::nulls(ColumnType::Text, 9), 0..9, &mut Grid::default(), &mut out);
         assert_eq!(out, [2], "all null");
         out.clear();
         encode_i64(&[5, 5], &mut out);
@@ -151,11 +183,29 @@ mod tests {
     #[test]
     fn a_bitmap_that_says_all_or_none_is_refused() {
         for bytes in [[1, 0b111, 1, 10], [1, 0, 1, 10], [1, 0b1101, 1, 10], [3, 1, 1, 10]] {
-            assert!(decode(&bytes, ColumnType::I64, &mut [0; 3]).is_err(), "{bytes:?}");
+            assert!(decode_integers(&bytes, &mut [0; 3]).is_err(), "{bytes:?}");
         }
         let mut out = [9; 3];
-        decode(&[1, 0b101, 1, 10], ColumnType::I64, &mut out).unwrap();
+        decode_integers(&[1, 0b101, 1, 10], &mut out).unwrap();
         assert_eq!(out, [5, 0, 5]);
+    }
+
+    #[test]
+    fn the_first_value_is_found_in_every_encoding() {
+        for values in [
+            [7; 40].as_slice(),                                             // constant
+            &(0..40).map(|i| i * 60).collect::<Vec<_>>(),                   // runs
+            &(0..40).map(|i| i * 60 + i * i % 7).collect::<Vec<_>>(),       // delta
+            &(0..40).map(|i| i * 37 % 16).collect::<Vec<_>>(),              // packed
+            &[3, 1 << 40, 3, 1 << 60, 3, 1 << 60, 3, 1 << 40, 3].repeat(5), // dictionary
+            &[i64::MIN],                                                    // raw
+        ] {
+            let mut out = Vec::new();
+            encode_i64(values, &mut out);
+            assert_eq!(first(&out, values.len()), Ok(values[0]));
+            let all_are = values.iter().all(|&value| value == 7).then_some(7);
+            assert_eq!(constant(&out, values.len()), Ok(all_are));
+        }
     }
 
     #[test]

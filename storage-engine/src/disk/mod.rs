@@ -78,6 +78,15 @@ pub trait Disk: Send + Sync {
     /// `Exists` if there is a file of that name, `Full` if there is no space.
     fn create(&self, path: &str, len: u64) -> Result<(), DiskError>;
 
+    /// [`Disk::create`] at once: the space is the file's and reads as zeros, but nothing was written.
+    /// The first write to a place of it makes the next sync dearer.
+    ///
+    /// # Errors
+    /// As [`Disk::create`].
+    fn reserve(&self, path: &str, len: u64) -> Result<(), DiskError> {
+        self.create(path, len)
+    }
+
     /// Writes all of `bytes` at `at`, growing the file if they go past its end.
     fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), DiskError>;
 

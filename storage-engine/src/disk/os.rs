@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 
 use super::mapped::{Count, MAPS_MAX, Mapped};
 use super::{Disk, DiskError, DiskErrorKind, check_path};
@@ -107,6 +109,28 @@ impl OsDisk {
         if dir.is_empty() { Ok(self.root.clone()) } else { self.place(operation, dir) }
     }
 
+    /// Makes a file and gives it its space; without that the file is gone again.
+    fn make(
+        &self,
+        operation: &str,
+        path: &str,
+        allocate: impl FnOnce(&File) -> io::Result<()>,
+    ) -> Result<(), DiskError> {
+        let place = self.place_to_change(operation, path)?;
+        let made = OpenOptions::new().write(true).create_new(true).open(&place);
+        let file = made.map_err(|error| failed(operation, path, &error))?;
+        allocate(&file).map_err(|error| {
+            let error = failed(operation, path, &error);
+            match fs::remove_file(&place) {
+                Ok(()) => error,
+                Err(left) => DiskError {
+                    kind: error.kind,
+                    detail: format!("{}; and the file could not be removed: {left}", error.detail),
+                },
+            }
+        })
+    }
+
     fn handle(&self, operation: &str, path: &str) -> Result<Arc<File>, DiskError> {
         let place = self.place(operation, path)?;
         let open = || OpenOptions::new().read(true).write(self.lock.is_some()).open(&place);
@@ -200,6 +224,17 @@ fn fill_with_zeros(file: &File, len: u64) -> io::Result<()> {
     Ok(())
 }
 
+fn reserve_space(file: &File, len: u64) -> io::Result<()> {
+    if len == 0 {
+        return Ok(());
+    }
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, len) {
+        // A file system that cannot reserve.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => fill_with_zeros(file, len),
+        reserved => Ok(reserved?),
+    }
+}
+
 impl Disk for OsDisk {
     fn create_dir(&self, dir: &str) -> Result<(), DiskError> {
         let place = self.place_to_change("create folder", dir)?;
@@ -233,19 +268,11 @@ impl Disk for OsDisk {
     }
 
     fn create(&self, path: &str, len: u64) -> Result<(), DiskError> {
-        let place = self.place_to_change("create", path)?;
-        let made = OpenOptions::new().write(true).create_new(true).open(&place);
-        let file = made.map_err(|error| failed("create", path, &error))?;
-        fill_with_zeros(&file, len).map_err(|error| {
-            let error = failed("create", path, &error);
-            match fs::remove_file(&place) {
-                Ok(()) => error,
-                Err(left) => DiskError {
-                    kind: error.kind,
-                    detail: format!("{}; and the file could not be removed: {left}", error.detail),
-                },
-            }
-        })
+        self.make("create", path, |file| fill_with_zeros(file, len))
+    }
+
+    fn reserve(&self, path: &str, len: u64) -> Result<(), DiskError> {
+        self.make("reserve", path, |file| reserve_space(file, len))
     }
 
     fn write_at(&self, path: &str, at: u64, bytes: &[u8]) -> Result<(), DiskError> {

@@ -333,7 +333,10 @@ impl Engine {
             if name.ends_with(wal::TEMPORARY) {
                 let path = format!("{}/{name}", wal::DIR);
                 disk.remove(&path)?;
-                removed.push(path);
+                // A spare is there after every crash and never held anything.
+                if path != wal::spare::PATH {
+                    removed.push(path);
+                }
             }
         }
         let generation = self.published.generation();

@@ -1,12 +1,13 @@
 //! The door: turns away only what cannot be stored truthfully. Everything else is a rule's matter.
 
-use barrow_types::{DAY_NANOS, NameError, Symbol, Timestamp};
+use barrow_types::{DAY_NANOS, DatasetId, NameError, Symbol, Timestamp};
 
 use crate::batch::{Act, Batch, RAW_LEN_MAX, Reason, Refused, Symbols};
-use crate::dataset::Schema;
+use crate::dataset::{Identity, Schema};
 use crate::rows::{Column, Values};
 
 use super::outcome::Validity;
+use super::quotes;
 
 /// How far ahead of the ingest a bar may open: clocks of vendors and hosts differ.
 const FUTURE_NANOS_MAX: i64 = 60_000_000_000;
@@ -19,18 +20,25 @@ const TS_SIZE_MAX: i64 = i64::MAX - 40 * DAY_NANOS;
 pub(super) struct Door<'a> {
     batch: &'a Batch,
     schema: &'static Schema,
+    /// The user columns as they are to be stored.
+    columns: &'a [Column],
     now: Timestamp,
     ts: &'a [i64],
     rejected: Vec<(usize, Reason, String)>,
 }
 
 impl<'a> Door<'a> {
-    pub(super) fn new(batch: &'a Batch, schema: &'static Schema, now: Timestamp) -> Self {
+    pub(super) fn new(
+        batch: &'a Batch,
+        schema: &'static Schema,
+        columns: &'a [Column],
+        now: Timestamp,
+    ) -> Self {
         let ts: &[i64] = match &batch.ts.values {
             Values::I64(ts) => ts,
             _ => &[],
         };
-        Self { batch, schema, now, ts, rejected: Vec::new() }
+        Self { batch, schema, columns, now, ts, rejected: Vec::new() }
     }
 
     pub(super) fn ts(&self) -> &'a [i64] {
@@ -99,6 +107,9 @@ impl<'a> Door<'a> {
                 self.judge_value(at, place, column)?;
             }
         }
+        if self.batch.dataset == DatasetId::QUOTES && !quotes::has_side(self.columns, at) {
+            return Err((Reason::NoSide, "neither bid nor ask has a price".to_owned()));
+        }
         if let Some(known_at) = &self.batch.known_at
             && known_at.is_valid(at)
             && let Values::I64(values) = &known_at.values
@@ -135,7 +146,11 @@ impl<'a> Door<'a> {
 
     /// A retraction found nothing under its key.
     pub(super) fn reject_retraction(&mut self, at: usize) {
-        let detail = "nothing is visible under this symbol and ts".to_owned();
+        let detail = match self.schema.identity {
+            Identity::Event { .. } => "no such row is visible under this symbol and ts",
+            Identity::Ts | Identity::Append => "nothing is visible under this symbol and ts",
+        };
+        let detail = detail.to_owned();
         self.rejected.push((at, Reason::NothingToRetract, detail));
     }
 

@@ -1,21 +1,30 @@
 //! What each row of a series is: first of its key, duplicate, correction, superseded.
 //!
+//! An event without an id is always a first one, and what is stored need not be looked up. A
+//! retraction of events finds them by their ids, or by all their values. Else:
+//!
 //! A row that states when it became known is compared with what was visible then; any other row
 //! with the newest. Equal in all user columns: a duplicate, ignored. Otherwise it is stored, and
 //! counts as `superseded` if something known later stands above it, as `corrected` if it takes the
 //! place of a visible row, as `accepted` if it does neither.
 
-use barrow_types::{SeriesId, Timestamp};
+use std::ops::Range;
+
+use barrow_types::{DAY_NANOS, SeriesId, Step, Timestamp};
 
 use crate::batch::{Act, Batch, Counts, KnownAt};
+use crate::dataset::{Identity, Schema};
 use crate::error::Error;
 use crate::rows::{Column, Rank, Rows, Values, flags};
 use crate::snapshot::{Revisions, Scan, Scanner, Snapshot};
+use crate::visible::{by_columns, end_of_ts, has_id, order};
 
 use super::Incoming;
 
 /// Keys further apart than this many steps are looked up by separate scans.
 const LOOKUP_STEPS_MAX: i64 = 4_096;
+/// Ticks further apart than this are looked up by separate scans.
+const LOOKUP_TICK_NANOS_MAX: i64 = 60_000_000_000;
 
 /// The instants of commit for which what was decided still holds: from the instant it was decided
 /// for up to the first at which something would be decided otherwise.
@@ -57,6 +66,8 @@ pub(super) struct Decided {
     pub(super) counts: Counts,
     /// Places of retractions that found nothing.
     pub(super) nothing_to_retract: Vec<usize>,
+    /// Whether it may be another after other rows of the series came.
+    pub(super) depends_on_stored: bool,
 }
 
 /// A stored row of the key at hand, or one of this batch that came before.
@@ -79,6 +90,7 @@ const THIS_BATCH: u64 = u64::MAX;
 
 pub(super) fn decide(
     batch: &Batch,
+    schema: &'static Schema,
     snapshot: &Snapshot,
     known: Option<SeriesId>,
     incoming: &Incoming,
@@ -86,93 +98,154 @@ pub(super) fn decide(
     validity: &mut Validity,
 ) -> Result<Decided, Error> {
     let newest = known.map_or(Ok(None), |series| newest_ts(snapshot, series))?;
-    let mut decided = Decided {
-        rows: Rows::empty(incoming.columns.iter().map(Column::kind)),
-        counts: Counts::default(),
-        nothing_to_retract: Vec::new(),
+    let ids = schema.id_places();
+    let is_event = matches!(schema.identity, Identity::Event { .. });
+    let any_id = || ids.last().is_some_and(|&last| incoming.columns[last].has_values());
+    let matches_others = batch.act == Act::Retract || !is_event || any_id();
+    let mut decider = Decider {
+        batch,
+        incoming,
+        ids,
+        stored: Stored::new(schema, batch, snapshot, known, incoming, newest),
+        now,
+        validity,
+        kept: Vec::new(),
+        decided: Decided {
+            rows: Rows::empty(incoming.columns.iter().map(Column::kind)),
+            counts: Counts::default(),
+            nothing_to_retract: Vec::new(),
+            depends_on_stored: matches_others,
+        },
     };
     let ts = &incoming.ts;
-    if batch.act == Act::Insert
-        && newest.is_none_or(|newest| ts[0] > newest)
-        && ts.is_sorted_by(|a, b| a < b)
-    {
-        decided.all_new(batch, incoming, now, validity);
-        return Ok(decided);
+    let unique = || ts.is_sorted_by(|a, b| a < b);
+    let past_stored = || newest.is_none_or(|newest| ts[0] > newest);
+    let in_order = || incoming.stated.as_ref().is_none_or(|stated| !stated.has_values());
+    let all_new = if matches_others {
+        batch.act == Act::Insert && past_stored() && unique()
+    } else {
+        in_order() || unique()
+    };
+    if all_new {
+        decider.all_new();
+        return Ok(decider.decided);
     }
-    let mut stored = Stored::new(batch, snapshot, known, incoming, newest);
     let mut start = 0;
     while start < ts.len() {
-        let end = start + ts[start..].partition_point(|&t| t == ts[start]);
-        let at_key = stored.at(start)?;
-        decided.key(batch, incoming, start..end, &stored, at_key, now, validity);
+        let end = end_of_ts(ts, start);
+        if is_event {
+            decider.events(start..end)?;
+        } else {
+            let found = decider.stored.at(start)?;
+            decider.versions(&(start..end).collect::<Vec<_>>(), found);
+        }
+        decider.keep();
         start = end;
     }
-    Ok(decided)
+    Ok(decider.decided)
 }
 
-impl Decided {
+/// One series of the batch against what is stored of it.
+struct Decider<'a> {
+    batch: &'a Batch,
+    incoming: &'a Incoming,
+    ids: Vec<usize>,
+    stored: Stored<'a>,
+    now: Timestamp,
+    validity: &'a mut Validity,
+    /// Place, `known_at` and flags of the rows of the `ts` at hand that are to be stored.
+    kept: Vec<(usize, i64, u8)>,
+    decided: Decided,
+}
+
+impl Decider<'_> {
     /// Every row is the first of its key.
-    fn all_new(
-        &mut self,
-        batch: &Batch,
-        incoming: &Incoming,
-        now: Timestamp,
-        validity: &mut Validity,
-    ) {
-        for at in 0..incoming.ts.len() {
-            let (known_at, row_flags) = known_at(batch, incoming, at, true, now, validity);
-            self.rows.known_at.push(known_at);
-            self.rows.flags.push(row_flags);
+    fn all_new(&mut self) {
+        for at in 0..self.incoming.ts.len() {
+            let (known_at, row_flags) = self.known_at(at, true);
+            self.decided.rows.known_at.push(known_at);
+            self.decided.rows.flags.push(row_flags);
         }
-        self.rows.ts.clone_from(&incoming.ts);
-        self.rows.columns.clone_from(&incoming.columns);
-        self.counts.accepted += incoming.ts.len() as u64;
+        self.decided.rows.ts.clone_from(&self.incoming.ts);
+        self.decided.rows.columns.clone_from(&self.incoming.columns);
+        self.decided.counts.accepted += self.incoming.ts.len() as u64;
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one key of the batch against one of the store")]
-    fn key(
-        &mut self,
-        batch: &Batch,
-        incoming: &Incoming,
-        places: std::ops::Range<usize>,
-        stored: &Stored,
-        mut versions: Vec<Version>,
-        now: Timestamp,
-        validity: &mut Validity,
-    ) {
-        // Place, known_at and flags of the rows that are stored.
-        let mut kept: Vec<(usize, i64, u8)> = Vec::new();
+    /// Events of one `ts`.
+    fn events(&mut self, places: Range<usize>) -> Result<(), Error> {
+        let columns = &self.incoming.columns;
+        let retracts = self.batch.act == Act::Retract;
+        let (mut with_id, mut without): (Vec<usize>, Vec<usize>) =
+            places.clone().partition(|&at| has_id(columns, &self.ids, at));
+        if !retracts {
+            for &at in &without {
+                let (known_at, row_flags) = self.known_at(at, true);
+                self.kept.push((at, known_at, row_flags));
+            }
+            self.decided.counts.accepted += without.len() as u64;
+            without.clear();
+        }
+        if with_id.is_empty() && without.is_empty() {
+            return Ok(());
+        }
+        let found = self.stored.at(places.start)?;
+        let (stored_with_id, stored_without) = self.stored.sorted(found, &self.ids);
+        let ids = self.ids.clone();
+        by_columns(columns, &ids, &mut with_id, |equal| {
+            let found = self.stored.equal(&stored_with_id, columns, equal[0], &ids);
+            self.versions(equal, found);
+        });
+        let all: Vec<usize> = (0..columns.len()).collect();
+        by_columns(columns, &all, &mut without, |equal| {
+            let found = self.stored.equal(&stored_without, columns, equal[0], &all);
+            self.cancel(equal, &found);
+        });
+        Ok(())
+    }
+
+    /// Retractions of equal events without an id: each takes one of those that are visible.
+    fn cancel(&mut self, retractions: &[usize], found: &[Version]) {
+        let retracted = found.iter().filter(|version| version.retract).count();
+        let visible_count = found.len() - 2 * retracted;
+        let (take, find_nothing) = retractions.split_at(retractions.len().min(visible_count));
+        let now = self.now.nanos();
+        self.kept.extend(take.iter().map(|&at| (at, now, flags::RETRACT)));
+        self.decided.counts.accepted += take.len() as u64;
+        self.decided.nothing_to_retract.extend(find_nothing);
+    }
+
+    /// Rows that are versions of one, of which some are stored.
+    fn versions(&mut self, places: &[usize], mut versions: Vec<Version>) {
         let mut winner = greatest(versions.iter());
-        for at in places {
-            let (known_at, mut row_flags) =
-                known_at(batch, incoming, at, versions.is_empty(), now, validity);
+        for &at in places {
+            let (known_at, mut row_flags) = self.known_at(at, versions.is_empty());
             let live = winner.is_some_and(|version| !version.retract);
             // Among equals the later place wins.
             let loses = winner.is_some_and(|version| version.rank.0 > known_at);
-            if batch.act == Act::Retract {
+            if self.batch.act == Act::Retract {
                 if !live {
-                    self.nothing_to_retract.push(at);
+                    self.decided.nothing_to_retract.push(at);
                     continue;
                 }
                 row_flags |= flags::RETRACT;
-                self.counts.accepted += 1;
+                self.decided.counts.accepted += 1;
             } else {
                 let visible = if loses {
                     greatest(versions.iter().filter(|version| version.rank.0 <= known_at))
                 } else {
                     winner
                 };
-                let equal = |version: Version| stored.same(version.values, incoming, at);
+                let equal = |version: Version| self.stored.same(version.values, self.incoming, at);
                 if visible.is_some_and(|version| !version.retract && equal(version)) {
-                    self.counts.duplicates += 1;
+                    self.decided.counts.duplicates += 1;
                     continue;
                 }
                 if loses {
-                    self.counts.superseded += 1;
+                    self.decided.counts.superseded += 1;
                 } else if live {
-                    self.counts.corrected += 1;
+                    self.decided.counts.corrected += 1;
                 } else {
-                    self.counts.accepted += 1;
+                    self.decided.counts.accepted += 1;
                 }
             }
             let rank = (known_at, THIS_BATCH);
@@ -182,52 +255,49 @@ impl Decided {
             if !loses {
                 winner = Some(version);
             }
-            kept.push((at, known_at, row_flags));
+            self.kept.push((at, known_at, row_flags));
         }
-        // Stable: equals stay in the order of the batch.
-        kept.sort_by_key(|&(_, known_at, _)| known_at);
-        for (at, known_at, row_flags) in kept {
-            self.rows.ts.push(incoming.ts[at]);
-            self.rows.known_at.push(known_at);
-            self.rows.flags.push(row_flags);
-            for (to, from) in self.rows.columns.iter_mut().zip(&incoming.columns) {
+    }
+
+    /// Moves the rows of the `ts` at hand to those that are to be stored.
+    fn keep(&mut self) {
+        self.kept.sort_unstable_by_key(|&(at, known_at, _)| (known_at, at));
+        let rows = &mut self.decided.rows;
+        for (at, known_at, row_flags) in self.kept.drain(..) {
+            rows.ts.push(self.incoming.ts[at]);
+            rows.known_at.push(known_at);
+            rows.flags.push(row_flags);
+            for (to, from) in rows.columns.iter_mut().zip(&self.incoming.columns) {
                 to.push_from(from, at);
             }
         }
+    }
+
+    /// Since when row `at` counts as known, and the flags that say why.
+    fn known_at(&mut self, at: usize, first_of_key: bool) -> (i64, u8) {
+        if let Some(stated) = &self.incoming.stated
+            && stated.is_valid(at)
+            && let Values::I64(values) = &stated.values
+        {
+            return (values[at], flags::STATED);
+        }
+        if let KnownAt::TsEnd(delay) = self.batch.known_at_policy
+            && self.batch.act == Act::Insert
+            && first_of_key
+        {
+            let end = self.batch.step.ts_end(Timestamp::from_nanos(self.incoming.ts[at]));
+            let assumed = end.saturating_add(delay).nanos();
+            if self.validity.has_come(assumed, self.now) {
+                return (assumed, flags::ASSUMED);
+            }
+        }
+        (self.now.nanos(), 0)
     }
 }
 
 /// The version of the greatest rank; among equals the last.
 fn greatest<'a>(versions: impl Iterator<Item = &'a Version>) -> Option<Version> {
     versions.max_by_key(|version| version.rank).copied()
-}
-
-/// Since when row `at` counts as known, and the flags that say why.
-fn known_at(
-    batch: &Batch,
-    incoming: &Incoming,
-    at: usize,
-    first_of_key: bool,
-    now: Timestamp,
-    validity: &mut Validity,
-) -> (i64, u8) {
-    if let Some(stated) = &incoming.stated
-        && stated.is_valid(at)
-        && let Values::I64(values) = &stated.values
-    {
-        return (values[at], flags::STATED);
-    }
-    if let KnownAt::TsEnd(delay) = batch.known_at_policy
-        && batch.act == Act::Insert
-        && first_of_key
-    {
-        let end = batch.step.ts_end(Timestamp::from_nanos(incoming.ts[at]));
-        let assumed = end.saturating_add(delay).nanos();
-        if validity.has_come(assumed, now) {
-            return (assumed, flags::ASSUMED);
-        }
-    }
-    (now.nanos(), 0)
 }
 
 /// The greatest `ts` of a series, visible or not.
@@ -255,28 +325,33 @@ struct Stored<'a> {
 
 impl<'a> Stored<'a> {
     fn new(
+        schema: &Schema,
         batch: &Batch,
         snapshot: &'a Snapshot,
         known: Option<SeriesId>,
         incoming: &'a Incoming,
         newest: Option<i64>,
     ) -> Self {
-        let schema = crate::dataset::schema(batch.dataset);
-        let schema = schema.expect("invariant: prepare checked the dataset");
-        let width = batch.step.width().map_or(31 * barrow_types::DAY_NANOS, |width| width.get());
+        let reach = match batch.step {
+            Step::Tick => LOOKUP_TICK_NANOS_MAX,
+            step => {
+                let width = step.width().map_or(31 * DAY_NANOS, |width| width.get());
+                width.saturating_mul(LOOKUP_STEPS_MAX)
+            }
+        };
         Self {
             snapshot,
             series: known.zip(newest),
             ts: &incoming.ts,
             columns: schema.columns.iter().map(|column| column.id).collect(),
-            reach: width.saturating_mul(LOOKUP_STEPS_MAX),
+            reach,
             scanner: None,
             scanned_to: i64::MIN,
             rows: None,
         }
     }
 
-    /// The stored rows of the key of incoming row `place`; places never fall.
+    /// The stored rows with the `ts` of incoming row `place`; places never fall.
     fn at(&mut self, place: usize) -> Result<Vec<Version>, Error> {
         let Some((series, newest)) = self.series else { return Ok(Vec::new()) };
         let ts = self.ts[place];
@@ -316,23 +391,59 @@ impl<'a> Stored<'a> {
         let rows = self.rows.as_ref().expect("invariant: the loop above found some");
         let start = rows.ts.partition_point(|&t| t < ts);
         let end = rows.ts.partition_point(|&t| t <= ts);
-        Ok((start..end)
-            .map(|at| Version {
-                rank: rows.rank(at),
-                retract: rows.is_retract(at),
-                values: Place::Stored(at),
-            })
-            .collect())
+        Ok((start..end).map(|at| self.version(at)).collect())
+    }
+
+    fn rows(&self) -> &Rows {
+        self.rows.as_ref().expect("invariant: only found versions are asked about")
+    }
+
+    fn version(&self, at: usize) -> Version {
+        let rows = self.rows();
+        Version { rank: rows.rank(at), retract: rows.is_retract(at), values: Place::Stored(at) }
+    }
+
+    /// The places of stored events with an id, sorted by it, and of those without, sorted by all
+    /// columns.
+    fn sorted(&self, found: Vec<Version>, ids: &[usize]) -> (Vec<usize>, Vec<usize>) {
+        let Some(rows) = self.rows.as_ref().filter(|_| !found.is_empty()) else {
+            return (Vec::new(), Vec::new());
+        };
+        let places = found.into_iter().filter_map(|version| match version.values {
+            Place::Stored(at) => Some(at),
+            Place::Incoming(_) => None,
+        });
+        let columns = &rows.columns[..];
+        let (mut with_id, mut without): (Vec<_>, Vec<_>) =
+            places.partition(|&at| has_id(columns, ids, at));
+        let all: Vec<usize> = (0..columns.len()).collect();
+        with_id.sort_by(|&a, &b| order((columns, a), (columns, b), ids));
+        without.sort_by(|&a, &b| order((columns, a), (columns, b), &all));
+        (with_id, without)
+    }
+
+    /// Those of `sorted` that are equal to row `at` of `columns` in the columns at `places`.
+    fn equal(
+        &self,
+        sorted: &[usize],
+        columns: &[Column],
+        at: usize,
+        places: &[usize],
+    ) -> Vec<Version> {
+        if sorted.is_empty() {
+            return Vec::new();
+        }
+        let order = |stored: usize| order((&self.rows().columns, stored), (columns, at), places);
+        let start = sorted.partition_point(|&stored| order(stored).is_lt());
+        let end = sorted.partition_point(|&stored| order(stored).is_le());
+        sorted[start..end].iter().map(|&stored| self.version(stored)).collect()
     }
 
     /// Whether a version has the same user columns as incoming row `at`.
     fn same(&self, version: Place, incoming: &Incoming, at: usize) -> bool {
         let (columns, other_at) = match version {
             Place::Incoming(other_at) => (&incoming.columns, other_at),
-            Place::Stored(other_at) => {
-                let rows = self.rows.as_ref().expect("invariant: the version came from them");
-                (&rows.columns, other_at)
-            }
+            Place::Stored(other_at) => (&self.rows().columns, other_at),
         };
         columns.iter().zip(&incoming.columns).all(|(a, b)| a.same(other_at, b, at))
     }

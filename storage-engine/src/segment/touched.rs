@@ -1,9 +1,9 @@
 //! What is known of a sealed file since it was opened: which blocks passed their checksum, and the
 //! file's map, if it has one.
 //!
-//! A block is read through the disk the first time, in one piece, and checked. From the second time
-//! on it is read in the map and not checked again: it is in memory then, and a file that was read
-//! once only is never mapped.
+//! A block is read through the disk the first time, in one piece, and checked: that is how cold and
+//! bulk reads are served. From the second time on it is read in the map, without a call, a copy or
+//! another check. A file none of whose blocks was read twice is never mapped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -2,8 +2,9 @@
 //!
 //! *Sources* are the extents and runs that overlap the range. If each of them that is not history
 //! lies wholly at or below (T, N), the visible row of a key is the greatest of base, delta and
-//! memtable, and history is left out: a loser's victor is visible too. Otherwise every source
-//! takes part and rows above (T, N) are dropped one by one.
+//! memtable, and history is left out: a loser's victor is visible too. Of events history counts
+//! too, because it holds retractions beside what they cancel. Otherwise every source takes part
+//! and rows above (T, N) are dropped one by one. Which rows are visible says [`crate::visible`].
 //!
 //! The range is read in pieces that end where enough sources end, so that memory is bounded by the
 //! sources that overlap one piece.
@@ -17,6 +18,7 @@ use crate::error::Error;
 use crate::memtable::{Run, Zone, sorted_places};
 use crate::rows::{Column, Rows, flags};
 use crate::segment::Extent;
+use crate::visible::{Verdict, judge, places_of};
 
 use super::{Revisions, Scan, Snapshot};
 
@@ -46,6 +48,8 @@ enum Kind {
 
 struct Source {
     zone: Zone,
+    /// The flags that any of its rows has.
+    flags: u8,
     rows: usize,
     order: Order,
     data: Data,
@@ -77,7 +81,9 @@ pub struct Scanner {
     snapshot: Snapshot,
     key: Arc<SeriesKey>,
     schema: &'static Schema,
+    /// The columns that are read: those that were asked for, then those that the identity needs.
     places: Vec<usize>,
+    asked_count: usize,
     limits: Limits,
     revisions: Revisions,
     /// Whether rows have to be compared with the limits one by one.
@@ -115,6 +121,7 @@ impl Scanner {
         let mut scanner = Self {
             key,
             schema,
+            asked_count: places.len(),
             places,
             limits,
             revisions: scan.revisions,
@@ -124,7 +131,31 @@ impl Scanner {
             snapshot,
         };
         scanner.find_sources(scan.series);
+        scanner.add_places();
         Ok(scanner)
+    }
+
+    /// Adds the columns that tell which rows are visible: of events the id columns, and all of
+    /// them if any row may be a retraction.
+    fn add_places(&mut self) {
+        if !self.is_event() || self.revisions == Revisions::All {
+            return;
+        }
+        let needed = if self.sources.iter().any(|source| source.flags & flags::RETRACT != 0) {
+            (0..self.schema.columns.len()).collect()
+        } else {
+            self.schema.id_places()
+        };
+        for place in needed {
+            if !self.places.contains(&place) {
+                self.places.push(place);
+            }
+        }
+    }
+
+    /// Whether rows are visible or not by what other rows of their `ts` are.
+    fn is_event(&self) -> bool {
+        matches!(self.schema.identity, Identity::Event { .. })
     }
 
     /// Every row of some extents of a series, whatever became of it.
@@ -139,6 +170,7 @@ impl Scanner {
             key,
             schema,
             places: (0..schema.columns.len()).collect(),
+            asked_count: schema.columns.len(),
             limits: Limits { known_at: i64::MAX, sequence: u64::MAX },
             revisions: Revisions::All,
             filter: false,
@@ -156,6 +188,7 @@ impl Scanner {
         let kind = if extent.is_history() { Kind::History } else { Kind::Current };
         self.sources.push(Source {
             zone: meta.zone,
+            flags: meta.flags,
             rows: meta.rows as usize,
             order: (kind, self.sources.len()),
             data: Data::Extent(extent.clone()),
@@ -178,7 +211,8 @@ impl Scanner {
             .filter(|run| overlaps(&run.zone) && !self.limits.admit_none_of(&run.zone))
             .collect();
         let limits = self.limits;
-        let current = extents.iter().filter(|extent| !extent.is_history());
+        let counts = |extent: &&Extent| self.is_event() || !extent.is_history();
+        let current = extents.iter().filter(counts);
         self.filter = !(current.map(|extent| &extent.meta().zone))
             .chain(runs.iter().map(|run| &run.zone))
             .all(|zone| limits.admit_all_of(zone));
@@ -192,6 +226,7 @@ impl Scanner {
         for run in runs {
             self.sources.push(Source {
                 zone: run.zone,
+                flags: run.flags,
                 rows: run.rows.len(),
                 order: (Kind::Current, self.sources.len()),
                 data: Data::Run(run),
@@ -244,8 +279,8 @@ impl Scanner {
                     unreachable!("invariant: only extents are plain")
                 };
                 let disk = &*self.snapshot.generation().disk;
-                let (rows, columns) =
-                    extent.read_columns(disk, self.schema, &self.places, first, last)?;
+                let asked = &self.places[..self.asked_count];
+                let (rows, columns) = extent.read_columns(disk, self.schema, asked, first, last)?;
                 let next = source.zone.ts.max.checked_add(1).filter(|&next| next <= last);
                 self.range = next.map(|next| (next, last)).filter(|_| !self.sources.is_empty());
                 if rows > 0 {
@@ -265,11 +300,11 @@ impl Scanner {
     /// rows among its own.
     fn is_plain(&self, last: i64) -> bool {
         let Some((source, others)) = self.sources.split_last() else { return false };
-        let Data::Extent(extent) = &source.data else { return false };
         let end = source.zone.ts.max.min(last);
-        !self.filter
+        matches!(source.data, Data::Extent(_))
+            && !self.filter
             && self.revisions == Revisions::Visible
-            && extent.meta().flags & flags::RETRACT == 0
+            && source.flags & flags::RETRACT == 0
             && others.iter().all(|other| other.zone.ts.min > end)
     }
 
@@ -339,29 +374,37 @@ impl Scanner {
         }
     }
 
-    /// Drops what lies above the limits and, unless all revisions are wanted, what lost.
+    /// Drops what lies above the limits and, unless all revisions are wanted, what is not visible;
+    /// and the columns that nobody asked for.
     fn decide(&self, rows: Rows) -> Rows {
-        let visible = self.revisions == Revisions::Visible && self.schema.identity == Identity::Ts;
+        let mut rows = match self.wanted(&rows) {
+            Some(places) if places.len() < rows.len() => rows.take(&places),
+            _ => rows,
+        };
+        rows.columns.truncate(self.asked_count);
+        rows
+    }
+
+    /// The places of the rows that are wanted; `None` if it is plain that all are.
+    fn wanted(&self, rows: &Rows) -> Option<Vec<u32>> {
+        let identity = self.schema.identity;
+        if self.revisions == Revisions::All || identity == Identity::Append {
+            let all = 0..crate::bytes::u32_len(rows.len());
+            return self
+                .filter
+                .then(|| all.filter(|&at| self.limits.admit(rows, at as usize)).collect());
+        }
+        let nothing_matches = || identity == Identity::Event { id: &[] };
         let unique = || rows.ts.is_sorted_by(|a, b| a < b);
         let retracts = || (0..rows.len()).any(|at| rows.is_retract(at));
-        if !self.filter && (!visible || (unique() && !retracts())) {
-            return rows;
+        if !self.filter && (nothing_matches() || unique()) && !retracts() {
+            return None;
         }
-        let mut places: Vec<u32> = Vec::with_capacity(rows.len());
-        for at in 0..rows.len() {
-            if self.filter && !self.limits.admit(&rows, at) {
-                continue;
-            }
-            let same_key = places.last().is_some_and(|&last| rows.ts[last as usize] == rows.ts[at]);
-            if visible && same_key {
-                places.pop();
-            }
-            places.push(u32::try_from(at).expect("invariant: a piece is below 4 Gi rows"));
-        }
-        if visible {
-            places.retain(|&at| !rows.is_retract(at as usize));
-        }
-        rows.take(&places)
+        let ids = self.schema.id_places();
+        let place_in_rows = |place: usize| self.places.iter().position(|&read| read == place);
+        let ids: Vec<usize> = ids.into_iter().filter_map(place_in_rows).collect();
+        let admit = |at: usize| !self.filter || self.limits.admit(rows, at);
+        Some(places_of(&judge(identity, rows, &ids, admit), Verdict::Visible))
     }
 }
 

@@ -90,6 +90,11 @@ impl RowsBody {
         }
     }
 
+    /// Rows that it stores.
+    pub fn row_count(&self) -> usize {
+        self.blocks.iter().map(|block| block.rows.len()).sum()
+    }
+
     /// The bytes of the body.
     pub fn encode(&self) -> Vec<u8> {
         let schema = schema(self.dataset).expect("invariant: prepare knows the dataset");

@@ -1,7 +1,8 @@
 //! The write-ahead log: durable before visible, durable before acknowledged.
 //!
-//! Files `wal/<first sequence>-<epoch>.wal`, zero-filled when they are made, so that an append
-//! neither allocates nor changes the file's length. An opening of the store (an *epoch*) never
+//! Files `wal/<first sequence>-<epoch>.wal`, whose space is there when they are made, so that an
+//! append neither allocates nor changes the file's length. One for small records is filled with
+//! zeros ahead of the commit that needs it ([`spare`]); other files are reserved. An opening of the store (an *epoch*) never
 //! writes into a file of an earlier one: it begins a file of its own, and what an earlier epoch
 //! left behind its last good record stays there unread until the file is no longer needed. Records
 //! that nothing witnesses to be on disk (the last group before a crash) are copied into the new
@@ -14,6 +15,7 @@ pub mod body;
 pub mod file;
 pub mod record;
 pub mod scan;
+pub(crate) mod spare;
 mod writer;
 
 pub(crate) use writer::{Doubtful, Writer};

@@ -7,6 +7,7 @@ use crate::error::Error;
 
 use super::file::{self, WalFile};
 use super::record::{self, Body, Header, Kind};
+use super::spare::{self, SpareDone, SpareJob};
 
 /// Bytes of staged records that are gathered before they are written.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -19,10 +20,35 @@ pub(crate) struct Doubtful {
     pub(crate) body: Body,
 }
 
+/// A record above this is *large*: that it is written to space that was only reserved hardly shows
+/// in what its sync costs, so it leaves the spare to small ones.
+const LARGE_BYTES: u64 = 1 << 20;
+
+/// A file that was reserved is left for a spare as soon as it holds this share of its length: a
+/// spare is not made for a store that is opened for a few rows.
+const RESERVED_SHARE: u64 = 64;
+
+/// The next spare is made when this share of a file is used: neither for a store that takes little,
+/// nor too late for one that takes much.
+const FILLED_SHARE: u64 = 4;
+
 struct Open {
     file: WalFile,
     len: u64,
     at: u64,
+    /// Whether its bytes were written once, not only reserved.
+    filled: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spare {
+    None,
+    /// Being made.
+    Planned,
+    /// On disk.
+    Ready,
+    /// It could not be made; not tried again before the next file of the log.
+    Refused,
 }
 
 /// The end of the log. Records are staged one by one, then written and synced together.
@@ -42,6 +68,7 @@ pub(crate) struct Writer {
     durable: u64,
     chain: u32,
     syncs: u64,
+    spare: Spare,
 }
 
 impl Writer {
@@ -66,6 +93,7 @@ impl Writer {
             durable: 0,
             chain: 0,
             syncs: 0,
+            spare: Spare::None,
         }
     }
 
@@ -109,7 +137,7 @@ impl Writer {
         self.disk.rename(&temporary, &path)?;
         self.disk.sync_dir(super::DIR)?;
         self.files.push(file);
-        self.current = Some(Open { file, len, at });
+        self.current = Some(Open { file, len, at, filled: true });
         self.durable = self.next_sequence - 1;
         Ok(())
     }
@@ -143,7 +171,9 @@ impl Writer {
         let len = (record::HEADER_LEN + body.bytes.len()) as u64;
         let space =
             self.current.as_ref().map_or(0, |open| open.len - open.at - self.buffer.len() as u64);
-        if len > space {
+        let filled = self.current.as_ref().is_some_and(|open| open.filled);
+        let prefers_spare = self.spare == Spare::Ready && !filled && len <= LARGE_BYTES;
+        if len > space || prefers_spare {
             self.begin_file(len)?;
         }
         let sequence = self.next_sequence;
@@ -209,31 +239,78 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes a file with room for a record of `len` bytes, and leaves the current one.
+    /// Begins a file with room for a record of `len` bytes, and leaves the current one.
     fn begin_file(&mut self, len: u64) -> Result<(), Error> {
         let file = WalFile { epoch: self.epoch, first: self.next_sequence };
-        let file_len = self.file_bytes.max(file::HEADER_LEN as u64 + len);
-        self.make(file, file_len)?;
+        let needed = file::HEADER_LEN as u64 + len;
+        let spare_will_do = self.spare == Spare::Ready && needed <= self.file_bytes;
+        let mut filled = spare_will_do && len <= LARGE_BYTES;
+        let mut file_len = self.file_bytes;
+        if !filled {
+            file_len = file_len.max(needed);
+            match self.disk.reserve(&file.path(), file_len) {
+                // Then the spare has the only space left.
+                Err(error) if error.kind == DiskErrorKind::Full && spare_will_do => filled = true,
+                Err(error) if error.kind == DiskErrorKind::Full => {
+                    return Err(Error::from(error).within("allocate space in the log"));
+                }
+                other => other.map_err(final_error)?,
+            }
+        }
+        if filled {
+            self.take_spare(file)?;
+        } else {
+            self.write_header(&file.path(), file)?;
+        }
+        self.disk.sync_dir(super::DIR).map_err(final_error)?;
+        if self.spare == Spare::Refused {
+            self.spare = Spare::None;
+        }
         self.write_buffer()?;
         if let Some(left) = self.current.take() {
             self.unsynced.push(left.file);
         }
         self.files.push(file);
-        self.current = Some(Open { file, len: file_len, at: file::HEADER_LEN as u64 });
+        let at = file::HEADER_LEN as u64;
+        self.current = Some(Open { file, len: file_len, at, filled });
         Ok(())
     }
 
-    fn make(&self, file: WalFile, len: u64) -> Result<(), Error> {
-        let path = file.path();
-        match self.disk.create(&path, len) {
-            Err(error) if error.kind == DiskErrorKind::Full => {
-                return Err(Error::from(error).within("allocate space in the log"));
-            }
-            other => other.map_err(final_error)?,
+    fn take_spare(&mut self, file: WalFile) -> Result<(), Error> {
+        self.spare = Spare::None;
+        self.write_header(spare::PATH, file)?;
+        self.disk.rename(spare::PATH, &file.path()).map_err(final_error)
+    }
+
+    fn write_header(&self, path: &str, file: WalFile) -> Result<(), Error> {
+        self.disk.write_at(path, 0, &file.encode(self.instance)).map_err(final_error)?;
+        self.disk.sync(path).map_err(final_error)
+    }
+
+    /// The next file of the log, to be made ahead of the commit that needs it; `None` while there
+    /// is one, or the current file is far from full.
+    pub(crate) fn plan_spare(&mut self) -> Option<SpareJob> {
+        let open = self.current.as_ref()?;
+        let share = if open.filled { FILLED_SHARE } else { RESERVED_SHARE };
+        if self.spare != Spare::None || open.at < self.file_bytes / share {
+            return None;
         }
-        self.disk.write_at(&path, 0, &file.encode(self.instance)).map_err(final_error)?;
-        self.disk.sync(&path).map_err(final_error)?;
-        self.disk.sync_dir(super::DIR).map_err(final_error)
+        self.spare = Spare::Planned;
+        Some(SpareJob { len: self.file_bytes })
+    }
+
+    /// Takes note of a spare that was made, or could not be.
+    pub(crate) fn install_spare(&mut self, done: Result<SpareDone, Error>) -> Result<(), Error> {
+        self.spare = if done.is_ok() { Spare::Ready } else { Spare::Refused };
+        done.map(|_| ())
+    }
+
+    /// Gives the space of the spare back.
+    pub(crate) fn remove_spare(&mut self) {
+        if self.spare == Spare::Ready {
+            spare::remove(&*self.disk);
+            self.spare = Spare::None;
+        }
     }
 
     /// Removes the files whose records all lie before `needed`. One that cannot be removed harms

@@ -1,6 +1,6 @@
-//! Any bytes as the body of an ingest request: Arrow stream, CSV, JSON, NDJSON.
+//! Any bytes as the body of an ingest request: Arrow stream, CSV, JSON, NDJSON, Parquet.
 //!
-//! Arrow's decoder is not ours and may panic: the boundary around it has to turn that into an
+//! The decoders of Arrow and Parquet are not ours and may panic: the boundary around it has to turn that into an
 //! error. The fuzzer's own panic hook would end the process before it can.
 #![no_main]
 

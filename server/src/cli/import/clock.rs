@@ -155,6 +155,8 @@ impl Clock {
             Offset::Seconds(seconds) => shifted(seconds),
             Offset::Naive => {
                 let order = self.order;
+                // Many ticks share an instant, no two bars do.
+                let may_repeat = self.step == Step::Tick;
                 let zone = self.zone.as_mut().ok_or_else(|| {
                     unusable("needs_time_zone", "carries no offset: give --time-zone")
                 })?;
@@ -171,6 +173,7 @@ impl Clock {
                     )),
                     AmbiguousOffset::Fold { before: summer, after: winter } => choose(
                         order,
+                        may_repeat,
                         shifted(i64::from(summer.seconds()))?,
                         shifted(i64::from(winter.seconds()))?,
                         before,
@@ -222,8 +225,15 @@ impl Clock {
 }
 
 /// Which of the two instants of a repeated hour is meant.
-fn choose(order: Order, first: i64, second: i64, before: Option<i64>) -> Result<i64, Unusable> {
+fn choose(
+    order: Order,
+    may_repeat: bool,
+    first: i64,
+    second: i64,
+    before: Option<i64>,
+) -> Result<i64, Unusable> {
     let fits = |candidate: i64| match (order, before) {
+        (Order::Forward | Order::Backward, Some(before)) if before == candidate => may_repeat,
         (Order::Mixed, _) => false,
         (_, None) => true,
         (Order::Forward, Some(before)) => candidate > before,
@@ -268,7 +278,8 @@ mod tests {
         let mut before = None;
         let mut got = Vec::new();
         for line in input.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            let written = TimeFormat::detect(&[line]).unwrap().read(line).unwrap();
+            let format = TimeFormat::detect_text(&[line]).unwrap();
+            let written = format.read_text(line).unwrap();
             got.push(match clock.bar(written, before) {
                 Ok((ts, instant)) => {
                     before = Some(instant);
@@ -344,6 +355,22 @@ mod tests {
             "2024-11-03 01:00:00
              2024-11-03 03:00:00",
             "ambiguous_local_time 2024-11-03T08:00:00Z",
+        );
+    }
+
+    #[test]
+    fn ticks_of_one_instant_stay_together_in_a_repeated_hour() {
+        check(
+            Step::Tick,
+            Stamp::Start,
+            Order::Forward,
+            "America/New_York",
+            "2024-11-03 01:00:00
+             2024-11-03 01:00:00
+             2024-11-03 01:59:00
+             2024-11-03 01:00:00",
+            "2024-11-03T05:00:00Z 2024-11-03T05:00:00Z 2024-11-03T05:59:00Z
+             2024-11-03T06:00:00Z",
         );
     }
 

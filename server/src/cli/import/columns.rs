@@ -1,11 +1,87 @@
-//! Which column of a file is which of a bar, by name and by `--map`.
+//! Which column of a file is which of a row, by name and by `--map`; and so which table it is of.
 //!
-//! Names are compared in lower case, with spaces, dots and dashes as `_`. Prices are never taken
-//! by place where there is a header: files exist with High, Low, Open, Close.
+//! Names are compared in lower case, with spaces, dots and dashes as `_`, without a number before
+//! them (`1. open`). Prices are never taken by place where there are names: files exist with High,
+//! Low, Open, Close.
 
-use super::layout::Layout;
+use barrow_types::PriceSide;
 
-/// A column of a bar.
+/// A table that files are loaded into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dataset {
+    Bars,
+    Trades,
+    Quotes,
+}
+
+impl Dataset {
+    /// Every table, in the order in which a file is tried.
+    pub(crate) const ALL: [Self; 3] = [Self::Bars, Self::Trades, Self::Quotes];
+
+    /// Its name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Bars => "bars",
+            Self::Trades => "trades",
+            Self::Quotes => "quotes",
+        }
+    }
+
+    /// The table of that name.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dataset| dataset.name() == name)
+    }
+
+    /// The columns of its rows, in order.
+    pub(crate) const fn roles(self) -> &'static [Role] {
+        match self {
+            Self::Bars => &[
+                Role::Ts,
+                Role::Symbol,
+                Role::Open,
+                Role::High,
+                Role::Low,
+                Role::Close,
+                Role::Volume,
+                Role::Vwap,
+                Role::Trades,
+                Role::KnownAt,
+            ],
+            Self::Trades => &[
+                Role::Ts,
+                Role::Symbol,
+                Role::Price,
+                Role::Size,
+                Role::Venue,
+                Role::Conditions,
+                Role::TradeId,
+                Role::KnownAt,
+            ],
+            Self::Quotes => &[
+                Role::Ts,
+                Role::Symbol,
+                Role::Bid,
+                Role::Ask,
+                Role::BidSize,
+                Role::AskSize,
+                Role::Venue,
+                Role::Conditions,
+                Role::KnownAt,
+            ],
+        }
+    }
+
+    /// The columns that tell it from the others.
+    const fn telling(self) -> &'static [Role] {
+        match self {
+            Self::Bars => &[Role::Open, Role::High, Role::Low, Role::Close],
+            Self::Trades => &[Role::Price, Role::Size],
+            Self::Quotes => &[Role::Bid, Role::Ask],
+        }
+    }
+}
+
+/// A column of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
     Ts,
@@ -17,12 +93,21 @@ pub(crate) enum Role {
     Volume,
     Vwap,
     Trades,
+    Price,
+    Size,
+    Bid,
+    Ask,
+    BidSize,
+    AskSize,
+    Venue,
+    Conditions,
+    TradeId,
     KnownAt,
 }
 
 impl Role {
-    /// Every role, in the order of a bar.
-    pub(crate) const ALL: [Self; 10] = [
+    /// Every role.
+    pub(crate) const ALL: [Self; 19] = [
         Self::Ts,
         Self::Symbol,
         Self::Open,
@@ -32,10 +117,19 @@ impl Role {
         Self::Volume,
         Self::Vwap,
         Self::Trades,
+        Self::Price,
+        Self::Size,
+        Self::Bid,
+        Self::Ask,
+        Self::BidSize,
+        Self::AskSize,
+        Self::Venue,
+        Self::Conditions,
+        Self::TradeId,
         Self::KnownAt,
     ];
 
-    /// The name in a bar.
+    /// The name in a row.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ts => "ts",
@@ -47,6 +141,15 @@ impl Role {
             Self::Volume => "volume",
             Self::Vwap => "vwap",
             Self::Trades => "trades",
+            Self::Price => "price",
+            Self::Size => "size",
+            Self::Bid => "bid",
+            Self::Ask => "ask",
+            Self::BidSize => "bid_size",
+            Self::AskSize => "ask_size",
+            Self::Venue => "venue",
+            Self::Conditions => "conditions",
+            Self::TradeId => "trade_id",
             Self::KnownAt => "known_at",
         }
     }
@@ -58,12 +161,18 @@ impl Role {
 
     /// Whether it is a price.
     pub(crate) const fn is_price(self) -> bool {
+        self.is_bar_price() || matches!(self, Self::Vwap | Self::Price | Self::Bid | Self::Ask)
+    }
+
+    /// Whether it is one of the four prices of a bar.
+    pub(crate) const fn is_bar_price(self) -> bool {
         matches!(self, Self::Open | Self::High | Self::Low | Self::Close)
     }
 
-    /// Whether a bar cannot be without it (a symbol may come from elsewhere).
-    const fn is_needed(self) -> bool {
-        self.is_price() || matches!(self, Self::Ts)
+    /// Whether a row cannot be without it (a symbol may come from elsewhere; of a quote's sides
+    /// one is enough).
+    pub(crate) const fn is_needed(self) -> bool {
+        self.is_bar_price() || matches!(self, Self::Ts | Self::Price | Self::Size)
     }
 
     /// Names files give it, as [`normal`] writes them.
@@ -84,6 +193,9 @@ impl Role {
                 "time_utc",
                 "open_time",
                 "date_time",
+                "ts_event",
+                "dt",
+                "index",
             ],
             Self::Symbol => &["symbol", "ticker", "name", "sym"],
             Self::Open => &["open", "o"],
@@ -93,6 +205,21 @@ impl Role {
             Self::Volume => &["volume", "vol", "v"],
             Self::Vwap => &["vwap", "wap", "vw"],
             Self::Trades => &["trades", "count", "n", "trade_count", "number_of_trades"],
+            Self::Price => &["price", "trade_price", "px"],
+            Self::Size => {
+                &["size", "amount", "quantity", "qty", "volume", "vol", "trade_size", "base_qty"]
+            }
+            Self::Bid => &["bid", "bid_price", "bidprice", "bid_px"],
+            Self::Ask => &["ask", "ask_price", "askprice", "ask_px", "offer", "ofr"],
+            Self::BidSize => &["bid_size", "bidsize", "bidsiz", "bid_qty", "bid_amount"],
+            Self::AskSize => {
+                &["ask_size", "asksize", "asksiz", "ask_qty", "ask_amount", "offer_size", "ofrsiz"]
+            }
+            Self::Venue => &["venue", "exchange", "ex", "exch"],
+            Self::Conditions => {
+                &["conditions", "condition", "cond", "sale_condition", "quote_condition", "conds"]
+            }
+            Self::TradeId => &["trade_id", "tradeid", "id", "tid"],
             Self::KnownAt => &["known_at"],
         }
     }
@@ -100,7 +227,19 @@ impl Role {
 
 /// A name as names are compared.
 pub(crate) fn normal(name: &str) -> String {
-    name.trim().to_ascii_lowercase().replace([' ', '.', '-'], "_")
+    let name = name.trim();
+    let unnumbered = name.trim_start_matches(|character: char| character.is_ascii_digit());
+    let name = match unnumbered.strip_prefix(". ") {
+        Some(rest) if unnumbered.len() < name.len() => rest,
+        _ => name,
+    };
+    name.to_ascii_lowercase().replace([' ', '.', '-'], "_")
+}
+
+/// Whether columns of this name are known.
+pub(crate) fn is_known_name(name: &str) -> bool {
+    let name = normal(name);
+    Role::ALL.into_iter().any(|role| role.aliases().contains(&name.as_str()))
 }
 
 /// `--map ts=Date,open=Open`: a role and the column that fills it; `-` for none.
@@ -113,7 +252,7 @@ pub(crate) fn parse_mapping(text: &str) -> Result<Mapping, String> {
         .ok_or_else(|| format!("'{text}': write it as ts=Date, column names after the ="))?;
     let role = Role::parse(role.trim()).ok_or_else(|| {
         let names = Role::ALL.map(Role::name).join(", ");
-        format!("'{role}' is no column of bars; there are {names}")
+        format!("'{role}' is no column of bars, trades or quotes; there are {names}")
     })?;
     Ok((role, column.trim().to_owned()))
 }
@@ -125,6 +264,8 @@ pub(crate) struct Columns {
     pub(crate) of_role: Vec<(Role, usize)>,
     /// Names of columns without use.
     pub(crate) ignored: Vec<String>,
+    /// Columns that may be the time as well as the one that was taken.
+    pub(crate) other_times: Vec<usize>,
 }
 
 impl Columns {
@@ -137,78 +278,144 @@ impl Columns {
 /// Something a person has to say before a file can be loaded: the option, and why.
 pub(crate) type Question = (String, String);
 
-/// Names of the columns, in order: from the header, from what is known of the form, or numbers.
-pub(crate) fn names(layout: &Layout) -> Vec<String> {
-    match (&layout.header, layout.known) {
-        (Some(header), _) => header
-            .iter()
-            .enumerate()
-            .map(|(at, name)| if name.is_empty() { (at + 1).to_string() } else { name.clone() })
-            .collect(),
-        (None, Some(known)) => known.columns().iter().map(|name| (*name).to_owned()).collect(),
-        (None, None) => (1..=layout.width).map(|number| number.to_string()).collect(),
-    }
+/// The columns of a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Names<'a> {
+    /// In order; numbers where there are none.
+    pub(crate) names: &'a [String],
+    /// Whether the first has no name, though the others have.
+    pub(crate) unnamed_first: bool,
 }
 
-/// Finds the column of each role. `side` is `bid` or `ask` where the prices are to be taken from
-/// the columns of that side (`bid_open`).
-pub(crate) fn assign(
-    layout: &Layout,
-    map: &[Mapping],
-    side: Option<&str>,
-) -> Result<Columns, Vec<Question>> {
-    let names = names(layout);
-    let mut questions = Vec::new();
-    let mut columns = Columns::default();
-    for role in Role::ALL {
-        let mapped = map.iter().rev().find(|(found, _)| *found == role);
-        let place = match mapped {
-            Some((_, column)) if column == "-" => None,
-            Some((_, column)) => {
-                let place = find(&names, column);
-                if place.is_none() {
-                    let why = format!("there is no column '{column}'; {}", listed(&names));
-                    questions.push((format!("--map {}=COLUMN", role.name()), why));
-                    continue;
-                }
-                place
-            }
-            None => match by_name(role, &names, side) {
-                Ok(place) => place,
-                Err(several) => {
-                    let why = format!("several columns may be meant: {}", several.join(", "));
-                    questions.push((format!("--map {}=COLUMN", role.name()), why));
-                    continue;
-                }
-            },
+impl Names<'_> {
+    fn has(&self, role: Role, side: Option<PriceSide>) -> bool {
+        !by_name(role, self.names, side).is_empty()
+    }
+
+    /// The price sides of which the file has all four prices of bars; empty if it has none.
+    pub(crate) fn sides(&self) -> Vec<PriceSide> {
+        let has = |side: Option<PriceSide>| {
+            Dataset::Bars.telling().iter().all(|role| self.has(*role, side))
         };
-        let unnamed_first = layout.header.as_ref().is_some_and(|names| names[0].is_empty());
-        let place = match (role, place, mapped) {
-            (Role::Ts, None, None) if unnamed_first => Some(0),
-            _ => place,
-        };
-        match place {
-            Some(place) => columns.of_role.push((role, place)),
-            None if role.is_needed() => {
-                let why = format!("no column is known to be it; {}", listed(&names));
-                questions.push((format!("--map {}=COLUMN", role.name()), why));
+        let mut sides: Vec<PriceSide> = [PriceSide::Bid, PriceSide::Ask, PriceSide::Mid]
+            .into_iter()
+            .filter(|side| has(Some(*side)))
+            .collect();
+        if !sides.is_empty() && has(None) {
+            sides.insert(0, PriceSide::Trade);
+        }
+        sides
+    }
+
+    /// The table whose columns these are.
+    ///
+    /// # Errors
+    /// They are those of several, or of none.
+    pub(crate) fn dataset(&self, map: &[Mapping]) -> Result<Dataset, Question> {
+        let is_mapped =
+            |role: Role| map.iter().any(|(found, column)| *found == role && column != "-");
+        let fits = |dataset: &Dataset| {
+            let mut telling = dataset.telling().iter();
+            let is_there = |role: &Role| self.has(*role, None) || is_mapped(*role);
+            match dataset {
+                Dataset::Bars => telling.all(is_there) || !self.sides().is_empty(),
+                Dataset::Trades => telling.all(is_there),
+                Dataset::Quotes => telling.any(is_there),
             }
-            None => {}
+        };
+        let fitting: Vec<Dataset> = Dataset::ALL.into_iter().filter(fits).collect();
+        let option = "--dataset bars, trades or quotes";
+        match fitting.as_slice() {
+            // Bars may stand with the last trade or quote beside them.
+            [Dataset::Bars, ..] => Ok(Dataset::Bars),
+            [one] => Ok(*one),
+            [] => {
+                let why = format!("no columns of any are known; {}", listed(self.names));
+                Err((option.to_owned(), why))
+            }
+            several => {
+                let names: Vec<&str> = several.iter().map(|dataset| dataset.name()).collect();
+                let why =
+                    format!("it has columns of {}: {}", names.join(" and "), listed(self.names));
+                Err((option.to_owned(), why))
+            }
         }
     }
-    if !questions.is_empty() {
-        return Err(questions);
+
+    /// Finds the column of each role of `dataset`. `side` is the side whose columns (`bid_open`)
+    /// the prices of bars are taken from.
+    pub(crate) fn assign(
+        &self,
+        dataset: Dataset,
+        map: &[Mapping],
+        side: Option<PriceSide>,
+    ) -> Result<Columns, Vec<Question>> {
+        let names = self.names;
+        let mut questions = Vec::new();
+        let mut columns = Columns::default();
+        for &role in dataset.roles() {
+            let mapped = map.iter().rev().find(|(found, _)| *found == role);
+            let place = match mapped {
+                Some((_, column)) if column == "-" => None,
+                Some((_, column)) => {
+                    let place = find(names, column);
+                    if place.is_none() {
+                        let why = format!("there is no column '{column}'; {}", listed(names));
+                        questions.push((format!("--map {}=COLUMN", role.name()), why));
+                        continue;
+                    }
+                    place
+                }
+                None => match by_name(role, names, side).as_slice() {
+                    [] => None,
+                    [one] => Some(*one),
+                    [first, others @ ..] if role == Role::Ts => {
+                        columns.other_times = others.to_vec();
+                        Some(*first)
+                    }
+                    several => {
+                        let several: Vec<&str> =
+                            several.iter().map(|at| names[*at].as_str()).collect();
+                        let why = format!("several columns may be meant: {}", several.join(", "));
+                        questions.push((format!("--map {}=COLUMN", role.name()), why));
+                        continue;
+                    }
+                },
+            };
+            let place = match (role, place, mapped) {
+                (Role::Ts, None, None) if self.unnamed_first => Some(0),
+                _ => place,
+            };
+            match place {
+                Some(place) => columns.of_role.push((role, place)),
+                None if role.is_needed() => {
+                    let why = format!("no column is known to be it; {}", listed(names));
+                    questions.push((format!("--map {}=COLUMN", role.name()), why));
+                }
+                None => {}
+            }
+        }
+        if dataset == Dataset::Quotes
+            && columns.place(Role::Bid).or(columns.place(Role::Ask)).is_none()
+        {
+            let why = format!("no column is known to be either; {}", listed(names));
+            questions.push(("--map bid=COLUMN,ask=COLUMN".to_owned(), why));
+        }
+        if !questions.is_empty() {
+            return Err(questions);
+        }
+        columns.ignored = names
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| columns.of_role.iter().all(|(_, place)| place != at))
+            .map(|(_, name)| name.clone())
+            .collect();
+        Ok(columns)
     }
-    columns.ignored = names
-        .iter()
-        .enumerate()
-        .filter(|(at, _)| columns.of_role.iter().all(|(_, place)| place != at))
-        .map(|(_, name)| name.clone())
-        .collect();
-    Ok(columns)
 }
 
-fn listed(names: &[String]) -> String {
+/// What the columns are, for a person.
+pub(crate) fn listed(names: &[String]) -> String {
     format!("the columns are {}", names.join(", "))
 }
 
@@ -218,45 +425,86 @@ fn find(names: &[String], column: &str) -> Option<usize> {
     exact.or_else(|| names.iter().position(|name| normal(name) == normal(column)))
 }
 
-/// The one column whose name says that it has this role; the names if there are several.
-fn by_name(role: Role, names: &[String], side: Option<&str>) -> Result<Option<usize>, Vec<String>> {
+/// The columns whose names say that they have this role.
+fn by_name(role: Role, names: &[String], side: Option<PriceSide>) -> Vec<usize> {
     let wanted: Vec<String> = match side {
-        Some(side) if role.is_price() => vec![format!("{side}_{}", role.name())],
+        Some(side) if role.is_bar_price() && side != PriceSide::Trade => {
+            let (side, price) = (side.name(), role.name());
+            ["{s}_{p}", "{p}_{s}", "{s}{p}", "{p}{s}"]
+                .map(|form| form.replace("{s}", side).replace("{p}", price))
+                .to_vec()
+        }
         _ => role.aliases().iter().map(|alias| (*alias).to_owned()).collect(),
     };
     let mut found: Vec<usize> =
         (0..names.len()).filter(|at| wanted.contains(&normal(&names[*at]))).collect();
-    // A company's name may stand beside its symbol.
-    if role == Role::Symbol && found.len() > 1 {
-        found.retain(|at| normal(&names[*at]) != "name");
+    // A company's name may stand beside its symbol, and an index beside the time.
+    let weak = match role {
+        Role::Symbol => "name",
+        Role::Ts => "index",
+        _ => return found,
+    };
+    if found.len() > 1 {
+        found.retain(|at| normal(&names[*at]) != weak);
     }
-    match found.as_slice() {
-        [] => Ok(None),
-        [one] => Ok(Some(*one)),
-        several => Err(several.iter().map(|at| names[*at].clone()).collect()),
-    }
-}
-
-/// Whether the file has bars of both sides of a quote.
-pub(crate) fn has_quote_sides(layout: &Layout) -> bool {
-    let names: Vec<String> = names(layout).iter().map(|name| normal(name)).collect();
-    ["bid_open", "ask_open"].iter().all(|name| names.iter().any(|found| found == name))
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(header: &str, map: &str, side: Option<&str>, expected: &str) {
-        let header: Vec<String> = header.split(',').map(str::to_owned).collect();
-        let width = header.len();
-        let layout = Layout { separator: ',', header: Some(header), width, known: None };
+    fn check_dataset(header: &str, expected: &str) {
+        let names: Vec<String> = header.split(',').map(str::to_owned).collect();
+        let names = Names { names: &names, unnamed_first: false };
+        let got = match names.dataset(&[]) {
+            Ok(dataset) => {
+                let sides: Vec<&str> = names.sides().into_iter().map(PriceSide::name).collect();
+                format!("{} {}", dataset.name(), sides.join(" "))
+            }
+            Err((_, why)) => why,
+        };
+        assert_eq!(got.trim_end(), expected, "{header}");
+    }
+
+    #[test]
+    fn the_columns_say_of_which_table_they_are() {
+        check_dataset("Date,Open,High,Low,Close", "bars");
+        check_dataset("1. open,2. high,3. low,4. close,index", "bars");
+        check_dataset("t,openBid,highBid,lowBid,closeBid,openAsk,highAsk,lowAsk", "bars bid");
+        check_dataset(
+            "t,o,h,l,c,bid_open,bid_high,bid_low,bid_close,ask_open,ask_high,ask_low,ask_close",
+            "bars trade bid ask",
+        );
+        check_dataset("exchange,symbol,timestamp,id,side,price,amount", "trades");
+        check_dataset("DT,SYMBOL,BID,OFR,OFRSIZ,BIDSIZ,EX,MIDQUOTE", "quotes");
+        check_dataset("ts,bid", "quotes");
+        check_dataset(
+            "ts,price,size,bid,ask",
+            "it has columns of trades and quotes: the columns are ts, price, size, bid, ask",
+        );
+        check_dataset("ts,x", "no columns of any are known; the columns are ts, x");
+    }
+
+    fn check(header: &str, map: &str, side: Option<PriceSide>, expected: &str) {
+        check_as(Dataset::Bars, header, map, side, expected);
+    }
+
+    fn check_as(
+        dataset: Dataset,
+        header: &str,
+        map: &str,
+        side: Option<PriceSide>,
+        expected: &str,
+    ) {
+        let names: Vec<String> = header.split(',').map(str::to_owned).collect();
+        let names = Names { names: &names, unnamed_first: names[0].is_empty() };
         let map: Vec<Mapping> = map
             .split(',')
             .filter(|text| !text.is_empty())
             .map(|text| parse_mapping(text).unwrap())
             .collect();
-        let got = match assign(&layout, &map, side) {
+        let got = match names.assign(dataset, &map, side) {
             Ok(columns) => {
                 let roles: Vec<String> = columns
                     .of_role
@@ -293,7 +541,7 @@ mod tests {
     #[test]
     fn a_first_column_without_a_name_is_the_time_unless_another_is() {
         check(",Open,High,Low,Close", "", None, "ts=0 open=1 high=2 low=3 close=4 ignored");
-        check(",ts,o,h,l,c,n", "", None, "ts=1 open=2 high=3 low=4 close=5 trades=6 ignored 1");
+        check("1,ts,o,h,l,c,n", "", None, "ts=1 open=2 high=3 low=4 close=5 trades=6 ignored 1");
     }
 
     #[test]
@@ -302,9 +550,34 @@ mod tests {
             "symbol,ts_local,bid_open,bid_high,bid_low,bid_close,bid_size,\
              ask_open,ask_high,ask_low,ask_close",
             "",
-            Some("bid"),
+            Some(PriceSide::Bid),
             "ts=1 symbol=0 open=2 high=3 low=4 close=5 ignored \
              bid_size,ask_open,ask_high,ask_low,ask_close",
+        );
+    }
+
+    #[test]
+    fn trades_and_quotes_have_columns_of_their_own() {
+        check_as(
+            Dataset::Trades,
+            "symbol,ts_local,price,size,exchange,sale_condition,suspicious",
+            "",
+            None,
+            "ts=1 symbol=0 price=2 size=3 venue=4 conditions=5 ignored suspicious",
+        );
+        check_as(
+            Dataset::Quotes,
+            "DT,SYMBOL,BID,OFR,OFRSIZ,BIDSIZ,EX,MIDQUOTE",
+            "",
+            None,
+            "ts=0 symbol=1 bid=2 ask=3 bid_size=5 ask_size=4 venue=6 ignored MIDQUOTE",
+        );
+        check_as(
+            Dataset::Trades,
+            "Datetime,Open,High,Low,Close,Volume",
+            "price=Close",
+            None,
+            "ts=0 price=4 size=5 ignored Open,High,Low",
         );
     }
 
@@ -322,10 +595,18 @@ mod tests {
     #[test]
     fn what_is_not_clear_is_asked() {
         check(
-            "Date,Time,Open,High,Low,Close",
+            "Date,Open,High,Low,Close,o",
             "",
             None,
-            "--map ts=COLUMN: several columns may be meant: Date, Time",
+            "--map open=COLUMN: several columns may be meant: Open, o",
+        );
+        check_as(
+            Dataset::Quotes,
+            "Date,last",
+            "",
+            None,
+            "--map bid=COLUMN,ask=COLUMN: no column is known to be either; the columns are Date, \
+             last",
         );
         check(
             "ts,open,high,low,last",
@@ -341,6 +622,6 @@ mod tests {
             "--map ts=COLUMN: there is no column 'Datum'; the columns are ts, open, high, low, \
              close",
         );
-        assert!(parse_mapping("price=Open").unwrap_err().contains("no column of bars"));
+        assert!(parse_mapping("last=Open").unwrap_err().contains("no column of bars"));
     }
 }

@@ -1,5 +1,5 @@
 //! Which files an import reads, and their bytes: folders walked, compression undone, content
-//! hashed on the way.
+//! hashed.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -15,21 +15,45 @@ const BUFFER_LEN: usize = 256 * 1024;
 
 /// How a file is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Packing {
+pub(crate) enum Packing {
     None,
     Gzip,
     Zstd,
 }
 
+impl Packing {
+    /// For a person; empty if it is not packed.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
 /// What the name of a file says about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
+    /// Text with separators.
     Csv(Packing),
-    NotBuilt(&'static str),
+    /// JSON: arrays, objects, or one a line.
+    Json(Packing),
+    /// Parquet.
+    Parquet,
+    /// Arrow IPC, file or stream; Feather is its file.
+    Arrow,
+    /// One that is known and not read: what to do.
+    NotRead(&'static str),
+    /// Any other.
     Unknown,
 }
 
-fn kind(path: &Path) -> Kind {
+/// What is read, for a person.
+const READ: &str = ".csv, .json and .ndjson (also .gz and .zst), .parquet, .feather, .arrow";
+
+/// What the name of a file says about it.
+pub(crate) fn kind(path: &Path) -> Kind {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let (inner, packing) = if let Some(inner) = name.strip_suffix(".gz") {
         (inner, Packing::Gzip)
@@ -38,18 +62,29 @@ fn kind(path: &Path) -> Kind {
     } else {
         (name.as_str(), Packing::None)
     };
-    let ends = |ending: &str| inner.ends_with(ending);
-    if ends(".csv") {
+    let ends = |endings: &[&str]| endings.iter().any(|ending| inner.ends_with(ending));
+    if ends(&[".csv", ".tsv"]) {
         Kind::Csv(packing)
-    } else if ends(".parquet") {
-        Kind::NotBuilt("Parquet")
-    } else if ends(".feather") || ends(".arrow") || ends(".ipc") {
-        Kind::NotBuilt("Feather and Arrow files")
-    } else if ends(".json") || ends(".jsonl") || ends(".ndjson") {
-        Kind::NotBuilt("JSON")
+    } else if ends(&[".json", ".jsonl", ".ndjson"]) {
+        Kind::Json(packing)
+    } else if ends(&[".dbn"]) {
+        Kind::NotRead("DBN is not read: write it as CSV first (`dbn FILE --csv`) and import that")
+    } else if ends(&[".parquet", ".feather", ".arrow", ".ipc"]) && packing != Packing::None {
+        Kind::NotRead(
+            "such a file is compressed inside; unpack it (gunzip or unzstd) and import that",
+        )
+    } else if ends(&[".parquet"]) {
+        Kind::Parquet
+    } else if ends(&[".feather", ".arrow", ".ipc"]) {
+        Kind::Arrow
     } else {
         Kind::Unknown
     }
+}
+
+/// Whether files of this kind are imported.
+const fn is_read(kind: Kind) -> bool {
+    !matches!(kind, Kind::NotRead(_) | Kind::Unknown)
 }
 
 /// A file's name up to its first `.`, in lower case or not as it stands.
@@ -70,7 +105,7 @@ pub(crate) struct Found {
     pub(crate) left_out: Vec<PathBuf>,
 }
 
-/// The CSV files among `paths`; folders are walked, in order of names.
+/// The files to read among `paths`; folders are walked, in order of names.
 pub(crate) fn find(paths: &[PathBuf]) -> Result<Found, CliError> {
     let mut found = Found::default();
     for path in paths {
@@ -83,23 +118,21 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Found, CliError> {
             continue;
         }
         match kind(path) {
-            Kind::Csv(_) => found.files.push(path.clone()),
-            Kind::NotBuilt(what) => {
-                return Err(CliError::not_available(format!(
-                    "import {shown}: {what} (.csv, .csv.gz and .csv.zst are)"
-                )));
+            Kind::NotRead(what) => {
+                return Err(CliError::usage(format!("import {shown}: {what}")));
             }
             Kind::Unknown => {
                 return Err(CliError::usage(format!(
-                    "import {shown}: do not know this kind of file; give .csv, .csv.gz or .csv.zst"
+                    "import {shown}: do not know this kind of file; give {READ}"
                 )));
             }
+            _ => found.files.push(path.clone()),
         }
     }
     if found.files.is_empty() {
         let places: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         return Err(CliError::failed(format!(
-            "import {}: no .csv, .csv.gz or .csv.zst file there",
+            "import {}: no file to import there; give {READ}",
             places.join(" ")
         )));
     }
@@ -120,7 +153,7 @@ fn walk(folder: &Path, found: &mut Found) -> Result<(), CliError> {
     for (path, is_dir) in entries {
         if is_dir {
             walk(&path, found)?;
-        } else if matches!(kind(&path), Kind::Csv(_)) && path.is_file() {
+        } else if is_read(kind(&path)) && path.is_file() {
             found.files.push(path);
         } else {
             found.left_out.push(path);
@@ -129,14 +162,18 @@ fn walk(folder: &Path, found: &mut Found) -> Result<(), CliError> {
     Ok(())
 }
 
+/// How the file of this name is packed.
+pub(crate) fn packing(path: &Path) -> Packing {
+    match kind(path) {
+        Kind::Csv(packing) | Kind::Json(packing) => packing,
+        Kind::Parquet | Kind::Arrow | Kind::NotRead(_) | Kind::Unknown => Packing::None,
+    }
+}
+
 /// Opens a file for reading its text; `packed` counts the bytes taken from the disk.
 pub(crate) fn open(path: &Path, packed: Arc<AtomicU64>) -> io::Result<Box<dyn BufRead + Send>> {
     let file = Counted { file: File::open(path)?, count: packed };
-    let packing = match kind(path) {
-        Kind::Csv(packing) => packing,
-        Kind::NotBuilt(_) | Kind::Unknown => Packing::None,
-    };
-    Ok(match packing {
+    Ok(match packing(path) {
         Packing::None => Box::new(BufReader::with_capacity(BUFFER_LEN, file)),
         Packing::Gzip => {
             let inner = BufReader::with_capacity(BUFFER_LEN, file);
@@ -163,7 +200,7 @@ impl Read for Counted {
     }
 }
 
-/// The hash of a file's text: the same however it is packed.
+/// The hash of a file's text: the same however it is packed. Of Parquet and Arrow, of its bytes.
 pub(crate) fn content_hash(path: &Path) -> io::Result<u128> {
     let mut input = open(path, Arc::default())?;
     let mut hasher = Xxh3::new();
@@ -207,10 +244,11 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_walked_in_order_and_what_is_no_csv_is_listed() {
+    fn folders_are_walked_in_order_and_what_is_not_read_is_listed() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("b")).unwrap();
-        for name in ["c.csv", "b/a.csv.gz", "a.csv.zst", "notes.txt", "b/x.parquet"] {
+        for name in ["c.csv", "b/a.csv.gz", "a.json.zst", "notes.txt", "b/x.parquet", "b/x.dbn.zst"]
+        {
             std::fs::write(folder.path().join(name), b"").unwrap();
         }
         let found = find(&[folder.path().to_owned()]).unwrap();
@@ -218,10 +256,13 @@ mod tests {
             let below = |path: &PathBuf| path.strip_prefix(folder.path()).unwrap().to_owned();
             paths.iter().map(|path| below(path).display().to_string()).collect()
         };
-        assert_eq!(names(&found.files), ["a.csv.zst", "b/a.csv.gz", "c.csv"]);
-        assert_eq!(names(&found.left_out), ["b/x.parquet", "notes.txt"]);
-        let error = find(&[folder.path().join("b/x.parquet")]).unwrap_err();
-        assert!(error.to_string().contains("not available yet"), "{error}");
+        assert_eq!(names(&found.files), ["a.json.zst", "b/a.csv.gz", "b/x.parquet", "c.csv"]);
+        assert_eq!(names(&found.left_out), ["b/x.dbn.zst", "notes.txt"]);
+        for (name, expected) in [("b/x.dbn.zst", "`dbn FILE --csv`"), ("notes.txt", "give .csv,")] {
+            let error = find(&[folder.path().join(name)]).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+            assert_eq!(error.code(), 2);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The outer form of a file, from its first lines: which separator, a header or none, how many
 //! fields.
 
-use super::lines::{Field, split};
+use super::lines::split;
 use super::time::TimeFormat;
 
 const SEPARATORS: [char; 4] = [',', ';', '\t', '|'];
@@ -10,7 +10,7 @@ const SEPARATORS: [char; 4] = [',', ';', '\t', '|'];
 const LINES_LOOKED_AT: usize = 50;
 
 /// The first lines of a file with their numbers, blank ones left out.
-pub(crate) type Sample = Vec<(u64, String)>;
+pub(crate) type FirstLines = Vec<(u64, String)>;
 
 /// The outer form of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,83 +21,25 @@ pub(crate) struct Layout {
     pub(crate) header: Option<Vec<String>>,
     /// Fields of a row.
     pub(crate) width: usize,
-    /// What a file without a header can be told by.
-    pub(crate) known: Option<Known>,
-}
-
-/// Files without a header that can be told by their form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Known {
-    /// Twelve columns: open time, open, high, low, close, volume, close time, and five more.
-    /// <https://github.com/binance/binance-public-data>
-    BinanceKlines,
-    /// `YYYYMMDD HHMMSS;open;high;low;close;volume`, or `YYYYMMDD;…` for days.
-    /// <https://ninjatrader.com/support/helpGuides/nt8/importing.htm>
-    NinjaTrader,
-}
-
-impl Known {
-    /// The columns in order; those without use keep a name to be listed by.
-    pub(crate) const fn columns(self) -> &'static [&'static str] {
-        match self {
-            Self::BinanceKlines => &[
-                "open_time",
-                "open",
-                "high",
-                "low",
-                "close",
-                "volume",
-                "close_time",
-                "quote_volume",
-                "trades",
-                "taker_buy_volume",
-                "taker_buy_quote_volume",
-                "unused",
-            ],
-            Self::NinjaTrader => &["ts", "open", "high", "low", "close", "volume"],
-        }
-    }
-
-    /// For a person.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::BinanceKlines => "Binance klines",
-            Self::NinjaTrader => "NinjaTrader",
-        }
-    }
 }
 
 impl Layout {
     /// The form of the file these lines begin; `None` if no separator splits them.
-    pub(crate) fn detect(sample: &Sample) -> Option<Self> {
+    pub(crate) fn detect(sample: &FirstLines) -> Option<Self> {
         let lines: Vec<&str> =
             sample.iter().take(LINES_LOOKED_AT).map(|(_, line)| line.as_str()).collect();
         let (separator, width) = separator(&lines)?;
         let mut fields = Vec::new();
         split(lines.first()?, separator, &mut fields);
         let first: Vec<String> = fields.iter().map(|field| field.text().to_owned()).collect();
-        let is_row = first
-            .iter()
-            .any(|text| number(text).is_some() || TimeFormat::detect(&[text.as_str()]).is_some());
+        let is_row = first.iter().any(|text| {
+            number(text).is_some() || TimeFormat::detect_text(&[text.as_str()]).is_some()
+        });
         if !is_row {
             let width = first.len();
-            return Some(Self { separator, header: Some(first), width, known: None });
+            return Some(Self { separator, header: Some(first), width });
         }
-        let known = known(separator, &first);
-        Some(Self { separator, header: None, width, known })
-    }
-
-    /// Rows of the sample with their numbers: those with as many fields as there should be.
-    pub(crate) fn rows<'a>(&self, sample: &'a Sample) -> Vec<(u64, Vec<Field<'a>>)> {
-        let skipped = usize::from(self.header.is_some());
-        let mut rows = Vec::new();
-        for (number, line) in sample.iter().skip(skipped) {
-            let mut fields = Vec::new();
-            if split(line, self.separator, &mut fields) && fields.len() == self.width {
-                rows.push((*number, fields));
-            }
-        }
-        rows
+        Some(Self { separator, header: None, width })
     }
 
     /// The separator for a person.
@@ -134,18 +76,6 @@ fn separator(lines: &[&str]) -> Option<(char, usize)> {
     best.map(|(_, width, separator)| (separator, width))
 }
 
-fn known(separator: char, first: &[String]) -> Option<Known> {
-    let epoch = |at: usize| {
-        let format = TimeFormat::detect(&[first.get(at)?.as_str()])?;
-        matches!(format, TimeFormat::Epoch(_)).then_some(())
-    };
-    if first.len() == 12 && epoch(0).is_some() && epoch(6).is_some() {
-        return Some(Known::BinanceKlines);
-    }
-    let stamped = TimeFormat::Compact.read(first.first()?).is_some();
-    (separator == ';' && first.len() == 6 && stamped).then_some(Known::NinjaTrader)
-}
-
 /// Reads a decimal number: the double nearest to it. `None` for anything else.
 pub(crate) fn number(text: &str) -> Option<f64> {
     let shape = |byte: u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
@@ -160,11 +90,10 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let sample: Sample = (1..).zip(text.lines().map(str::to_owned)).collect();
+        let sample: FirstLines = (1..).zip(text.lines().map(str::to_owned)).collect();
         let got = Layout::detect(&sample).map_or("none".to_owned(), |layout| {
             let head = layout.header.as_ref().map_or("no header".to_owned(), |h| h.join("/"));
-            let known = layout.known.map_or(String::new(), |known| format!(" {}", known.name()));
-            format!("{} {} {head}{known}", layout.separator_name(), layout.width)
+            format!("{} {} {head}", layout.separator_name(), layout.width)
         });
         assert_eq!(got, expected, "{text}");
     }
@@ -177,13 +106,10 @@ mod tests {
         check("a\tb\n1\t2\n", "tab 2 a/b");
         check("a|b\n1|2\n", "bar 2 a/b");
         check("\"a,x\";b\n\"1,1\";2\n", "semicolon 2 a,x/b");
-        check(
-            "20110103 090100;126.35;126.39;126.35;126.39;1579\n",
-            "semicolon 6 no header NinjaTrader",
-        );
+        check("20110103 090100;126.35;126.39;126.35;126.39;1579\n", "semicolon 6 no header");
         check(
             "1637971200000,0.1,0.2,0.1,0.2,36304.2,1637971259999,1.03,79,19523.0,0.55,0\n",
-            "comma 12 no header Binance klines",
+            "comma 12 no header",
         );
         check("2024-01-01 00:00:00,1,2,3\n", "comma 4 no header");
         check("nothing to split\nhere\n", "none");

@@ -3,7 +3,10 @@
 //! A quote that is never closed ends with its line, so one bad line cannot swallow the rest of the
 //! file. A line longer than [`LINE_LEN_MAX`] is handed on cut, and marked.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead};
+
+use super::table::Cell;
 
 /// Longest line: real bars are below 1 KiB.
 pub(crate) const LINE_LEN_MAX: usize = 64 * 1024;
@@ -144,11 +147,19 @@ pub(crate) enum Field<'a> {
     Unquoted(String),
 }
 
-impl Field<'_> {
+impl<'a> Field<'a> {
     pub(crate) fn text(&self) -> &str {
         match self {
             Self::Plain(text) => text,
             Self::Unquoted(text) => text,
+        }
+    }
+
+    /// As a cell.
+    pub(crate) fn into_cell(self) -> Cell<'a> {
+        match self {
+            Self::Plain(text) => Cell::borrowed(text),
+            Self::Unquoted(text) => Cell::Text(Cow::Owned(text)),
         }
     }
 }

@@ -1,16 +1,22 @@
-//! `barrow import`: CSV files of bars, read on this side and sent as any client sends rows.
+//! `barrow import`: files of bars, trades and quotes, read on this side and sent as any client
+//! sends rows.
 //!
 //! ```text
-//! files ─▶ sample ─▶ plan (or questions) ─▶ rows ─▶ parts ─▶ POST ─▶ tally
+//! files ─▶ form and sample ─▶ plan (or questions) ─▶ records ─▶ rows ─▶ parts ─▶ POST ─▶ tally
 //! ```
 //!
 //! Every file is planned before any is loaded, so that a question about the last file comes before
-//! the first is stored. A file is one batch, in parts if it is long, whose id comes from its text
-//! and its plan: importing it again stores nothing.
+//! the first is stored. A file, or a price side of it, is one batch, in parts if it is long, whose
+//! id comes from its content and its plan: importing it again stores nothing.
 
+mod batches;
 mod clock;
 mod columns;
+mod delimited;
 mod files;
+mod form;
+mod json;
+mod known;
 mod layout;
 mod lines;
 mod part;
@@ -19,11 +25,12 @@ mod read;
 mod rows;
 mod send;
 mod spacing;
+mod table;
 mod tally;
 mod time;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,7 +41,8 @@ use clap::Args;
 use crate::cli::target::TargetArgs;
 use crate::cli::{CliError, parse_side, parse_step};
 use clock::Stamp;
-use columns::Mapping;
+use columns::{Dataset, Mapping};
+use form::Table;
 use plan::{Plan, Refusal, Said};
 use tally::Tally;
 pub(crate) use tally::grouped;
@@ -48,18 +56,22 @@ Examples:
   barrow import minutes.csv.gz --timeframe 1m --source lean --time-zone America/New_York \\
       --map ts=ts_local --stamp start
   barrow import bars/ --timeframe 15m --symbol '{stem-part}' --time-zone US/Eastern --stamp end
-  barrow import quotes.csv.gz --timeframe 1m --price bid --time-zone UTC --stamp start --dry-run
+  barrow import quotes.csv.gz --timeframe 1m --price bid,ask --time-zone UTC --stamp start --dry-run
+  barrow import trades.parquet --symbol BTCUSDT --source binance
+  barrow import ticks.csv --dataset trades --map ts=1,price=2,size=3 --symbol BTCUSD
 
-Columns, separator, header and time format are detected and shown; --dry-run only shows them.
-Times read: 2024-01-31, 2024-01-31 09:30:00[.123][+01:00], 20240131 093000, numbers since 1970.
+Format, columns, separator, header and time format are detected and shown; --dry-run only shows
+them. Files read: CSV, JSON (arrays, one row a line, columns), Parquet, Feather and Arrow.
+Times read: 2024-01-31, 2024-01-31 09:30:00[.123][+01:00], 20240131 093000[123], numbers since 1970
+in s, ms, us or ns, and typed columns.
 A local time that the clocks skipped is rejected; one that came twice is told by the file's order.
-Lines that cannot be read are kept as dead letters with their reason.";
+Rows that cannot be read are kept as dead letters with their reason.";
 
-/// Import files of bars.
+/// Import files of bars, trades and quotes.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ImportArgs {
-    /// Files (.csv, .csv.gz, .csv.zst) or folders of them
+    /// Files (.csv, .json, .ndjson, also .gz and .zst; .parquet, .feather, .arrow) or folders of them
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -74,21 +86,24 @@ pub(crate) struct ImportArgs {
 /// How files are to be read.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ImportOptions {
-    /// The table; bars for now
-    #[arg(long, default_value = "bars")]
-    dataset: String,
+    /// The table: bars, trades, quotes; told from the columns if it is left out
+    #[arg(long, value_parser = parse_dataset)]
+    dataset: Option<Dataset>,
     /// How long the bars are: 1s, 1m, 5m, 15m, 30m, 1h, 4h, 1d, 1w, 1mo
     #[arg(long, value_parser = parse_step)]
     timeframe: Option<Step>,
-    /// The symbol of all rows; {stem} is the file's name, {stem-part} its part before _ - or .
+    /// The symbol of all rows, if no column says it; {stem} is the file's name, {stem-part} its part before _ - or .
     #[arg(long)]
     symbol: Option<String>,
     /// Who delivers: part of what tells series apart
     #[arg(long, default_value = "file")]
     source: String,
-    /// Which price: trade, bid, ask, mid
-    #[arg(long, value_parser = parse_side)]
-    price: Option<PriceSide>,
+    /// Which price of bars: trade, bid, ask, mid; several where the file has columns of each
+    #[arg(long, value_delimiter = ',', value_parser = parse_side)]
+    price: Vec<PriceSide>,
+    /// What prices are multiplied by in the file: 10000
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    price_scale: Option<u64>,
     /// Where in its bar a time stands: start, end
     #[arg(long, value_parser = parse_stamp)]
     stamp: Option<Stamp>,
@@ -115,6 +130,10 @@ pub(crate) struct ImportOptions {
     align: Option<String>,
 }
 
+fn parse_dataset(text: &str) -> Result<Dataset, String> {
+    Dataset::parse(text).ok_or_else(|| "write bars, trades or quotes".to_owned())
+}
+
 fn parse_stamp(text: &str) -> Result<Stamp, String> {
     match text {
         "start" => Ok(Stamp::Start),
@@ -139,10 +158,6 @@ fn parse_policy(text: &str) -> Result<String, String> {
 
 impl ImportOptions {
     fn said(&self) -> Result<Said, CliError> {
-        if self.dataset != "bars" {
-            let what = format!("--dataset {} (bars are)", self.dataset);
-            return Err(CliError::not_available(what));
-        }
         if self.calendar.is_some() {
             return Err(CliError::not_available("--calendar"));
         }
@@ -155,11 +170,18 @@ impl ImportOptions {
         if self.timeframe == Some(Step::Tick) {
             return Err(CliError::usage("--timeframe tick: bars have a step: 1s, 1m, 1d"));
         }
+        for (at, side) in self.price.iter().enumerate() {
+            if self.price[..at].contains(side) {
+                return Err(CliError::usage(format!("--price: {} is there twice", side.name())));
+            }
+        }
         Ok(Said {
+            dataset: self.dataset,
             timeframe: self.timeframe,
             symbol: self.symbol.clone(),
             source: self.source.clone(),
-            price: self.price,
+            price: self.price.clone(),
+            price_scale: self.price_scale,
             stamp: self.stamp,
             time_zone: self.time_zone.clone(),
             map: self.map.clone(),
@@ -170,7 +192,7 @@ impl ImportOptions {
     }
 }
 
-/// A file and what is done with it.
+/// A file, or a price side of it, and what is done with it.
 pub(crate) struct Planned {
     path: PathBuf,
     plan: Arc<Plan>,
@@ -187,10 +209,17 @@ pub(crate) fn plan_files(
     let mut planned = Vec::new();
     let mut refused = Vec::new();
     for path in found.files {
-        let sample = read::sample(&path)
+        let table = Table::look(&path)
             .map_err(|error| CliError::failed(format!("read {}: {error}", path.display())))?;
-        match Plan::make(&path, &sample, &said) {
-            Ok(plan) => planned.push(Planned { path, plan: Arc::new(plan) }),
+        let plans = match table {
+            Ok(table) => Plan::make(&path, &table, &said),
+            Err(why) => Err(Refusal::new("another file", why)),
+        };
+        match plans {
+            Ok(plans) => {
+                let plans = plans.into_iter().map(Arc::new);
+                planned.extend(plans.map(|plan| Planned { path: path.clone(), plan }));
+            }
             Err(refusal) => refused.push((path, refusal)),
         }
     }
@@ -201,7 +230,7 @@ pub(crate) fn plan_files(
     if !found.left_out.is_empty() {
         let count = found.left_out.len();
         let first = found.left_out[0].display();
-        writeln!(out, "left out: {count} files that are not CSV ({first}{})", more(count))?;
+        writeln!(out, "left out: {count} files of other kinds ({first}{})", more(count))?;
     }
     Ok(planned)
 }
@@ -233,7 +262,7 @@ fn refusals(refused: &[(PathBuf, Refusal)]) -> String {
 
 fn show(planned: &[Planned], out: &mut dyn Write) -> Result<(), CliError> {
     for Planned { path, plan } in planned.iter().take(FILES_SHOWN_MAX) {
-        writeln!(out, "{}", path.display())?;
+        writeln!(out, "{}", send::shown(path, plan))?;
         for line in plan.describe() {
             writeln!(out, "  {line}")?;
         }
@@ -283,9 +312,9 @@ fn dry_run(planned: &[Planned], out: &mut dyn Write) -> Result<(), CliError> {
     let mut tally = Tally::default();
     let started = Instant::now();
     for Planned { path, plan } in planned {
-        let shown = path.display().to_string();
+        let shown = send::shown(path, plan);
         read::parts(path, plan, Arc::default(), |part, _| {
-            tally.add_unsent(&shown, part.batch.num_rows() as u64, &part.unread);
+            tally.add_unsent(&shown, plan.form.unit(), part.batch.num_rows() as u64, &part.unread);
             true
         })
         .map_err(|error| CliError::failed(format!("read {shown}: {error}")))?;
@@ -303,26 +332,15 @@ pub(crate) struct FirstSeries {
     pub(crate) source: String,
 }
 
-/// The series of the first row of the first file.
+/// The series of the first row of the first file of bars.
 pub(crate) fn first_series(planned: &[Planned]) -> Option<FirstSeries> {
-    let Planned { path, plan } = planned.first()?;
+    let plan = &planned.iter().find(|file| file.plan.dataset == Dataset::Bars)?.plan;
     Some(FirstSeries {
-        symbol: first_symbol(path, plan)?,
+        symbol: plan.first_symbol.clone(),
         step: plan.step,
         price: plan.price,
         source: plan.source.clone(),
     })
-}
-
-fn first_symbol(path: &Path, plan: &Plan) -> Option<String> {
-    match &plan.symbol {
-        plan::SymbolFrom::Fixed(symbol) => Some(symbol.clone()),
-        plan::SymbolFrom::Column(place) => {
-            let sample = read::sample(path).ok()?;
-            let rows = plan.layout.rows(&sample);
-            Some(rows.first()?.1[*place].text().to_owned())
-        }
-    }
 }
 
 #[cfg(test)]

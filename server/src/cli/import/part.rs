@@ -3,9 +3,11 @@
 //! | column | type | |
 //! |---|---|---|
 //! | `symbol` | dictionary of text | null where the line could not be read |
-//! | `ts` | timestamp[ns, UTC] | the open of the bar |
-//! | `open`, `high`, `low`, `close`; `volume`, `vwap` if the file has them | f64 | |
+//! | `ts` | timestamp[ns, UTC] | the open of the bar, the instant of the tick |
+//! | prices, sizes, `volume`, `vwap`: those the file has | f64 | |
 //! | `trades` | i64 | if the file has it |
+//! | `venue`, `conditions` | dictionary of text | if the file has them |
+//! | `trade_id` | text | if the file has it |
 //! | `known_at` | timestamp[ns, UTC] | if the file has it |
 //! | `_line` | i64 | the line in the file, from 1 |
 //! | `_reject`, `_raw` | text | why a line could not be read, and the line; only in parts with such a line |
@@ -18,14 +20,14 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch,
-    StringArray, TimestampNanosecondArray,
+    StringArray, StringBuilder, StringDictionaryBuilder, TimestampNanosecondArray,
 };
 use arrow::datatypes::{Field, Int32Type, Schema};
 
 use super::clock::Unusable;
 use super::columns::Role;
 use super::plan::Plan;
-use super::rows::{NUMBERS, Row, number_place};
+use super::rows::{NUMBERS, Row, TEXTS, number_place, text_place};
 
 /// Most bytes of a part, decoded: below the 32 MiB that the server takes as one record.
 pub(crate) const BYTES_MAX: usize = 26 * 1024 * 1024;
@@ -33,11 +35,14 @@ pub(crate) const BYTES_MAX: usize = 26 * 1024 * 1024;
 /// What the server reckons for a row: seven columns, and what it knows about each row.
 pub(crate) const ROW_BYTES: usize = 104;
 
+/// What it reckons for a text of a row, beside its bytes.
+const TEXT_BYTES: usize = 16;
+
 /// What it reckons for a dead letter beside its texts.
 const UNREAD_BYTES: usize = 896;
 
 /// What is kept of one unreadable line: as much as a dead letter holds.
-const RAW_LEN_MAX: usize = 4_096;
+pub(crate) const RAW_LEN_MAX: usize = 4_096;
 
 const UTC: &str = "UTC";
 
@@ -67,6 +72,7 @@ pub(crate) struct PartBuilder {
     known_at: Vec<Option<i64>>,
     numbers: [Vec<Option<f64>>; NUMBERS],
     trades: Vec<Option<i64>>,
+    texts: [TextBuilder; TEXTS],
     lines: Vec<i64>,
     unread: Vec<Unread>,
     /// The place of each unread line and its text.
@@ -87,6 +93,11 @@ impl PartBuilder {
             known_at: Vec::new(),
             numbers: std::array::from_fn(|_| Vec::new()),
             trades: Vec::new(),
+            texts: [
+                TextBuilder::few(),
+                TextBuilder::few(),
+                TextBuilder::Many(StringBuilder::new()),
+            ],
             lines: Vec::new(),
             unread: Vec::new(),
             raw: Vec::new(),
@@ -101,7 +112,7 @@ impl PartBuilder {
     }
 
     /// Whether the part is full and may be cut before `next` (`None`: a line that was not read).
-    pub(crate) fn is_cut_before(&self, next: Option<&Row>) -> bool {
+    pub(crate) fn is_cut_before(&self, next: Option<&Row<'_>>) -> bool {
         let same_key = match (self.last_key, next) {
             (Some(last), Some(row)) => last == (row.symbol, row.ts),
             _ => false,
@@ -110,26 +121,26 @@ impl PartBuilder {
     }
 
     /// Adds a row that was read from line `line`; `names` are the reader's symbols.
-    pub(crate) fn push(&mut self, line: u64, row: &Row, names: &[String]) {
+    pub(crate) fn push(&mut self, line: u64, row: &Row<'_>, names: &[String]) {
         let place = *self.places.entry(row.symbol).or_insert_with(|| {
             self.names.push(names[row.symbol as usize].clone());
             i32::try_from(self.names.len() - 1).expect("invariant: fewer symbols than rows")
         });
         self.last_key = Some((row.symbol, row.ts));
-        self.bytes += ROW_BYTES;
+        let texts = row.texts.iter().flatten();
+        self.bytes += ROW_BYTES + texts.map(|text| TEXT_BYTES + text.len()).sum::<usize>();
         self.push_values(line, Some(place), Some(row));
     }
 
     /// Adds a line that was not read.
-    pub(crate) fn push_unread(&mut self, line: u64, text: &[u8], error: Unusable) {
-        let text = String::from_utf8_lossy(&text[..text.len().min(RAW_LEN_MAX)]).into_owned();
+    pub(crate) fn push_unread(&mut self, line: u64, text: String, error: Unusable) {
         self.bytes += UNREAD_BYTES + text.len() + error.detail.len();
         self.raw.push((self.len(), text));
         self.unread.push(Unread { line, reason: error.reason, detail: error.detail });
         self.push_values(line, None, None);
     }
 
-    fn push_values(&mut self, line: u64, symbol: Option<i32>, row: Option<&Row>) {
+    fn push_values(&mut self, line: u64, symbol: Option<i32>, row: Option<&Row<'_>>) {
         self.symbols.push(symbol);
         self.ts.push(row.map(|row| row.ts));
         self.known_at.push(row.and_then(|row| row.known_at));
@@ -137,6 +148,9 @@ impl PartBuilder {
             numbers.push(row.and_then(|row| row.numbers[at]));
         }
         self.trades.push(row.and_then(|row| row.trades));
+        for (at, texts) in self.texts.iter_mut().enumerate() {
+            texts.push(row.and_then(|row| row.texts[at].as_deref()));
+        }
         self.lines.push(i64::try_from(line).expect("invariant: fewer than 2^63 lines"));
     }
 
@@ -162,6 +176,11 @@ impl PartBuilder {
         }
         if self.roles.contains(&Role::Trades) {
             add("trades", Arc::new(Int64Array::from(std::mem::take(&mut self.trades))));
+        }
+        for role in &self.roles {
+            if let Some(at) = text_place(*role) {
+                add(role.name(), self.texts[at].take());
+            }
         }
         if self.roles.contains(&Role::KnownAt) {
             add("known_at", times(std::mem::take(&mut self.known_at)));
@@ -190,8 +209,37 @@ impl PartBuilder {
         self.known_at.clear();
         self.trades.clear();
         self.numbers.iter_mut().for_each(Vec::clear);
+        self.texts.iter_mut().for_each(|texts| drop(texts.take()));
         self.bytes = 0;
         self.last_key = None;
+    }
+}
+
+/// Gathers texts.
+enum TextBuilder {
+    /// Which repeat: venues, conditions.
+    Few(StringDictionaryBuilder<Int32Type>),
+    /// Which do not: ids.
+    Many(StringBuilder),
+}
+
+impl TextBuilder {
+    fn few() -> Self {
+        Self::Few(StringDictionaryBuilder::new())
+    }
+
+    fn push(&mut self, text: Option<&str>) {
+        match self {
+            Self::Few(builder) => builder.append_option(text),
+            Self::Many(builder) => builder.append_option(text),
+        }
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        match self {
+            Self::Few(builder) => Arc::new(builder.finish()),
+            Self::Many(builder) => Arc::new(builder.finish()),
+        }
     }
 }
 

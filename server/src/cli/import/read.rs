@@ -1,38 +1,19 @@
-//! A file from its first byte to its last, as parts.
+//! A file from its first row to its last, as parts.
 
 use std::io::{self, BufRead, Read};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::clock::Unusable;
-use super::files;
-use super::layout::Sample;
-use super::lines::{Line, Lines};
-use super::part::{Part, PartBuilder};
+use super::form::Form;
+use super::part::{Part, PartBuilder, RAW_LEN_MAX};
 use super::plan::Plan;
 use super::rows::RowReader;
-
-/// How much of a file is looked at before it is planned.
-const SAMPLE_BYTES_MAX: usize = 1024 * 1024;
-const SAMPLE_LINES_MAX: usize = 10_000;
-
-/// The first lines of a file; those that are no text are left out.
-pub(crate) fn sample(path: &Path) -> io::Result<Sample> {
-    let mut lines = Lines::new(files::open(path, Arc::default())?);
-    let mut sample = Sample::new();
-    let mut bytes = 0;
-    while bytes < SAMPLE_BYTES_MAX && sample.len() < SAMPLE_LINES_MAX {
-        let Some(line) = lines.next()? else { break };
-        bytes += line.bytes.len();
-        if let Ok(text) = std::str::from_utf8(line.bytes) {
-            sample.push((line.number, text.to_owned()));
-        }
-    }
-    Ok(sample)
-}
+use super::table::{Record, Sink};
+use super::{batches, delimited, files, json};
 
 /// Hashes what passes through it.
 struct Hashed<'h, R> {
@@ -65,57 +46,63 @@ impl<R: BufRead> BufRead for Hashed<'_, R> {
 /// Reads the file at `path` by `plan` and hands each part to `sink` with whether it is the last;
 /// stops early if `sink` says false. `packed` counts bytes taken from the disk.
 ///
-/// Returns the hash of the text, which differs from the hash taken before if the file was changed
-/// meanwhile.
+/// Returns the hash of the content, which differs from the hash taken before if the file was
+/// changed meanwhile.
 pub(crate) fn parts(
     path: &Path,
     plan: &Plan,
     packed: Arc<AtomicU64>,
     sink: impl FnMut(Part, bool) -> bool,
 ) -> io::Result<u128> {
+    let bytes_max = super::part::BYTES_MAX;
+    if let Form::Batches(form) = &plan.form {
+        cut(|rows| batches::records(path, form, packed, rows), plan, bytes_max, sink)?;
+        return files::content_hash(path);
+    }
     let mut hasher = Xxh3::new();
-    let input = Hashed { input: files::open(path, packed)?, hasher: &mut hasher };
-    cut(input, plan, super::part::BYTES_MAX, sink)?;
+    let mut input = Hashed { input: files::open(path, packed)?, hasher: &mut hasher };
+    cut(|rows| text(&mut input, &plan.form, rows), plan, bytes_max, sink)?;
+    // What stands behind the last row is part of the content.
+    io::copy(&mut input, &mut io::sink())?;
     Ok(hasher.digest128())
 }
 
-/// As [`parts`], from any text, in parts of about `bytes_max` bytes.
+/// Hands every row of a text to `sink`.
+pub(crate) fn text(input: impl BufRead, form: &Form, sink: &mut Sink<'_>) -> io::Result<()> {
+    match form {
+        Form::Delimited(layout) => delimited::records(input, layout, sink),
+        Form::Json(form) => json::records(input, form, sink),
+        Form::Batches(_) => Err(io::Error::other("typed columns are not read from text")),
+    }
+}
+
+/// Cuts the rows that `records` hands on into parts of about `bytes_max` bytes.
 pub(crate) fn cut(
-    input: impl BufRead,
+    records: impl FnOnce(&mut Sink<'_>) -> io::Result<()>,
     plan: &Plan,
     bytes_max: usize,
     mut sink: impl FnMut(Part, bool) -> bool,
 ) -> io::Result<()> {
-    let mut lines = Lines::new(input);
     let mut reader = RowReader::new(plan);
     let mut builder = PartBuilder::new(plan, bytes_max);
-    if plan.layout.header.is_some() {
-        lines.next()?;
-    }
-    while let Some(line) = lines.next()? {
-        let read = read_line(&mut reader, &line);
+    let mut is_stopped = false;
+    records(&mut |record: &Record<'_>| {
+        let read = match record.cells {
+            Ok(cells) => reader.read(cells),
+            Err(error) => Err(error.clone()),
+        };
         if builder.is_cut_before(read.as_ref().ok()) && !sink(builder.take(), false) {
-            return Ok(());
+            is_stopped = true;
+            return ControlFlow::Break(());
         }
         match read {
-            Ok(row) => builder.push(line.number, &row, reader.symbols()),
-            Err(error) => builder.push_unread(line.number, line.bytes, error),
+            Ok(row) => builder.push(record.number, &row, reader.symbols()),
+            Err(error) => builder.push_unread(record.number, record.raw_text(RAW_LEN_MAX), error),
         }
-    }
-    if builder.len() > 0 {
+        ControlFlow::Continue(())
+    })?;
+    if builder.len() > 0 && !is_stopped {
         sink(builder.take(), true);
     }
     Ok(())
-}
-
-fn read_line(reader: &mut RowReader<'_>, line: &Line<'_>) -> Result<super::rows::Row, Unusable> {
-    if line.too_long {
-        let detail = format!("the line is longer than {} bytes", super::lines::LINE_LEN_MAX);
-        return Err(Unusable { reason: "unreadable", detail });
-    }
-    let text = std::str::from_utf8(line.bytes).map_err(|error| Unusable {
-        reason: "unreadable",
-        detail: format!("the line is no UTF-8 text: {error}"),
-    })?;
-    reader.read(text)
 }

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use barrow_client::{Client, IngestOptions};
+use barrow_client::{Client, ClientError, IngestOptions};
+use barrow_types::PriceSide;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::columns::Dataset;
 use super::part::Part;
 use super::plan::Plan;
 use super::tally::Tally;
@@ -59,7 +61,7 @@ pub(crate) async fn file(
     progress: &Progress,
     tally: &mut Tally,
 ) -> Result<(), CliError> {
-    let shown = path.display().to_string();
+    let shown = shown(path, &plan);
     let failed = |error: std::io::Error| CliError::failed(format!("read {shown}: {error}"));
     let content = {
         let path = path.to_owned();
@@ -94,6 +96,14 @@ pub(crate) async fn file(
     Ok(())
 }
 
+/// A file and the price side that is taken from it, for a person.
+pub(crate) fn shown(path: &Path, plan: &Plan) -> String {
+    match plan.price {
+        PriceSide::Trade => path.display().to_string(),
+        side => format!("{} ({})", path.display(), side.name()),
+    }
+}
+
 async fn send(
     client: &Client,
     shown: &str,
@@ -102,26 +112,31 @@ async fn send(
     part: Part,
     tally: &mut Tally,
 ) -> Result<(), CliError> {
+    let source = plan.source.clone();
+    let base = match plan.dataset {
+        Dataset::Bars => IngestOptions::bars(plan.step, source),
+        Dataset::Trades => IngestOptions::trades(source),
+        Dataset::Quotes => IngestOptions::quotes(source),
+    };
     let options = IngestOptions {
-        dataset: "bars".to_owned(),
-        timeframe: plan.step,
-        source: plan.source.clone(),
         price: plan.price,
-        symbol: None,
         batch_id: Some(id.clone()),
         known_at_policy: plan.known_at_policy.clone(),
         session: plan.session.clone(),
         align: plan.align.clone(),
+        ..base
     };
     let rows = part.batch.num_rows() as u64;
-    let answer = client.ingest_arrow(&options, &[part.batch]).await.map_err(|error| {
+    let answer = client.ingest_arrow(&options, &[part.batch]).await;
+    // A part of which every row is a dead letter is counted like any other.
+    let answer = answer.or_else(ClientError::into_answer).map_err(|error| {
         CliError::from(error).within(&format!(
             "import {shown}: batch {id} was not stored ({} rows before it were; importing the \
                  file again skips them)",
             tally.answered()
         ))
     })?;
-    tally.add(shown, rows, &part.unread, &answer);
+    tally.add(shown, plan.form.unit(), rows, &part.unread, &answer);
     Ok(())
 }
 

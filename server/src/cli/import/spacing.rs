@@ -26,7 +26,7 @@ pub(crate) struct Spacing {
 
 impl Spacing {
     /// Looks at the rows of a sample in file order: symbol and time.
-    pub(crate) fn of<'a>(rows: impl Iterator<Item = (&'a str, Written)>) -> Self {
+    pub(crate) fn of(rows: impl Iterator<Item = (impl Into<String>, Written)>) -> Self {
         let mut spacing = Self { all_month_ends: true, ..Self::default() };
         let mut before: HashMap<String, i64> = HashMap::new();
         for (symbol, written) in rows {
@@ -40,7 +40,7 @@ impl Spacing {
                 Offset::Seconds(seconds) => written.wall.saturating_sub(seconds * SECOND),
                 Offset::Naive | Offset::Utc => written.wall,
             };
-            if let Some(last) = before.insert(symbol.to_owned(), instant) {
+            if let Some(last) = before.insert(symbol.into(), instant) {
                 let distance = instant.saturating_sub(last);
                 match distance.signum() {
                     1 => spacing.forward += 1,
@@ -163,7 +163,7 @@ mod tests {
     fn spacing(times: &str) -> Spacing {
         let rows = times.lines().map(|line| {
             let (symbol, time) = line.trim().split_once(' ').unwrap();
-            (symbol, TimeFormat::detect(&[time]).unwrap().read(time).unwrap())
+            (symbol, TimeFormat::detect_text(&[time]).unwrap().read_text(time).unwrap())
         });
         Spacing::of(rows)
     }

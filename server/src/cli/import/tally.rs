@@ -34,8 +34,16 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Adds the answer to one part of `file`, which had `rows` rows and these unread lines.
-    pub(crate) fn add(&mut self, file: &str, rows: u64, unread: &[Unread], answer: &IngestAnswer) {
+    /// Adds the answer to one part of `file`, which had `rows` rows, these unread ones among them;
+    /// `unit` is what they are counted by.
+    pub(crate) fn add(
+        &mut self,
+        file: &str,
+        unit: &str,
+        rows: u64,
+        unread: &[Unread],
+        answer: &IngestAnswer,
+    ) {
         self.read += rows;
         self.accepted += answer.accepted;
         self.duplicates += answer.duplicates;
@@ -45,13 +53,13 @@ impl Tally {
         self.repeated += u64::from(answer.repeated);
         self.batches += 1;
         for line in unread {
-            self.reject(file, line.line, line.reason, &line.detail);
+            self.reject(file, unit, line.line, line.reason, &line.detail);
         }
         let is_unread = |row: u64| unread.binary_search_by_key(&row, |line| line.line).is_ok();
         let mut named = unread.len() as u64;
         for error in answer.errors.iter().filter(|error| !is_unread(error.row)) {
             named += 1;
-            self.reject(file, error.row, &error.reason, &error.detail);
+            self.reject(file, unit, error.row, &error.reason, &error.detail);
         }
         if let Some(more) = answer.rejected.checked_sub(named).filter(|more| *more > 0) {
             let rest = self.reasons.entry("others".to_owned()).or_default();
@@ -63,19 +71,19 @@ impl Tally {
     }
 
     /// Adds a part that is not sent.
-    pub(crate) fn add_unsent(&mut self, file: &str, rows: u64, unread: &[Unread]) {
+    pub(crate) fn add_unsent(&mut self, file: &str, unit: &str, rows: u64, unread: &[Unread]) {
         self.read += rows;
         self.rejected += unread.len() as u64;
         for line in unread {
-            self.reject(file, line.line, line.reason, &line.detail);
+            self.reject(file, unit, line.line, line.reason, &line.detail);
         }
     }
 
-    fn reject(&mut self, file: &str, line: u64, reason: &str, detail: &str) {
+    fn reject(&mut self, file: &str, unit: &str, line: u64, reason: &str, detail: &str) {
         let rejected = self.reasons.entry(reason.to_owned()).or_default();
         rejected.count += 1;
         if rejected.examples.len() < EXAMPLES_MAX {
-            rejected.examples.push(format!("{file} line {line}: {detail}"));
+            rejected.examples.push(format!("{file} {unit} {line}: {detail}"));
         }
     }
 
@@ -164,7 +172,7 @@ mod tests {
             ..IngestAnswer::default()
         };
         let mut tally = Tally::default();
-        tally.add("a.csv", 9, &unread, &answer);
+        tally.add("a.csv", "line", 9, &unread, &answer);
         assert_eq!((tally.read, tally.answered()), (9, 9));
         let mut out = Vec::new();
         tally.write(&mut out, Duration::from_secs(3)).unwrap();

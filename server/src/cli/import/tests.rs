@@ -1,5 +1,7 @@
 //! From text to Arrow, and the real files by their recipes.
 
+use std::path::Path;
+
 use super::*;
 use arrow::array::Array;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -16,15 +18,29 @@ fn options(arguments: &[&str]) -> ImportOptions {
     Program::try_parse_from(words).unwrap().import.options
 }
 
+/// A file of that name and text, in a folder that lasts as long as the test.
+fn file(name: &str, text: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+fn plans(name: &str, text: &str, arguments: &[&str]) -> Vec<Plan> {
+    let (_folder, path) = file(name, text);
+    let table = Table::look(&path).unwrap().unwrap();
+    Plan::make(&path, &table, &options(arguments).said().unwrap()).unwrap()
+}
+
 fn plan(name: &str, text: &str, arguments: &[&str]) -> Plan {
-    let sample = (1..).zip(text.lines().map(str::to_owned)).collect();
-    Plan::make(Path::new(name), &sample, &options(arguments).said().unwrap()).unwrap()
+    plans(name, text, arguments).remove(0)
 }
 
 /// The parts of a text, each as lines of `name=value`, nulls left out.
 fn shown(text: &str, plan: &Plan, rows_max: usize) -> Vec<Vec<String>> {
     let mut parts = Vec::new();
-    read::cut(text.as_bytes(), plan, rows_max * part::ROW_BYTES, |part, _| {
+    let rows = |sink: &mut table::Sink<'_>| read::text(text.as_bytes(), &plan.form, sink);
+    read::cut(rows, plan, rows_max * part::ROW_BYTES, |part, _| {
         let (batch, schema) = (&part.batch, part.batch.schema());
         let line = |row: usize| {
             let values =
@@ -91,7 +107,8 @@ fn a_line_of_bytes_that_are_no_text_is_kept_with_its_reason() {
     let plan = plan("a.csv", DAYS, &["--timeframe", "1d"]);
     let mut unread = Vec::new();
     let text = b"symbol,date,open,high,low,close,volume\nA,2024-01-02,\xFF,1,1,1,1\n";
-    read::cut(&text[..], &plan, part::BYTES_MAX, |part, is_last| {
+    let rows = |sink: &mut table::Sink<'_>| read::text(&text[..], &plan.form, sink);
+    read::cut(rows, &plan, part::BYTES_MAX, |part, is_last| {
         unread.extend(part.unread);
         is_last
     })
@@ -104,7 +121,7 @@ fn what_is_not_built_is_said_before_any_file_is_read() {
     for (arguments, expected) in [
         (&["--complete"][..], "not available yet: --complete"),
         (&["--calendar", "XNYS"], "not available yet: --calendar"),
-        (&["--dataset", "trades"], "not available yet: --dataset trades"),
+        (&["--price", "bid,ask,bid"], "bid is there twice"),
         (&["--timeframe", "tick"], "bars have a step"),
         (&["--source", "a,b"], "holds a comma"),
     ] {
@@ -112,7 +129,13 @@ fn what_is_not_built_is_said_before_any_file_is_read() {
         assert!(error.to_string().contains(expected), "{error}");
         assert_eq!(error.code(), 2);
     }
-    for arguments in [["--known-at", "15m"], ["--known-at", "ts_end+m"], ["--timeframe", "2m"]] {
+    for arguments in [
+        ["--known-at", "15m"],
+        ["--known-at", "ts_end+m"],
+        ["--timeframe", "2m"],
+        ["--dataset", "news"],
+        ["--price-scale", "0"],
+    ] {
         let words = ["import", "a.csv"].into_iter().chain(arguments);
         assert!(Program::try_parse_from(words).is_err(), "{arguments:?}");
     }
@@ -173,8 +196,12 @@ fn every_real_file_loads_or_is_refused_as_its_recipe_says() {
                     assert_eq!(error.code(), 2);
                 }
                 (Ok(planned), None) => {
-                    check_mapping(recipe, &planned[0].plan);
-                    check_rows(&path, &planned[0].plan);
+                    let sides = recipe.get("sides").map_or(1, |s| s.as_table().unwrap().len());
+                    assert_eq!(planned.len(), sides, "{shown}");
+                    for Planned { plan, .. } in &planned {
+                        check_mapping(recipe, plan);
+                        check_rows(&path, plan);
+                    }
                     loaded.insert(path);
                 }
                 (Ok(_), Some(message)) => panic!("{shown}: not refused ({message})"),
@@ -182,31 +209,36 @@ fn every_real_file_loads_or_is_refused_as_its_recipe_says() {
             }
         }
     }
-    let bars = [data.join("daily"), data.join("minute")];
-    for path in files::find(&bars).unwrap().files {
+    let folders = ["daily", "minute", "ticks"].map(|name| data.join(name));
+    for path in files::find(&folders).unwrap().files {
         assert!(loaded.contains(&path), "{}: no recipe loads it", path.display());
     }
 }
 
 /// The columns that were found are those the recipe names.
 fn check_mapping(recipe: &toml::Value, plan: &Plan) {
-    let names = columns::names(&plan.layout);
     let mut expected = recipe["columns"].as_table().unwrap().clone();
+    if let Some(sides) = recipe.get("sides") {
+        let side = sides.get(plan.price.name()).expect("the recipe has this side");
+        expected.extend(side.as_table().unwrap().clone());
+    }
     expected.insert("ts".to_owned(), recipe["ts"].clone());
-    let has_header = recipe["header"].as_bool().unwrap();
-    assert_eq!(plan.layout.header.is_some(), has_header);
-    assert_eq!(plan.layout.separator.to_string(), recipe["sep"].as_str().unwrap());
+    assert_eq!(plan.dataset.name(), recipe.get("dataset").map_or("bars", |d| d.as_str().unwrap()));
+    if let form::Form::Delimited(layout) = &plan.form {
+        assert_eq!(layout.header.is_some(), recipe["header"].as_bool().unwrap());
+        assert_eq!(layout.separator.to_string(), recipe["sep"].as_str().unwrap());
+    }
     assert_eq!(plan.columns.of_role.len(), expected.len(), "{:?}", plan.columns);
     for (role, place) in &plan.columns.of_role {
         match &expected[role.name()] {
             toml::Value::String(name) if name.is_empty() => assert_eq!(*place, 0),
-            toml::Value::String(name) => assert_eq!(&names[*place], name),
+            toml::Value::String(name) => assert_eq!(&plan.names[*place], name),
             number => assert_eq!(i64::try_from(*place).unwrap(), number.as_integer().unwrap()),
         }
     }
 }
 
-/// Every line of the file is read as a row; only quotes with a side missing are not.
+/// Every row of the file is read; only bars of quotes with a side missing are not.
 fn check_rows(path: &Path, plan: &Plan) {
     let (mut rows, mut unread) = (0, Vec::new());
     read::parts(path, plan, Arc::default(), |part, _| {

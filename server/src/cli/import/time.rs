@@ -3,13 +3,20 @@
 //! | format | examples |
 //! |---|---|
 //! | ISO | `2024-01-02`, `2024-01-02 09:30`, `2024-01-02T09:30:00.000+0000`, `2024-01-02 09:30:00-05:00`, `…Z` |
-//! | compact | `20240102`, `20240102 093000`, `20240102T09:30:00` |
+//! | compact | `20240102`, `20240102 093000`, `20240102T09:30:00`, `20240102 093000123`, `20240102093000`, `202401020930` |
 //! | epoch | `1704205800`, `1704205800.25`, `1704205800000` (ms), … (us), … (ns) |
 //!
+//! | typed | dates and timestamps of Parquet and Arrow |
+//!
 //! A column has one format: it is found from a sample and then asked of every row. What is read is
-//! what stands there ([`Written`]); which instant or session that is, `clock.rs` decides.
+//! what stands there ([`Written`]); which instant or session that is, `clock.rs` decides. A double
+//! since 1970 is read by the fewest digits that mean it.
 
-use barrow_types::{DAY_NANOS, days_from_civil};
+use std::fmt;
+
+use barrow_types::{DAY_NANOS, civil_from_days, days_from_civil};
+
+use super::table::Cell;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -42,9 +49,37 @@ impl Written {
     }
 }
 
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = civil_from_days(self.wall.div_euclid(DAY_NANOS));
+        write!(f, "{year:04}-{month:02}-{day:02}")?;
+        if self.date_only {
+            return Ok(());
+        }
+        let nanos = self.wall.rem_euclid(DAY_NANOS);
+        let (seconds, fraction) = (nanos / SECOND, nanos % SECOND);
+        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        write!(f, " {hour:02}:{minute:02}:{second:02}")?;
+        if fraction > 0 {
+            write!(f, ".{}", format!("{fraction:09}").trim_end_matches('0'))?;
+        }
+        match self.offset {
+            Offset::Naive => Ok(()),
+            Offset::Utc => f.write_str("Z"),
+            Offset::Seconds(seconds) => {
+                let sign = if seconds < 0 { '-' } else { '+' };
+                let minutes = seconds.abs() / 60;
+                write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+            }
+        }
+    }
+}
+
 /// How the times of a column are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TimeFormat {
+    /// Times already.
+    Typed,
     /// Dates with `-`, times with `:`.
     Iso,
     /// Dates as eight digits.
@@ -55,10 +90,20 @@ pub(crate) enum TimeFormat {
 
 impl TimeFormat {
     /// The format that reads at least nine in ten samples; `None` if there is none.
-    pub(crate) fn detect(samples: &[&str]) -> Option<Self> {
+    pub(crate) fn detect(samples: &[&Cell<'_>]) -> Option<Self> {
+        let typed = samples.iter().filter(|cell| matches!(cell, Cell::Time(_))).count();
+        if typed > 0 {
+            return Some(Self::Typed);
+        }
+        let texts: Vec<_> = samples.iter().map(|cell| cell.text()).collect();
+        Self::detect_text(&texts.iter().map(AsRef::as_ref).collect::<Vec<&str>>())
+    }
+
+    /// As [`TimeFormat::detect`], of texts.
+    pub(crate) fn detect_text(samples: &[&str]) -> Option<Self> {
         let needed = samples.len() - samples.len() / 10;
         let reads_enough = |format: &Self| {
-            samples.iter().filter(|text| format.read(text).is_some()).count() >= needed.max(1)
+            samples.iter().filter(|text| format.read_text(text).is_some()).count() >= needed.max(1)
         };
         if let Some(format) = [Self::Iso, Self::Compact].into_iter().find(reads_enough) {
             return Some(format);
@@ -70,8 +115,21 @@ impl TimeFormat {
     }
 
     /// Reads one time; `None` if it is not of this format, or no time there is.
-    pub(crate) fn read(self, text: &str) -> Option<Written> {
+    pub(crate) fn read(self, cell: &Cell<'_>) -> Option<Written> {
+        match (self, cell) {
+            (_, Cell::Time(written)) => Some(*written),
+            (Self::Epoch(unit), Cell::Int(count)) => {
+                let wall = i64::try_from(*count).ok()?.checked_mul(unit)?;
+                Some(Written { wall, offset: Offset::Utc, date_only: false })
+            }
+            _ => self.read_text(&cell.text()),
+        }
+    }
+
+    /// Reads one time that is written as text.
+    pub(crate) fn read_text(self, text: &str) -> Option<Written> {
         match self {
+            Self::Typed => None,
             Self::Iso => read_iso(text),
             Self::Compact => read_compact(text),
             Self::Epoch(unit) => read_epoch(text, unit),
@@ -81,6 +139,7 @@ impl TimeFormat {
     /// For a person.
     pub(crate) const fn describe(self) -> &'static str {
         match self {
+            Self::Typed => "typed",
             Self::Iso => "ISO",
             Self::Compact => "YYYYMMDD",
             Self::Epoch(SECOND) => "epoch seconds",
@@ -142,14 +201,29 @@ impl Cursor<'_> {
         (count > 0).then_some(nanos)
     }
 
-    /// `HH:MM[:SS[.fraction]]` or, without colons, `HHMMSS[.fraction]`, as nanoseconds of the day.
+    /// The digits that are left, 3, 6 or 9 of them, as nanoseconds.
+    fn glued_fraction(&mut self) -> Option<i64> {
+        let unit = match self.0.len() {
+            3 => 1_000_000,
+            6 => 1_000,
+            9 => 1,
+            _ => return self.fraction(),
+        };
+        if self.0[0] == b'.' { self.fraction() } else { Some(self.digits(self.0.len())? * unit) }
+    }
+
+    /// `HH:MM[:SS[.fraction]]` or, without colons, `HHMM[SS[.fraction]]` with or without the point,
+    /// as nanoseconds of the day.
     fn time_of_day(&mut self) -> Option<i64> {
         let hour = self.digits(2)?;
         let colons = self.take(b':');
         let minute = self.digits(2)?;
-        let has_second = if colons { self.take(b':') } else { true };
-        let (second, fraction) =
-            if has_second { (self.digits(2)?, self.fraction()?) } else { (0, 0) };
+        let has_second = if colons { self.take(b':') } else { !self.0.is_empty() };
+        let (second, fraction) = match (has_second, colons) {
+            (false, _) => (0, 0),
+            (true, true) => (self.digits(2)?, self.fraction()?),
+            (true, false) => (self.digits(2)?, self.glued_fraction()?),
+        };
         let valid = hour < 24 && minute < 60 && second < 60;
         valid.then_some((hour * 3_600 + minute * 60 + second) * SECOND + fraction)
     }
@@ -228,7 +302,7 @@ fn read_compact(text: &str) -> Option<Written> {
     if cursor.0.is_empty() {
         return Some(Written { wall: date, offset: Offset::Naive, date_only: true });
     }
-    if !(cursor.take(b' ') || cursor.take(b'T')) {
+    if !(cursor.take(b' ') || cursor.take(b'T') || cursor.0.len() >= 4) {
         return None;
     }
     let wall = date.checked_add(cursor.time_of_day()?)?;
@@ -280,10 +354,10 @@ mod tests {
 
     /// Reads `text` by its own format and shows it as `seconds.nanos offset`.
     fn shown(text: &str) -> String {
-        let Some(format) = TimeFormat::detect(&[text]) else {
+        let Some(format) = TimeFormat::detect_text(&[text]) else {
             return "no time".to_owned();
         };
-        let Some(written) = format.read(text) else { return "unread".to_owned() };
+        let Some(written) = format.read_text(text) else { return "unread".to_owned() };
         let (seconds, nanos) = (written.wall.div_euclid(SECOND), written.wall.rem_euclid(SECOND));
         let offset = match written.offset {
             Offset::Naive => "naive".to_owned(),
@@ -310,6 +384,11 @@ mod tests {
             ("20110103 090100", "YYYYMMDD 1294045260.000000000 naive"),
             ("20110103", "YYYYMMDD 1294012800.000000000 naive date"),
             ("20110103T09:01:00", "YYYYMMDD 1294045260.000000000 naive"),
+            ("20110103 090100065", "YYYYMMDD 1294045260.065000000 naive"),
+            ("20110103 090100.065", "YYYYMMDD 1294045260.065000000 naive"),
+            ("20110103 090100000065", "YYYYMMDD 1294045260.000065000 naive"),
+            ("201101030901", "YYYYMMDD 1294045260.000000000 naive"),
+            ("20110103090100", "YYYYMMDD 1294045260.000000000 naive"),
             ("1637971200000", "epoch milliseconds 1637971200.000000000 utc"),
             ("1637971200", "epoch seconds 1637971200.000000000 utc"),
             ("1637971200.123456789", "epoch seconds 1637971200.123456789 utc"),
@@ -339,6 +418,9 @@ mod tests {
             "12.5",
             "1",
             "2024-1-2",
+            "20110103 0901000",
+            "20110103 090",
+            "20110103 0901000650000",
             "2024-01-01T10:00:00.",
             "2024-01-01T10:00:00.0000000001",
             "9999999999999999999",
@@ -350,20 +432,54 @@ mod tests {
 
     #[test]
     fn a_column_of_mixed_units_or_formats_has_no_format() {
-        let detect = TimeFormat::detect;
+        let detect = TimeFormat::detect_text;
         assert_eq!(detect(&["1637971200", "1637971200000"]), None);
         assert_eq!(detect(&["2024-01-01", "20240101"]), None);
         assert_eq!(detect(&["2024-01-01", "2024-01-01 10:00"]), Some(TimeFormat::Iso));
         assert_eq!(detect(&[]), None);
     }
 
+    #[test]
+    fn numbers_and_typed_times_are_read_as_their_texts_would_be() {
+        let written = |wall, offset| Some(Written { wall, offset, date_only: false });
+        let ms = TimeFormat::Epoch(1_000_000);
+        let int = Cell::Int(1_637_971_200_123);
+        assert_eq!(TimeFormat::detect(&[&int]), Some(ms));
+        assert_eq!(ms.read(&int), written(1_637_971_200_123_000_000, Offset::Utc));
+        assert_eq!(ms.read(&Cell::Int(i128::MAX)), None);
+        let float = Cell::Float(1_546_383_600.078);
+        let seconds = TimeFormat::detect(&[&float]).unwrap();
+        assert_eq!(seconds.read(&float), written(1_546_383_600_078_000_000, Offset::Utc));
+        let day = Cell::Int(20_240_102);
+        assert_eq!(TimeFormat::detect(&[&day]), Some(TimeFormat::Compact));
+        let time = Cell::Time(written(5, Offset::Naive).unwrap());
+        assert_eq!(TimeFormat::detect(&[&Cell::Null, &time]), Some(TimeFormat::Typed));
+        assert_eq!(TimeFormat::Typed.read(&time), written(5, Offset::Naive));
+        assert_eq!(TimeFormat::Typed.read(&Cell::Null), None);
+    }
+
     proptest! {
+        #[test]
+        fn what_is_shown_of_a_time_is_read_as_that_time(
+            wall in -6_000_000_000_000_000_000_i64..6_000_000_000_000_000_000,
+            minutes in -1_000_i64..1_000,
+            naive in proptest::bool::ANY,
+        ) {
+            let offset = match (naive, minutes) {
+                (true, _) => Offset::Naive,
+                (false, 0) => Offset::Utc,
+                (false, _) => Offset::Seconds(minutes * 60),
+            };
+            let written = Written { wall, offset, date_only: false };
+            prop_assert_eq!(TimeFormat::Iso.read_text(&written.to_string()), Some(written));
+        }
+
         #[test]
         fn an_instant_jiff_prints_is_read_as_that_instant(
             nanos in -6_000_000_000_000_000_000_i64..6_000_000_000_000_000_000
         ) {
             let instant = jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap();
-            let written = TimeFormat::Iso.read(&instant.to_string()).unwrap();
+            let written = TimeFormat::Iso.read_text(&instant.to_string()).unwrap();
             let utc = Written { wall: nanos, offset: Offset::Utc, date_only: false };
             prop_assert_eq!(written, utc);
         }
@@ -377,7 +493,7 @@ mod tests {
                 TimeFormat::Epoch(1),
             ];
             for format in formats {
-                let _ = format.read(&text);
+                let _ = format.read_text(&text);
             }
         }
     }

@@ -88,6 +88,14 @@ impl<'a> Cell<'a> {
         }
     }
 
+    /// The cell as a text that may be a number: an id or a code as the source writes it.
+    pub(crate) fn code(self, column: &str) -> Result<Option<&'a str>, Fault> {
+        match self {
+            Self::Number(text) => Ok(Some(text)),
+            other => other.text(column),
+        }
+    }
+
     /// The cell as an instant; a bare date if `dates`.
     pub(crate) fn instant(self, column: &str, dates: bool) -> Result<Option<Timestamp>, Fault> {
         match self {
@@ -165,6 +173,8 @@ mod tests {
         }
         assert!(Cell::Other("[1]").f64("open").is_err());
         assert!(Cell::Number("5").text("symbol").is_err());
+        assert_eq!(Cell::Number("52983525029461").code("trade_id"), Ok(Some("52983525029461")));
+        assert!(Cell::Other("[1]").code("conditions").is_err());
     }
 
     #[test]

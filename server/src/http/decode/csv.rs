@@ -9,7 +9,7 @@ use super::unreadable;
 /// The rows of a CSV body.
 ///
 /// # Errors
-/// There is no header line, or its columns are not those of bars.
+/// There is no header line, or its columns are not those of the dataset.
 pub(crate) fn decode(body: &[u8], plan: &Plan) -> Result<Incoming, Problem> {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(body);

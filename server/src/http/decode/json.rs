@@ -19,7 +19,7 @@ const UNKNOWN_MAX: usize = 20;
 /// The rows of a JSON array.
 ///
 /// # Errors
-/// The body is not an array of JSON values, or the objects' members are not columns of bars.
+/// The body is not an array of JSON values, or the objects' members are not columns of the dataset.
 pub(crate) fn decode_array(body: &[u8], plan: &Plan) -> Result<Incoming, Problem> {
     let mut rows = Rows::new(plan);
     let mut reader = serde_json::Deserializer::from_slice(body);
@@ -35,7 +35,7 @@ pub(crate) fn decode_array(body: &[u8], plan: &Plan) -> Result<Incoming, Problem
 /// The rows of NDJSON.
 ///
 /// # Errors
-/// The objects' members are not columns of bars.
+/// The objects' members are not columns of the dataset.
 pub(crate) fn decode_lines(body: &[u8], plan: &Plan) -> Result<Incoming, Problem> {
     let mut rows = Rows::new(plan);
     for line in body.split(|byte| *byte == b'\n') {
@@ -92,7 +92,7 @@ impl<'p> Rows<'p> {
         let mut texts: Vec<Cow<'_, str>> = Vec::with_capacity(members.len());
         let mut twice = None;
         for (name, value) in &members {
-            match Role::of(name) {
+            match Role::of(name, self.plan.schema) {
                 Some(role) => {
                     if roles.contains(&role) {
                         twice = Some(role);
@@ -114,7 +114,8 @@ impl<'p> Rows<'p> {
         if let Some(role) = twice {
             return self.refuse(Fault::new("field_twice", role.name(), "is there twice"), text);
         }
-        let values = members.iter().filter(|(name, _)| Role::of(name).is_some());
+        let schema = self.plan.schema;
+        let values = members.iter().filter(|(name, _)| Role::of(name, schema).is_some());
         let cells: Vec<(Role, Cell<'_>)> = roles
             .iter()
             .zip(values.zip(&texts))
@@ -132,7 +133,7 @@ impl<'p> Rows<'p> {
     }
 
     fn finish(self) -> Result<Incoming, Problem> {
-        refuse_unknown(&self.unknown)?;
+        refuse_unknown(&self.unknown, self.plan)?;
         if self.objects > 0 {
             require(&self.seen, self.plan)?;
         }

@@ -1,4 +1,4 @@
-//! Bodies become the rows of a batch: Arrow streams, CSV, JSON arrays, NDJSON.
+//! Bodies become the rows of a batch: Arrow streams, Parquet files, CSV, JSON arrays, NDJSON.
 //!
 //! What concerns the whole body (it cannot be read, it lacks a column, it has a column that nobody
 //! knows) refuses it, and nothing is stored. What concerns one row (a cell that is no number, a
@@ -8,24 +8,30 @@
 //! | column | holds |
 //! |---|---|
 //! | `symbol` | the instrument's name; left out where the request names it |
-//! | `ts` | the bar's open, see [`super::time`]; a bare date only for bars of 1d and longer |
+//! | `ts` | the bar's open or the event's time, see [`super::time`]; a bare date only for bars of 1d and longer |
 //! | `known_at` | when it was published, if the source says; an instant |
-//! | the schema's | prices and counts |
+//! | the schema's | prices, sizes and counts; texts (venue, conditions, ids), where a whole number counts as its digits |
 //! | `_raw` | the row as it came, for dead letters |
 //! | `_reject` | set on a row that the sender could not read: `reason: detail` |
 //! | `_line` | the row's number as the sender counts |
 
 mod arrow_frames;
+mod arrow_rows;
 mod arrow_stream;
 mod cells;
 mod csv;
 mod json;
+mod parquet_file;
+mod parquet_pages;
 mod rows;
+mod thrift;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use axum::http::{HeaderMap, header};
+use barrow_engine::dataset::Schema;
 use barrow_types::Step;
+use bytes::Bytes;
 
 pub(crate) use rows::Incoming;
 
@@ -36,6 +42,8 @@ use super::error::{Code, Problem};
 pub(crate) enum Kind {
     /// An Arrow IPC stream.
     Arrow,
+    /// A Parquet file.
+    Parquet,
     /// Comma-separated values with a header line.
     Csv,
     /// A JSON array of objects.
@@ -45,8 +53,9 @@ pub(crate) enum Kind {
 }
 
 /// Media types and what they are.
-const KINDS: [(&str, Kind); 6] = [
+const KINDS: [(&str, Kind); 7] = [
     ("application/vnd.apache.arrow.stream", Kind::Arrow),
+    ("application/vnd.apache.parquet", Kind::Parquet),
     ("text/csv", Kind::Csv),
     ("application/json", Kind::Json),
     ("application/x-ndjson", Kind::NdJson),
@@ -62,10 +71,6 @@ impl Kind {
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let name = value.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if name.eq_ignore_ascii_case("application/vnd.apache.parquet") {
-            let detail = "Parquet bodies are not available in this version: send an Arrow stream";
-            return Err(Problem::not_available("Content-Type", detail));
-        }
         let kind = KINDS.iter().find(|(media_type, _)| name.eq_ignore_ascii_case(media_type));
         kind.map(|(_, kind)| *kind).ok_or_else(|| {
             let names: Vec<_> = KINDS.iter().map(|(name, _)| *name).collect();
@@ -78,7 +83,9 @@ impl Kind {
 /// What the request says about the rows in its body.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// The length of the bars.
+    /// What rows of the dataset look like.
+    pub(crate) schema: &'static Schema,
+    /// The length of the bars; `Tick` for rows of datasets that have none.
     pub(crate) step: Step,
     /// The symbol of every row, if the request names one.
     pub(crate) symbol: Option<String>,
@@ -92,9 +99,10 @@ pub(crate) struct Plan {
 ///
 /// # Errors
 /// What is wrong with the body as a whole; a decoder that panics counts as that.
-pub(crate) fn decode(kind: Kind, body: &[u8], plan: &Plan) -> Result<Incoming, Problem> {
+pub(crate) fn decode(kind: Kind, body: &Bytes, plan: &Plan) -> Result<Incoming, Problem> {
     let decoded = catch_unwind(AssertUnwindSafe(|| match kind {
         Kind::Arrow => arrow_stream::decode(body, plan),
+        Kind::Parquet => parquet_file::decode(body, plan),
         Kind::Csv => csv::decode(body, plan),
         Kind::Json => json::decode_array(body, plan),
         Kind::NdJson => json::decode_lines(body, plan),

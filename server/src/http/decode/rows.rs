@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use barrow_engine::batch::{Refused, Symbols};
+use barrow_engine::dataset::{ColumnDef, Schema};
 use barrow_engine::rows::{Bitmap, Column, ColumnType, Texts, Values};
+use barrow_types::DatasetId;
 
-use super::super::columns::SCHEMA;
 use super::super::error::{Code, Problem};
 use super::Plan;
 use super::cells::{Cell, Fault, open_of};
@@ -19,8 +20,8 @@ pub(crate) enum Role {
     Ts,
     /// The publication time.
     KnownAt,
-    /// A column of the schema, by its place there.
-    User(usize),
+    /// A column of the dataset's schema, and its place there.
+    User(usize, &'static ColumnDef),
     /// The row as it came.
     Raw,
     /// Why the sender could not read the row.
@@ -30,8 +31,8 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    /// What the column of that name is, if anything.
-    pub(crate) fn of(name: &str) -> Option<Self> {
+    /// What the column of that name is in rows of `schema`, if anything.
+    pub(crate) fn of(name: &str, schema: &'static Schema) -> Option<Self> {
         match name {
             "symbol" => Some(Self::Symbol),
             "ts" => Some(Self::Ts),
@@ -39,7 +40,12 @@ impl Role {
             "_raw" => Some(Self::Raw),
             "_reject" => Some(Self::Reject),
             "_line" => Some(Self::Line),
-            _ => SCHEMA.columns.iter().position(|column| column.name == name).map(Self::User),
+            _ => {
+                let mut columns = schema.columns.iter().enumerate();
+                columns
+                    .find(|(_, column)| column.name == name)
+                    .map(|(place, column)| Self::User(place, column))
+            }
         }
     }
 
@@ -49,7 +55,7 @@ impl Role {
             Self::Symbol => "symbol",
             Self::Ts => "ts",
             Self::KnownAt => "known_at",
-            Self::User(place) => SCHEMA.columns[place].name,
+            Self::User(_, column) => column.name,
             Self::Raw => "_raw",
             Self::Reject => "_reject",
             Self::Line => "_line",
@@ -68,7 +74,7 @@ pub(crate) fn roles<'a>(
     let mut roles = Vec::new();
     let mut unknown = Vec::new();
     for name in names {
-        match Role::of(name) {
+        match Role::of(name, plan.schema) {
             Some(role) if roles.contains(&role) => {
                 let detail = format!("{name}: there are two columns of that name");
                 return Err(Problem::new(Code::InvalidBody, detail).about(name));
@@ -77,18 +83,18 @@ pub(crate) fn roles<'a>(
             None => unknown.push(name),
         }
     }
-    refuse_unknown(&unknown)?;
+    refuse_unknown(&unknown, plan)?;
     require(&roles, plan)?;
     Ok(roles)
 }
 
 /// Refuses columns that nobody knows.
-pub(crate) fn refuse_unknown(names: &[impl AsRef<str>]) -> Result<(), Problem> {
+pub(crate) fn refuse_unknown(names: &[impl AsRef<str>], plan: &Plan) -> Result<(), Problem> {
     if names.is_empty() {
         return Ok(());
     }
     let mut known = vec!["symbol", "ts"];
-    known.extend(SCHEMA.columns.iter().map(|column| column.name));
+    known.extend(plan.schema.columns.iter().map(|column| column.name));
     known.push("known_at");
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     let list = names.join(", ");
@@ -106,10 +112,14 @@ pub(crate) fn require(roles: &[Role], plan: &Plan) -> Result<(), Problem> {
     if plan.symbol.is_none() {
         required.insert(0, Role::Symbol);
     }
-    let user = SCHEMA.columns.iter().enumerate().filter(|(_, column)| !column.nullable);
-    required.extend(user.map(|(place, _)| Role::User(place)));
-    let missing: Vec<_> =
+    let user = plan.schema.columns.iter().enumerate().filter(|(_, column)| !column.nullable);
+    required.extend(user.map(|(place, column)| Role::User(place, column)));
+    let mut missing: Vec<_> =
         required.iter().filter(|role| !roles.contains(role)).map(|role| role.name()).collect();
+    let has_price = |name| roles.iter().any(|role| role.name() == name);
+    if plan.schema.dataset == DatasetId::QUOTES && !has_price("bid") && !has_price("ask") {
+        missing.extend(["bid", "ask"]);
+    }
     if missing.is_empty() {
         return Ok(());
     }
@@ -122,7 +132,7 @@ pub(crate) fn require(roles: &[Role], plan: &Plan) -> Result<(), Problem> {
 pub(crate) struct Incoming {
     /// The rows' symbols.
     pub(crate) symbols: Symbols,
-    /// Opens.
+    /// Event times: the opens of bars.
     pub(crate) ts: Column,
     /// Publication times, if the body has them.
     pub(crate) known_at: Option<Column>,
@@ -188,7 +198,7 @@ impl<'a> Builder<'a> {
             ts: Column::empty(ColumnType::I64, 0),
             known_at: Column::empty(ColumnType::I64, 0),
             any_known_at: false,
-            columns: SCHEMA.kinds().map(|kind| Column::empty(kind, 0)).collect(),
+            columns: plan.schema.kinds().map(|kind| Column::empty(kind, 0)).collect(),
             numbers: Vec::new(),
             raw: Texts::new(),
             refused: Vec::new(),
@@ -305,7 +315,7 @@ pub(crate) fn within(bytes: u64, plan: &Plan) -> Result<(), Problem> {
 }
 
 fn read<'c>(cells: &[(Role, Cell<'c>)], plan: &Plan) -> Result<Read<'c>, Fault> {
-    let values = SCHEMA.kinds().map(|kind| match kind {
+    let values = plan.schema.kinds().map(|kind| match kind {
         ColumnType::F64 => Value::F64(None),
         ColumnType::I64 => Value::I64(None),
         ColumnType::Text => Value::Text(None),
@@ -323,11 +333,11 @@ fn read<'c>(cells: &[(Role, Cell<'c>)], plan: &Plan) -> Result<Read<'c>, Fault> 
             Role::KnownAt => {
                 row.known_at = cell.instant(name, false)?.map(barrow_types::Timestamp::nanos);
             }
-            Role::User(place) => {
-                row.values[place] = match SCHEMA.columns[place].kind {
+            Role::User(place, column) => {
+                row.values[place] = match column.kind {
                     ColumnType::F64 => Value::F64(cell.f64(name)?),
                     ColumnType::I64 => Value::I64(cell.i64(name)?),
-                    ColumnType::Text => Value::Text(cell.text(name)?.map(str::to_owned)),
+                    ColumnType::Text => Value::Text(cell.code(name)?.map(str::to_owned)),
                 }
             }
             Role::Raw | Role::Reject | Role::Line => {}

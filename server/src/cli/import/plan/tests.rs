@@ -1,6 +1,8 @@
 //! Plans of small files, as a person would see them.
 
 use super::*;
+use crate::cli::import::columns::parse_mapping;
+use crate::cli::import::delimited;
 
 fn said(options: &str) -> Said {
     let mut said = Said { source: "test".into(), ..Said::default() };
@@ -10,13 +12,17 @@ fn said(options: &str) -> Said {
         match pair[0] {
             "--timeframe" => said.timeframe = Some(Step::parse(&value).unwrap()),
             "--symbol" => said.symbol = Some(value),
-            "--price" => said.price = PriceSide::parse(&value),
+            "--dataset" => said.dataset = Dataset::parse(&value),
+            "--price" => {
+                said.price = value.split(',').map(|side| PriceSide::parse(side).unwrap()).collect();
+            }
+            "--price-scale" => said.price_scale = value.parse().ok(),
             "--stamp" if value == "start" => said.stamp = Some(Stamp::Start),
             "--stamp" => said.stamp = Some(Stamp::End),
             "--time-zone" => said.time_zone = Some(value),
             "--map" => {
                 let texts = value.split(',');
-                said.map = texts.map(|text| columns::parse_mapping(text).unwrap()).collect();
+                said.map = texts.map(|text| parse_mapping(text).unwrap()).collect();
             }
             other => panic!("no option {other}"),
         }
@@ -24,12 +30,23 @@ fn said(options: &str) -> Said {
     said
 }
 
+fn make(name: &str, options: &str, text: &str) -> Result<Vec<Plan>, Refusal> {
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty());
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let Some((layout, rows)) = delimited::look(text.as_bytes()).unwrap() else {
+        return Err(Refusal::new("another file", "no lines"));
+    };
+    let table = Table::new(Form::Delimited(layout), None, rows);
+    Plan::make(Path::new(name), &table, &said(options))
+}
+
 /// What the plan of a file says, or its questions; the texts in `expected` must be in it.
 fn check(name: &str, options: &str, text: &str, expected: &[&str]) {
-    let lines = text.lines().map(|line| line.trim_start().to_owned());
-    let sample: Sample = (1..).zip(lines.filter(|line| !line.is_empty())).collect();
-    let got = match Plan::make(Path::new(name), &sample, &said(options)) {
-        Ok(plan) => plan.describe().join("\n"),
+    let got = match make(name, options, text) {
+        Ok(plans) => {
+            let texts: Vec<String> = plans.iter().map(|plan| plan.describe().join("\n")).collect();
+            texts.join("\n\n")
+        }
         Err(refusal) => {
             let lines = refusal.questions.iter().map(|(option, why)| format!("{option}\n  {why}"));
             format!("refused\n{}", lines.collect::<Vec<_>>().join("\n"))
@@ -186,15 +203,21 @@ fn a_symbol_comes_from_a_column_an_option_or_the_file_name() {
 }
 
 #[test]
-fn a_price_side_is_asked_where_the_file_has_two_or_its_name_says_one() {
+fn price_sides_are_those_of_the_columns_and_asked_where_the_name_says_one() {
     let quotes = concat!(
         "symbol,ts,bid_open,bid_high,bid_low,bid_close,bid_size,",
         "ask_open,ask_high,ask_low,ask_close,ask_size\n",
         "A,2024-01-02T09:30:00Z,1,1,1,1,0,2,2,2,2,0\n",
         "A,2024-01-02T09:31:00Z,1,1,1,1,0,2,2,2,2,0",
     );
-    check("q.csv", "--timeframe 1m --stamp start", quotes, &["refused", "--price bid"]);
-    check("q.csv", "--timeframe 1m --stamp start --price mid", quotes, &["refused", "mid is not"]);
+    check(
+        "q.csv",
+        "--timeframe 1m --stamp start",
+        quotes,
+        &["open      bid_open", "1m bars of bid prices", "ask_open", "1m bars of ask prices"],
+    );
+    let options = "--timeframe 1m --stamp start --price bid,mid";
+    check("q.csv", options, quotes, &["refused", "--price bid,ask", "and none of mid"]);
     check(
         "q.csv",
         "--timeframe 1m --stamp start --price ask",
@@ -204,6 +227,12 @@ fn a_price_side_is_asked_where_the_file_has_two_or_its_name_says_one() {
     let rows = "Date,Open,High,Low,Close\n2022-06-05,1,1,1,1\n2022-06-06,1,1,1,1";
     check("gbp_bid_2012.csv", "--timeframe 1d --symbol G", rows, &["refused", "says bid"]);
     check("gbp_bid.csv", "--timeframe 1d --symbol G --price trade", rows, &["trade prices"]);
+    check(
+        "gbp.csv",
+        "--timeframe 1d --symbol G --price bid,ask",
+        rows,
+        &["refused", "--price SIDE", "one open, high, low and close"],
+    );
     check("forbid.csv", "--timeframe 1d --symbol G", rows, &["trade prices"]);
 }
 
@@ -233,15 +262,18 @@ fn a_file_that_is_not_understood_is_refused_with_what_was_seen() {
         "Date;Open;High;Low;Close\n2024-01-02;1,5;1,5;1,5;1,5\n2024-01-03;1,5;1,5;1,5;1,5",
         &["refused", "2 of the first 2 rows cannot be read; line 2: open '1,5' is not a number"],
     );
-    check("head.csv", "--timeframe 1d", "Date,Open,High,Low,Close", &["refused", "no rows"]);
+    check(
+        "head.csv",
+        "--timeframe 1d",
+        "Date,Open,High,Low,Close",
+        &["refused", "no rows that can be read"],
+    );
     check("empty.csv", "--timeframe 1d", "", &["refused", "no lines"]);
 }
 
 #[test]
 fn the_identity_of_a_plan_changes_with_what_the_rows_become() {
-    let sample: Sample = (1..).zip(MINUTES.trim().lines().map(|l| l.trim().to_owned())).collect();
-    let identity =
-        |options: &str| Plan::make(Path::new("a.csv"), &sample, &said(options)).unwrap().identity();
+    let identity = |options: &str| make("a.csv", options, MINUTES).unwrap()[0].identity();
     let base = identity("--timeframe 1m --time-zone America/New_York --stamp start");
     assert_eq!(base, identity("--stamp start --timeframe 1m --time-zone America/New_York"));
     for other in [
@@ -250,7 +282,125 @@ fn the_identity_of_a_plan_changes_with_what_the_rows_become() {
         "--timeframe 1s --time-zone America/New_York --stamp start",
         "--timeframe 1m --time-zone America/New_York --stamp start --price bid",
         "--timeframe 1m --time-zone America/New_York --stamp start --map volume=-",
+        "--timeframe 1m --time-zone America/New_York --stamp start --price-scale 100",
+        "--dataset trades --time-zone America/New_York --map price=open",
     ] {
         assert_ne!(base, identity(other), "{other}");
     }
+}
+
+#[test]
+fn trades_and_quotes_are_told_by_their_columns_and_have_no_step() {
+    let trades = "symbol,ts_local,price,size,exchange,sale_condition,suspicious
+        IBM,2013-10-07T04:00:30.270,181.52,283,P,20002020,0
+        IBM,2013-10-07T04:00:30.270,181.8,500,P,2000,0";
+    check(
+        "t.csv",
+        "--time-zone America/New_York",
+        trades,
+        &[
+            "ts        ts_local   2013-10-07T04:00:30.270: ISO, America/New_York, oldest first",
+            "venue     exchange",
+            "conditions sale_condition",
+            "series    trades from test",
+            "ignored   suspicious",
+        ],
+    );
+    check("t.csv", "", trades, &["refused", "--time-zone ZONE"]);
+    let options = "--time-zone UTC --timeframe 1m --stamp end";
+    check("t.csv", options, trades, &["refused", "without --timeframe", "without --stamp"]);
+    check("t.csv", "--time-zone UTC --price bid", trades, &["refused", "without --price"]);
+    check(
+        "q.csv",
+        "--symbol USDJPY",
+        "timestamp,bid,ask
+        2013-01-01 22:00:00.295000+00:00,86.655,86.728",
+        &["bid       bid", "series    quotes from test"],
+    );
+    check(
+        "histdata.csv",
+        "--symbol EURUSD",
+        "20200101 170000065,1.121200,1.121720,0
+        20200101 170010447,1.121200,1.121920,0",
+        &["refused", "--time-zone ZONE", "Eastern Standard Time all year: EST"],
+    );
+    check(
+        "histdata.csv",
+        "--symbol EURUSD --time-zone EST",
+        "20200101 170000065,1.121200,1.121720,0
+        20200101 170010447,1.121200,1.121920,0",
+        &["no header, HistData quotes", "170000065: YYYYMMDD, EST", "ignored   volume"],
+    );
+    check(
+        "b.csv",
+        "--symbol BTCUSD",
+        "1315922016,5.8,1.0\n1315922024,5.83,3.0",
+        &["refused", "--dataset trades --map ts=1,price=2,size=3", "1315922016,5.8,1.0"],
+    );
+    check(
+        "b.csv",
+        "--symbol BTCUSD --dataset trades --map ts=1,price=2,size=3",
+        "1315922016,5.8,1.0\n1315922024,5.83,3.0",
+        &["epoch seconds", "series    trades from test"],
+    );
+}
+
+#[test]
+fn ticks_written_as_bars_are_not_taken_for_bars() {
+    let ticks = "Datetime,Open,High,Low,Close,Volume
+        2015-09-23T20:57:42.146,3067.00,3067.00,3067.00,3067.00,180
+        2015-09-23T20:57:46.151,3066.00,3066.00,3066.00,3066.00,2
+        2015-09-23T20:57:53.821,3066.00,3066.00,3066.00,3066.00,1";
+    check(
+        "ticks.csv",
+        "--symbol ES --time-zone UTC",
+        ticks,
+        &["refused", "for ticks, say --dataset trades --map price=Close,size=Volume"],
+    );
+    check(
+        "ticks.csv",
+        "--symbol ES --time-zone UTC --dataset trades --map price=Close,size=Volume",
+        ticks,
+        &["price     Close", "ignored   Open, High, Low"],
+    );
+}
+
+#[test]
+fn two_columns_of_times_must_say_the_same() {
+    check(
+        "t.csv",
+        "--symbol A",
+        "timestamp,datetime,price,amount
+        1570752011620,2019-10-11T00:00:11.620Z,1,2
+        1570752017964,2019-10-11T00:00:17.964Z,1,2",
+        &["ts        timestamp", "note      datetime says the same times as timestamp"],
+    );
+    check(
+        "t.csv",
+        "--timeframe 1m --symbol A",
+        "Date,Time,Open,High,Low,Close\n2024-01-02,09:30,1,1,1,1\n2024-01-02,09:31,1,1,1,1",
+        &["refused", "--map ts=COLUMN", "several columns may be meant: Date, Time"],
+    );
+}
+
+#[test]
+fn prices_that_look_scaled_are_asked_about_and_divided_exactly() {
+    let lean = "ts,open,high,low,close,volume
+        2013-10-07T13:30:00Z,1676500,1676500,1676200,1676200,20000
+        2013-10-07T13:31:00Z,1676200,1676300,1676200,1676300,300";
+    let options = "--timeframe 1m --symbol SPY --stamp start";
+    check("l.csv", options, lean, &["refused", "--price-scale 10000", "(first: 1676500)"]);
+    let scaled = format!("{options} --price-scale 10000");
+    check("l.csv", &scaled, lean, &["open      open   divided by 10000", "volume    volume"]);
+    check("l.csv", &format!("{options} --price-scale 1"), lean, &["open      open"]);
+    check("l.csv", options, &lean.replace("1676200", "1676211"), &["open      open"]);
+    check("l.csv", options, &lean.replace("1676200", "167.62"), &["open      open"]);
+    let plan = make("l.csv", &scaled, lean).unwrap().remove(0);
+    let mut reader = RowReader::new(&plan);
+    let cells = ["2013-10-07T13:30:00Z", "1676201", "1676201", "3", "9007199254740993", "7"];
+    let cells = cells.map(Cell::borrowed);
+    let row = reader.read(&cells).unwrap();
+    assert_eq!(row.numbers[0], Some(167.6201));
+    assert_eq!(row.numbers[2], Some(0.0003));
+    assert_eq!(row.numbers[4], Some(7.0));
 }

@@ -3,18 +3,37 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Decimal128Array, DictionaryArray, Float32Array, Float64Array, Int64Array, NullArray,
-    RecordBatch, StringArray, StringViewArray, TimestampMicrosecondArray, UInt64Array,
+    ArrayRef, Decimal128Array, DictionaryArray, Float32Array, Float64Array, Int64Array,
+    LargeStringArray, NullArray, RecordBatch, StringArray, StringViewArray,
+    TimestampMicrosecondArray, UInt64Array,
 };
 use arrow::datatypes::Int8Type;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use barrow_engine::dataset::{BARS, QUOTES, Schema, TRADES};
 use barrow_engine::rows::{Column, Values};
 use barrow_types::Step;
 
 use super::*;
 
+mod parquet;
+
+/// [`super::decode`] of bytes that are anywhere.
+fn decode(kind: Kind, body: impl AsRef<[u8]>, plan: &Plan) -> Result<Incoming, Problem> {
+    super::decode(kind, &Bytes::copy_from_slice(body.as_ref()), plan)
+}
+
 fn plan() -> Plan {
-    Plan { step: Step::M1, symbol: None, stamped_at_end: false, decoded_bytes_max: 1 << 20 }
+    Plan {
+        schema: &BARS,
+        step: Step::M1,
+        symbol: None,
+        stamped_at_end: false,
+        decoded_bytes_max: 1 << 20,
+    }
+}
+
+fn ticks(schema: &'static Schema) -> Plan {
+    Plan { schema, step: Step::Tick, ..plan() }
 }
 
 fn cell(column: &Column, at: usize) -> String {
@@ -28,8 +47,8 @@ fn cell(column: &Column, at: usize) -> String {
     }
 }
 
-/// Good rows as `number symbol ts known_at open high low close volume vwap trades`, times in
-/// seconds after 2013-10-07T13:30:00Z; then refused rows as `number ! reason | detail | raw`.
+/// Good rows as `number symbol ts known_at` and the columns of the schema (of bars: `open high low
+/// close volume vwap trades`), times in seconds after 2013-10-07T13:30:00Z; then refused rows as `number ! reason | detail | raw`.
 fn shown(incoming: &Incoming) -> String {
     let seconds = |column: &Column, at| match &column.values {
         Values::I64(values) if column.is_valid(at) => {
@@ -57,7 +76,7 @@ fn shown(incoming: &Incoming) -> String {
 const OPEN: i64 = 1_381_152_600_000_000_000;
 
 fn check(kind: Kind, body: &str, plan: &Plan, expected: &str) {
-    let incoming = decode(kind, body.as_bytes(), plan).unwrap();
+    let incoming = decode(kind, body, plan).unwrap();
     let expected: Vec<_> = expected.lines().map(str::trim).collect();
     assert_eq!(shown(&incoming).lines().collect::<Vec<_>>(), expected, "{body}");
 }
@@ -164,7 +183,7 @@ fn a_json_row_that_cannot_be_read_is_refused_and_the_rest_goes_on() {
     assert_eq!(refused, [(1, "unreadable"), (2, "unreadable"), (3, "not_a_number")]);
     assert_eq!(incoming.refused[0].raw, "[1]");
     let twice = good.replace("\"open\":1", "\"open\":1,\"open\":2");
-    let incoming = decode(Kind::Json, format!("[{twice}]").as_bytes(), &plan()).unwrap();
+    let incoming = decode(Kind::Json, format!("[{twice}]"), &plan()).unwrap();
     assert_eq!(incoming.refused[0].reason, "field_twice");
 }
 
@@ -181,6 +200,46 @@ fn the_senders_own_lines_and_rejections_are_kept() {
          9 ! bad_time | no zone | x;y
          10 ! torn |  | z",
     );
+}
+
+#[test]
+fn trades_may_name_venue_conditions_and_id_and_an_id_may_be_a_number() {
+    let expected = "0 A 0 - 10.5 100 Q @ T 52983525029461
+                    1 A 0 1 10.5 0 - - -";
+    check(
+        Kind::Csv,
+        "symbol,ts,price,size,venue,conditions,trade_id,known_at\n\
+         A,2013-10-07T13:30:00Z,10.5,100,Q,@ T,52983525029461,\n\
+         A,2013-10-07T13:30:00Z,10.5,0,,,,2013-10-07T13:30:01Z\n",
+        &ticks(&TRADES),
+        expected,
+    );
+    check(
+        Kind::NdJson,
+        r#"{"symbol":"A","ts":"2013-10-07T13:30:00Z","price":10.5,"size":100,"venue":"Q","conditions":"@ T","trade_id":52983525029461}
+           {"symbol":"A","ts":1381152600000000000,"price":"10.5","size":0,"known_at":"2013-10-07T13:30:01Z"}"#,
+        &ticks(&TRADES),
+        expected,
+    );
+}
+
+#[test]
+fn one_side_of_a_quote_is_enough_and_an_empty_one_is_absent() {
+    let quotes = ticks(&QUOTES);
+    check(
+        Kind::Csv,
+        "symbol,ts,bid,ask,bid_size\n\
+         A,2013-10-07T13:30:00Z,10,,5\nA,2013-10-07T13:30:00Z,,11,\n",
+        &quotes,
+        "0 A 0 - 10 - 5 - - -
+         1 A 0 - - 11 - - - -",
+    );
+    let only = "symbol,ts,ask\nA,2013-10-07T13:30:00Z,11\n";
+    check(Kind::Csv, only, &quotes, "0 A 0 - - 11 - - - -");
+    let (_, field, _) = problem(Kind::Csv, b"symbol,ts,bid_size\n", &quotes);
+    assert_eq!(field.as_deref(), Some("bid, ask"));
+    let (_, field, _) = problem(Kind::Csv, b"symbol,ts,bid,ask,open\n", &quotes);
+    assert_eq!(field.as_deref(), Some("open"));
 }
 
 #[test]
@@ -272,7 +331,7 @@ fn arrow_columns_are_taken_where_nothing_is_lost() {
     columns.push(("trades", Arc::new(Float64Array::from(vec![Some(7.0), None, None]))));
     columns.push(("known_at", Arc::new(NullArray::new(3))));
     columns.push(("_reject", Arc::new(NullArray::new(3))));
-    let incoming = decode(Kind::Arrow, &plain(columns), &plan()).unwrap();
+    let incoming = decode(Kind::Arrow, plain(columns), &plan()).unwrap();
     assert_eq!(
         shown(&incoming).lines().collect::<Vec<_>>(),
         [
@@ -281,6 +340,24 @@ fn arrow_columns_are_taken_where_nothing_is_lost() {
             "2 B - - NaN 1.5 1.5 1.5 -0.05 5 -",
         ]
     );
+}
+
+#[test]
+fn arrow_texts_are_taken_as_any_type_of_text_and_ids_as_whole_numbers() {
+    let texts = ["Q", "Q"];
+    let dictionary = DictionaryArray::<Int8Type>::from_iter(texts);
+    let large = LargeStringArray::from_iter_values(["", "@"]);
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("symbol", Arc::new(StringViewArray::from_iter_values(["A", "B"]))),
+        ("ts", Arc::new(Int64Array::from(vec![OPEN, OPEN]))),
+        ("price", Arc::new(Float64Array::from(vec![1.5, 2.5]))),
+        ("size", Arc::new(Int64Array::from(vec![100, 200]))),
+        ("venue", Arc::new(dictionary)),
+        ("conditions", Arc::new(large)),
+        ("trade_id", Arc::new(UInt64Array::from(vec![Some(u64::MAX), None]))),
+    ];
+    let incoming = decode(Kind::Arrow, plain(columns), &ticks(&TRADES)).unwrap();
+    assert_eq!(shown(&incoming), "0 A 0 - 1.5 100 Q  18446744073709551615\n1 B 0 - 2.5 200 Q @ -");
 }
 
 #[test]
@@ -324,7 +401,7 @@ fn the_importers_rejected_lines_become_refused_rows() {
     columns.push(("_reject", Arc::new(StringArray::from(vec![None, Some("unreadable: torn")]))));
     columns.push(("_raw", Arc::new(StringArray::from(vec![None, Some("2013-10-07,1")]))));
     columns.push(("_line", nanos(&[2, 3])));
-    let incoming = decode(Kind::Arrow, &plain(columns), &plan()).unwrap();
+    let incoming = decode(Kind::Arrow, plain(columns), &plan()).unwrap();
     assert_eq!(
         shown(&incoming).lines().collect::<Vec<_>>(),
         ["2 A 0 - 1 1.5 1.5 1.5 - - -", "3 ! unreadable | torn | 2013-10-07,1"]
@@ -403,7 +480,7 @@ fn the_content_type_says_how_a_body_is_written() {
     assert_eq!(of("Application/JSON"), Ok(Kind::Json));
     assert_eq!(of("application/x-ndjson"), Ok(Kind::NdJson));
     assert_eq!(of("application/vnd.apache.arrow.stream"), Ok(Kind::Arrow));
-    assert_eq!(of("application/vnd.apache.parquet"), Err(Code::NotAvailable));
+    assert_eq!(of("application/vnd.apache.parquet"), Ok(Kind::Parquet));
     assert_eq!(of("text/plain"), Err(Code::UnsupportedMediaType));
     assert!(Kind::of(&HeaderMap::new()).is_err());
 }

@@ -1,7 +1,7 @@
-//! `GET /v1/bars`: a range of raw bars.
+//! `GET /v1/bars`, `/v1/trades` and `/v1/quotes`: a range of raw rows.
 //!
 //! Symbols none of which any source has delivered are 404; a symbol that is unknown beside known
-//! ones, or has no bars of that step, side and source, is a warning in the answer.
+//! ones, or has no rows of that step, side and source, is a warning in the answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,9 @@ use std::time::Duration;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use barrow_engine::dataset::Schema;
 use barrow_engine::{Error, Revisions, Snapshot};
-use barrow_types::{Sequence, Timestamp};
+use barrow_types::{DatasetId, PriceSide, Sequence, Timestamp};
 use tokio::time::timeout;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -19,6 +20,7 @@ use super::columns::{Layout, Out, Piece, select};
 use super::cursor::{Cursor, Position};
 use super::encode::{Format, Trailer};
 use super::error::{Code, Problem};
+use super::ingest::{check_sides, step};
 use super::params::{Known, Params};
 use super::reader::{Range, Reader};
 use super::stream::{self, Answer, Pieces};
@@ -67,14 +69,15 @@ struct Query {
     zone: Zone,
 }
 
-/// Answers the range.
+/// Answers a range of `schema`'s dataset.
 pub(crate) async fn get(
+    schema: &'static Schema,
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let params = Params::parse(query.as_deref(), &KNOWN)?;
-    let query = Query::read(&params, &headers, app.config.http.page_rows_max)?;
+    let query = Query::read(schema, &params, &headers, app.config.http.page_rows_max)?;
     if let Some(sequence) = query.min_sequence {
         reach(&app, sequence).await?;
     }
@@ -102,9 +105,16 @@ async fn reach(app: &App, sequence: u64) -> Result<(), Problem> {
 }
 
 impl Query {
-    fn read(params: &Params, headers: &HeaderMap, page_rows_max: u32) -> Result<Self, Problem> {
+    fn read(
+        schema: &'static Schema,
+        params: &Params,
+        headers: &HeaderMap,
+        page_rows_max: u32,
+    ) -> Result<Self, Problem> {
         match params.get("layer") {
             Some("raw") => {}
+            // Only bars have another layer to come.
+            None if schema.dataset != DatasetId::BARS => {}
             None | Some("curated") => {
                 let detail = "the curated layer is not available in this version: say layer=raw";
                 return Err(Problem::not_available("layer", detail));
@@ -123,14 +133,20 @@ impl Query {
             }
         };
         let symbols = params.symbols()?;
-        let missing = || Problem::parameter("frequency", "is missing: say 1m, 1d ...");
-        let step = params.step("frequency")?.ok_or_else(missing)?;
+        let step = step(schema, params, "frequency")?;
+        let sides = params.sides()?.unwrap_or_default();
+        check_sides(schema, &sides)?;
+        let sides = if sides.is_empty() { vec![PriceSide::Trade] } else { sides };
         let start = params.read("start", parse_parameter)?.unwrap_or(Timestamp::MIN);
         let end = params.read("end", parse_parameter)?.unwrap_or(Timestamp::MAX);
         if start > end {
             return Err(Problem::parameter("start", "lies after end"));
         }
-        let all = Out::of_range(revisions == Revisions::All);
+        let retractions = revisions == Revisions::All;
+        let all = match sides.len() {
+            1 => Out::of_range(schema, retractions),
+            _ => Out::of_sides(schema, retractions),
+        };
         let columns = params.read("columns", |list| select(&all, list))?.unwrap_or(all);
         let page = 1..=u64::from(page_rows_max);
         let limit = params.integer("limit")?;
@@ -141,9 +157,10 @@ impl Query {
             return Err(Problem::parameter("limit", fault));
         }
         let range = Range {
+            schema,
             symbols,
             step,
-            side: params.side()?,
+            sides,
             source: params.source()?,
             start,
             end,
@@ -167,15 +184,28 @@ impl Query {
 
 /// What a cursor is bound to: which rows there are and in which order, not how they look.
 fn hash(range: &Range) -> u64 {
-    let Range { symbols, step, side, source, start, end, as_of, at_sequence, revisions, .. } =
-        range;
+    let Range {
+        schema,
+        symbols,
+        step,
+        sides,
+        source,
+        start,
+        end,
+        as_of,
+        at_sequence,
+        revisions,
+        columns: _,
+    } = range;
     let text = format!(
-        "{symbols:?}{step:?}{side:?}{source:?}{start:?}{end:?}{as_of:?}{at_sequence:?}{revisions:?}"
+        "{}{symbols:?}{step:?}{sides:?}{source:?}{start:?}{end:?}{as_of:?}{at_sequence:?}\
+         {revisions:?}",
+        schema.name
     );
     xxh3_64(text.as_bytes())
 }
 
-fn plan(query: Query, snapshot: Snapshot) -> Result<Answer<Bars>, Problem> {
+fn plan(query: Query, snapshot: Snapshot) -> Result<Answer<Ranged>, Problem> {
     let Query { mut range, hash, limit, cursor, format, zone, .. } = query;
     let newest = snapshot.sequence().get();
     let sequence = match cursor {
@@ -209,7 +239,7 @@ fn plan(query: Query, snapshot: Snapshot) -> Result<Answer<Bars>, Problem> {
             Some(pieces.into_iter())
         }
     };
-    Ok(Answer { pieces: Bars { reader, page }, trailer, if_empty, format, zone })
+    Ok(Answer { pieces: Ranged { reader, page }, trailer, if_empty, format, zone })
 }
 
 /// The first `limit` rows of `reader`, and where they end if more follow.
@@ -255,12 +285,12 @@ fn position_behind(piece: &Piece, before: Option<Position>) -> Position {
     Position { symbol: piece.symbol, ts, sent: earlier + same }
 }
 
-struct Bars {
+struct Ranged {
     reader: Reader,
     page: Option<std::vec::IntoIter<Piece>>,
 }
 
-impl Pieces for Bars {
+impl Pieces for Ranged {
     fn layout(&self) -> &Layout {
         self.reader.layout()
     }
@@ -275,11 +305,39 @@ impl Pieces for Bars {
 
 #[cfg(test)]
 mod tests {
+    use barrow_engine::dataset::{BARS, QUOTES, TRADES};
+
     use super::*;
 
     fn read(query: &str) -> Result<Query, Problem> {
+        read_of(&BARS, query)
+    }
+
+    fn read_of(schema: &'static Schema, query: &str) -> Result<Query, Problem> {
         let params = Params::parse(Some(query), &KNOWN)?;
-        Query::read(&params, &HeaderMap::new(), 10)
+        Query::read(schema, &params, &HeaderMap::new(), 10)
+    }
+
+    #[test]
+    fn trades_and_quotes_are_raw_and_have_neither_length_nor_side() {
+        for (schema, query, field) in [
+            (&TRADES, "symbols=A", None),
+            (&TRADES, "symbols=A&layer=raw&price=trade", None),
+            (&TRADES, "symbols=A&layer=curated", Some("layer")),
+            (&TRADES, "symbols=A&frequency=1m", Some("frequency")),
+            (&TRADES, "symbols=A&price=bid", Some("price")),
+            (&TRADES, "symbols=A&columns=bid", Some("columns")),
+            (&TRADES, "symbols=A&columns=ts_end", Some("columns")),
+            (&QUOTES, "symbols=A&columns=bid,ask", None),
+            (&QUOTES, "symbols=A&price=bid", Some("price")),
+        ] {
+            let found = read_of(schema, query).err().and_then(|problem| problem.field);
+            assert_eq!(found.as_deref(), field, "{} {query}", schema.name);
+        }
+        assert_ne!(
+            read_of(&TRADES, "symbols=A").unwrap().hash,
+            read_of(&QUOTES, "symbols=A").unwrap().hash
+        );
     }
 
     #[test]
@@ -289,7 +347,6 @@ mod tests {
             ("symbols=A&frequency=1m&layer=curated", "layer"),
             ("symbols=A&frequency=1m&layer=raw&fill=forward", "fill"),
             ("symbols=A&frequency=1m&layer=raw&session=regular", "session"),
-            ("symbols=A&frequency=1m&layer=raw&format=parquet", "format"),
         ] {
             let problem = read(query).err().unwrap();
             assert_eq!(problem.code, Code::NotAvailable, "{query}");
@@ -324,7 +381,9 @@ mod tests {
         let base = "symbols=A,B&frequency=1m&layer=raw&start=2013-10-07";
         let hash = read(base).unwrap().hash;
         assert_eq!(read(&format!("{base}&limit=5&format=csv&columns=ts")).unwrap().hash, hash);
-        for other in ["&end=2013-10-08", "&price=bid", "&source=x", "&as_of=2014-01-01"] {
+        for other in
+            ["&end=2013-10-08", "&price=bid", "&price=trade,bid", "&source=x", "&as_of=2014-01-01"]
+        {
             assert_ne!(read(&format!("{base}{other}")).unwrap().hash, hash, "{other}");
         }
     }
