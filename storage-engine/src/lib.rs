@@ -44,6 +44,8 @@ pub use inspect::{Inspection, inspect};
 pub use memtable::{Span, Zone};
 pub use options::Options;
 pub use prepare::{Prepared, prepare, retraction_of};
-pub use snapshot::{BatchEntry, DeadLetter, Revisions, Scan, Scanner, Snapshot, SourceFactRow};
+pub use snapshot::{
+    BatchEntry, DeadLetter, LetterId, Revisions, Scan, Scanner, Snapshot, SourceFactRow,
+};
 pub use verify::{VerifyReport, verify, verify_live};
 pub use wal::spare::{SpareDone, SpareJob};

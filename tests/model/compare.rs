@@ -191,7 +191,7 @@ pub(crate) fn series(snapshot: &Snapshot, model: &Model) -> Vec<(SeriesId, Serie
 pub(crate) fn batch(snapshot: &Snapshot, model: &Model, id: &str) {
     let found = snapshot.batch(id).unwrap_or_else(|error| panic!("batch {id}: {error}"));
     let letters = snapshot
-        .dead_letters(Some(id), usize::MAX)
+        .dead_letters(|batch| batch == id, None, usize::MAX)
         .unwrap_or_else(|error| panic!("dead letters of {id}: {error}"));
     let held = snapshot.sequence().get();
     let Some(entry) = model.batch(id).filter(|entry| entry.sequence <= held) else {
@@ -227,14 +227,14 @@ pub(crate) fn counts(found: &barrow_engine::batch::Counts, entry: &Entry) {
 /// Every rejected row of the store, the newest first.
 pub(crate) fn dead_letters(snapshot: &Snapshot, model: &Model) {
     let found = snapshot
-        .dead_letters(None, usize::MAX)
+        .dead_letters(|_| true, None, usize::MAX)
         .unwrap_or_else(|error| panic!("all dead letters: {error}"));
     let held = snapshot.sequence().get();
     let stored = model.batches().filter(|entry| entry.sequence <= held);
     let expected: usize = stored.map(|entry| entry.outcome.rejected.len()).sum();
     assert_eq!(found.len(), expected, "all dead letters at a snapshot of sequence {held}");
     assert!(
-        found.is_sorted_by(|one, next| one.sequence >= next.sequence),
+        found.is_sorted_by(|one, next| one.id.sequence >= next.id.sequence),
         "dead letters come with the newest first"
     );
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, StringArray, TimestampNanosecondArray};
 use arrow::record_batch::RecordBatch;
 use barrow_client::blocking::Client;
-use barrow_client::{BarsQuery, Format, IngestOptions, Step};
+use barrow_client::{BarsQuery, Format, IngestOptions, Step, TicksQuery};
 
 /// 2024-01-02T14:30:00Z, the open in New York.
 const OPEN: i64 = 1_704_205_800_000_000_000;
@@ -31,6 +31,11 @@ pub(crate) fn run(url: &str, out: &mut dyn Write) -> Done {
     let options = IngestOptions::trades("example").batch_id("example-trades-1");
     let answer = client.ingest_arrow(&options, &[trades])?;
     writeln!(out, "accepted {} trades", answer.accepted)?;
+
+    // What the answer's sequence names is visible before it is answered.
+    let query = TicksQuery::new(["EXAMPLE"]).min_sequence(&answer.sequence).columns(["price"]);
+    let read: usize = client.trades(&query)?.all()?.iter().map(RecordBatch::num_rows).sum();
+    writeln!(out, "{read} trades")?;
 
     let query = BarsQuery::new(["EXAMPLE"], Step::M1).layer("raw").columns(["ts", "close"]);
     let mut rows = 0;

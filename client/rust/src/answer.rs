@@ -53,26 +53,6 @@ pub struct RowError {
     pub detail: String,
 }
 
-/// A row that was not stored, kept with the reason.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct DeadLetter {
-    /// The batch that brought it.
-    #[serde(default)]
-    pub batch_id: String,
-    /// Its number in the batch, or its line in the file.
-    #[serde(default)]
-    pub row: u64,
-    /// A word: `non_finite`, `too_few_fields`.
-    #[serde(default)]
-    pub reason: String,
-    /// What was wrong, for a person.
-    #[serde(default)]
-    pub detail: String,
-    /// The row as it came.
-    #[serde(default)]
-    pub raw: String,
-}
-
 /// A table of the server, and how much of it there is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct DatasetInfo {

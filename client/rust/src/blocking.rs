@@ -27,7 +27,8 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::answer::{DatasetInfo, DeadLetter, IngestAnswer};
+use crate::answer::{DatasetInfo, IngestAnswer};
+use crate::dead_letters::{DeadLetter, DeadLetterDetail, DeadLettersQuery, Replay};
 use crate::delete::DeleteKeys;
 use crate::error::ClientError;
 use crate::ingest::IngestOptions;
@@ -227,6 +228,22 @@ impl Client {
         self.shared.wait(self.client.latest_of(dataset, query))
     }
 
+    /// The newest trade of each (symbol, source).
+    ///
+    /// # Errors
+    /// As [`crate::Client::latest_trades`].
+    pub fn latest_trades(&self, query: &LatestQuery) -> Result<Vec<RecordBatch>, ClientError> {
+        self.shared.wait(self.client.latest_trades(query))
+    }
+
+    /// The newest quote of each (symbol, source).
+    ///
+    /// # Errors
+    /// As [`crate::Client::latest_quotes`].
+    pub fn latest_quotes(&self, query: &LatestQuery) -> Result<Vec<RecordBatch>, ClientError> {
+        self.shared.wait(self.client.latest_quotes(query))
+    }
+
     /// The tables of the server.
     ///
     /// # Errors
@@ -235,16 +252,32 @@ impl Client {
         self.shared.wait(self.client.list_datasets())
     }
 
-    /// Rejected rows, newest first, of one batch if named.
+    /// Rejected rows, newest first.
     ///
     /// # Errors
     /// As [`crate::Client::dead_letters`].
-    pub fn dead_letters(
+    pub fn dead_letters(&self, query: &DeadLettersQuery) -> Result<Vec<DeadLetter>, ClientError> {
+        self.shared.wait(self.client.dead_letters(query))
+    }
+
+    /// A rejected row, and what is known about sending it again.
+    ///
+    /// # Errors
+    /// As [`crate::Client::dead_letter`].
+    pub fn dead_letter(&self, id: &str) -> Result<DeadLetterDetail, ClientError> {
+        self.shared.wait(self.client.dead_letter(id))
+    }
+
+    /// Sends a rejected row through the intake again, as the batch `replay:ID`.
+    ///
+    /// # Errors
+    /// As [`crate::Client::replay_dead_letter`].
+    pub fn replay_dead_letter(
         &self,
-        batch_id: Option<&str>,
-        limit: Option<u64>,
-    ) -> Result<Vec<DeadLetter>, ClientError> {
-        self.shared.wait(self.client.dead_letters(batch_id, limit))
+        id: &str,
+        replay: &Replay,
+    ) -> Result<IngestAnswer, ClientError> {
+        self.shared.wait(self.client.replay_dead_letter(id, replay))
     }
 
     /// Starts a job and returns at once.

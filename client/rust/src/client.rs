@@ -5,8 +5,9 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::answer::{DatasetInfo, DeadLetter, IngestAnswer};
+use crate::answer::{DatasetInfo, IngestAnswer};
 use crate::batch_id::random_batch_id;
+use crate::dead_letters::{self, DeadLetter, DeadLetterDetail, DeadLettersQuery, Replay};
 use crate::delete::DeleteKeys;
 use crate::error::ClientError;
 use crate::ingest::{IngestOptions, encode};
@@ -211,6 +212,28 @@ impl Client {
         self.latest_of("bars", query).await
     }
 
+    /// The newest trade of each (symbol, source).
+    ///
+    /// # Errors
+    /// As [`Client::bars`].
+    pub async fn latest_trades(
+        &self,
+        query: &LatestQuery,
+    ) -> Result<Vec<RecordBatch>, ClientError> {
+        self.latest_of("trades", query).await
+    }
+
+    /// The newest quote of each (symbol, source).
+    ///
+    /// # Errors
+    /// As [`Client::bars`].
+    pub async fn latest_quotes(
+        &self,
+        query: &LatestQuery,
+    ) -> Result<Vec<RecordBatch>, ClientError> {
+        self.latest_of("quotes", query).await
+    }
+
     /// The newest raw row of each series of a dataset: `bars`, `trades`, `quotes`.
     ///
     /// # Errors
@@ -245,23 +268,42 @@ impl Client {
         self.get_table("/v1/datasets", &[], "list datasets").await
     }
 
-    /// Rejected rows, newest first, of one batch if named.
+    /// Rejected rows, newest first.
     ///
     /// # Errors
     /// [`ClientError::Problem`] with status 404 for an unknown batch.
     pub async fn dead_letters(
         &self,
-        batch_id: Option<&str>,
-        limit: Option<u64>,
+        query: &DeadLettersQuery,
     ) -> Result<Vec<DeadLetter>, ClientError> {
-        let mut pairs = Vec::new();
-        if let Some(id) = batch_id {
-            pairs.push(("batch", id.to_owned()));
-        }
-        if let Some(limit) = limit {
-            pairs.push(("limit", limit.to_string()));
-        }
-        self.get_table("/v1/dead-letters", &pairs, "list dead letters").await
+        self.get_table("/v1/dead-letters", &query.pairs(), "list dead letters").await
+    }
+
+    /// A rejected row, and what is known about sending it again.
+    ///
+    /// # Errors
+    /// [`ClientError::Problem`] with status 404 for an unknown id.
+    pub async fn dead_letter(&self, id: &str) -> Result<DeadLetterDetail, ClientError> {
+        let request = self.request(Method::GET, &dead_letters::path(id)?, &[]);
+        self.read_json(request, "show a dead letter").await
+    }
+
+    /// Sends a rejected row through the intake again, as the batch `replay:ID`. Tried again as
+    /// rows are: a replay that succeeded is stored once.
+    ///
+    /// # Errors
+    /// [`ClientError::Rejected`] if the row cannot be stored as it is now either,
+    /// [`ClientError::Conflict`] if it was replayed with other values,
+    /// [`ClientError::Problem`] with status 400 if something must be said that the letter does
+    /// not.
+    pub async fn replay_dead_letter(
+        &self,
+        id: &str,
+        replay: &Replay,
+    ) -> Result<IngestAnswer, ClientError> {
+        let path = format!("{}/replay", dead_letters::path(id)?);
+        let request = self.request(Method::POST, &path, &replay.pairs()).json(&replay.values);
+        self.read_json(request, "replay a dead letter").await
     }
 
     async fn get_table<T: DeserializeOwned>(

@@ -17,6 +17,16 @@ pub enum Stamp {
     End,
 }
 
+impl Stamp {
+    /// The name in `stamp=`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::End => "end",
+        }
+    }
+}
+
 /// What a batch says about itself: everything about its rows that is not in their columns.
 ///
 /// | dataset | columns | optional |
@@ -172,10 +182,8 @@ impl IngestOptions {
             pairs.push(("timeframe", self.timeframe.name().to_owned()));
             pairs.push(("price", self.price.name().to_owned()));
         }
-        match self.stamp {
-            Some(Stamp::Start) => pairs.push(("stamp", "start".to_owned())),
-            Some(Stamp::End) => pairs.push(("stamp", "end".to_owned())),
-            None => {}
+        if let Some(stamp) = self.stamp {
+            pairs.push(("stamp", stamp.name().to_owned()));
         }
         if self.atomic {
             pairs.push(("atomic", "true".to_owned()));

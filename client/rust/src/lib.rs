@@ -39,6 +39,7 @@ mod answer;
 mod batch_id;
 pub mod blocking;
 mod client;
+mod dead_letters;
 mod delete;
 mod error;
 mod ingest;
@@ -49,12 +50,13 @@ mod stream;
 mod transport;
 mod when;
 
-pub use answer::{DatasetInfo, DeadLetter, IngestAnswer, RowError};
+pub use answer::{DatasetInfo, IngestAnswer, RowError};
 /// The version of Arrow whose record batches this client takes and gives.
 pub use arrow;
 pub use barrow_types::{PriceSide, Step, Timestamp};
 pub use batch_id::random_batch_id;
 pub use client::Client;
+pub use dead_letters::{DeadLetter, DeadLetterDetail, DeadLettersQuery, Replay};
 pub use delete::DeleteKeys;
 pub use error::{ClientError, Problem};
 pub use ingest::{IngestOptions, Stamp};

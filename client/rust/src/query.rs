@@ -256,7 +256,8 @@ impl TicksQuery {
     }
 }
 
-/// The newest raw bar of each (symbol, source, timeframe, price).
+/// The newest raw row of each series of some symbols: of bars each (symbol, source, timeframe,
+/// price), of trades and quotes each (symbol, source).
 ///
 /// ```
 /// use barrow_client::{LatestQuery, Step};
@@ -268,9 +269,9 @@ impl TicksQuery {
 pub struct LatestQuery {
     /// Names, in the order the rows come.
     pub symbols: Vec<String>,
-    /// Only this step.
+    /// Only this step; bars only.
     pub frequency: Option<String>,
-    /// Only this price.
+    /// Only this price; bars only.
     pub price: Option<String>,
     /// Only this source.
     pub source: Option<String>,

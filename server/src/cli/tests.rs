@@ -32,7 +32,10 @@ fn every_command_of_the_contract_is_known() {
         "latest A --dataset quotes",
         "delete rows --batch b",
         "delete rows --symbol A --timeframe 1m --source s --ts 2024-01-01T00:00:00Z",
-        "dead-letters list --batch b",
+        "dead-letters list --batch b --limit 5 --cursor 1-0",
+        "dead-letters show 1-0",
+        "dead-letters replay 1-0 --timeframe 1m --price bid --symbol A --stamp end --columns a,- \
+         --known-at ts_end --set close=1.5 --set volume=",
         "verify --data d",
         "verify --server http://127.0.0.1:1",
         "features put file.yaml",
@@ -69,6 +72,8 @@ fn wrong_usage_is_refused_by_the_grammar() {
         "query trades --symbols A --frequency 1m",
         "latest A --dataset features",
         "verify",
+        "dead-letters replay 1-0 --set close",
+        "dead-letters show",
         "no-such-command",
     ] {
         assert!(command(line).is_err(), "{line}");
@@ -92,6 +97,11 @@ fn said(line: &str) -> String {
         panic!("{line}: {error}");
     }
     String::from_utf8(out).unwrap()
+}
+
+/// What a command that fails says.
+fn failed(line: &str) -> String {
+    execute(command(line).unwrap(), &mut Vec::new()).unwrap_err().to_string()
 }
 
 fn has_lines(text: &str, lines: &[&str]) {
@@ -130,6 +140,18 @@ fn a_file_is_imported_once_however_often_and_its_bad_lines_are_kept() {
     let letters = said(&format!("dead-letters list --data {data}"));
     has_lines(&letters, &["A,2024-01-03,x,2,1,1,5", "A,2024-01-04,1,2"]);
     assert_eq!(letters.matches("row 4: bad_number").count(), 1, "kept once:\n{letters}");
+    let (id, _) = letters.split_once("  ").unwrap();
+    let shown = said(&format!("dead-letters show {id} --data {data}"));
+    has_lines(&shown, &["A,2024-01-03,x,2,1,1,5", "replayed never"]);
+    let replay = format!("dead-letters replay {id} --timeframe 1d --data {data}");
+    let silent = failed(&replay);
+    assert!(silent.contains("does not name its columns"), "{silent}");
+    let named = format!("{replay} --columns symbol,ts,open,high,low,close,volume");
+    let rejected = failed(&named);
+    assert!(rejected.contains("'x' is no number"), "{rejected}");
+    assert!(said(&format!("{named} --set open=1 --set volume=")).starts_with("stored (batch "));
+    let letters = said(&format!("dead-letters list --data {data}"));
+    assert!(letters.contains(&format!("(replayed as replay:{id}:2)")), "{letters}");
     let query = format!("query bars --symbols A,B --frequency 1d --data {data} --format csv");
     let columns = "--columns symbol,ts,open,high,low,close,volume";
     let number = |field: &str| field.parse::<f64>().map_or(field.to_owned(), |n| n.to_string());
@@ -137,11 +159,12 @@ fn a_file_is_imported_once_however_often_and_its_bad_lines_are_kept() {
     let rows: String = said(&format!("{query} {columns}")).lines().map(line).collect();
     let expected = "symbol,ts,open,high,low,close,volume\n\
         A,2024-01-02T00:00:00Z,1,2.5,0.5,1.25,100\n\
+        A,2024-01-03T00:00:00Z,1,2,1,1,\n\
         A,2024-01-05T00:00:00Z,1,2,1,1.5,5\n\
         B,2024-01-02T00:00:00Z,10,10,10,10,\n";
     assert_eq!(rows, expected);
-    let delete = "--symbol A --timeframe 1d --source s --ts 2024-01-02,2024-01-05";
-    assert!(said(&format!("delete rows {delete} --data {data}")).starts_with("retracted 2 rows"));
+    let delete = "--symbol A --timeframe 1d --source s --ts 2024-01-02,2024-01-03,2024-01-05";
+    assert!(said(&format!("delete rows {delete} --data {data}")).starts_with("retracted 3 rows"));
     assert_eq!(said(&format!("{query} {columns}")).lines().count(), 2, "the header and B");
     has_lines(&said(&format!("verify --data {data}")), &["no problem found"]);
 }

@@ -18,6 +18,7 @@ use barrow_types::{DatasetId, Nanos, PriceSide, Source, Step, Symbol};
 use super::App;
 use super::answer::Sum;
 use super::body::{self, Sent};
+use super::dead_letters::REPLAY;
 use super::decode::{self, Kind, Plan};
 use super::error::{Code, Problem};
 use super::params::{Known, Params};
@@ -97,14 +98,7 @@ impl Request {
     ) -> Result<Self, Problem> {
         let common = common(schema, params, Act::Insert)?;
         let symbol = params.read("symbol", Symbol::new)?;
-        let stamped_at_end = match params.get("stamp") {
-            None | Some("start") => false,
-            Some("end") => true,
-            Some(other) => {
-                let fault = format!("'{other}' is neither start nor end");
-                return Err(Problem::parameter("stamp", fault));
-            }
-        };
+        let stamped_at_end = stamped_at_end(params)?;
         let plan = Plan {
             schema,
             step: common.step,
@@ -113,6 +107,18 @@ impl Request {
             decoded_bytes_max,
         };
         Ok(Self { common, plan, kind: Kind::of(headers)?, atomic: params.flag("atomic")? })
+    }
+}
+
+/// Whether `ts` of bars is their end.
+pub(crate) fn stamped_at_end(params: &Params) -> Result<bool, Problem> {
+    match params.get("stamp") {
+        None | Some("start") => Ok(false),
+        Some("end") => Ok(true),
+        Some(other) => {
+            let fault = format!("'{other}' is neither start nor end");
+            Err(Problem::parameter("stamp", fault))
+        }
     }
 }
 
@@ -186,6 +192,10 @@ pub(crate) fn batch_id(params: &Params) -> Result<String, Problem> {
             .map_err(|error| Problem::new(Code::Internal, format!("make a batch id: {error}"))),
         Some(id) if id.len() > ID_LEN_MAX => {
             let fault = format!("is longer than {} bytes", ID_LEN_MAX);
+            Err(Problem::parameter("batch_id", fault))
+        }
+        Some(id) if id.starts_with(REPLAY) => {
+            let fault = format!("begins with {REPLAY}, as only replays of dead letters do");
             Err(Problem::parameter("batch_id", fault))
         }
         Some(id) if id.chars().any(char::is_control) => {
@@ -359,6 +369,7 @@ mod tests {
             ("timeframe=1m&atomic=1", "atomic"),
             ("timeframe=1m&known_at_policy=x", "known_at_policy"),
             ("timeframe=1m&batch_id=a%07", "batch_id"),
+            ("timeframe=1m&batch_id=replay:1-0", "batch_id"),
             ("timeframe=1m&covers=a..b", "covers"),
             ("timeframe=1m&covers_symbols=A", "covers_symbols"),
             ("timeframe=1m&colour=red", "colour"),

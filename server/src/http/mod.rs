@@ -206,7 +206,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/jobs", get(jobs::list).post(jobs::post))
         .route("/v1/jobs/{id}", get(jobs::show))
         .route("/v1/sources", get(sources::list))
-        .route("/v1/dead-letters", get(dead_letters::list));
+        .route("/v1/dead-letters", get(dead_letters::list))
+        .route("/v1/dead-letters/{id}", get(dead_letters::show))
+        .route("/v1/dead-letters/{id}/replay", post(dead_letters::replay));
     let built = ingest::DATASETS.into_iter().fold(built, |built, schema| {
         let name = schema.name;
         built

@@ -11,7 +11,7 @@ use super::App;
 use super::error::Problem;
 
 /// Routes of which nothing is built.
-const ROUTES: [&str; 37] = [
+const ROUTES: [&str; 35] = [
     "/",
     "/openapi.json",
     "/v1/tables/{dataset}",
@@ -41,8 +41,6 @@ const ROUTES: [&str; 37] = [
     "/v1/jobs/{id}/cancel",
     "/v1/jobs/{id}/retry",
     "/v1/watermarks",
-    "/v1/dead-letters/{id}",
-    "/v1/dead-letters/{id}/replay",
     "/v1/quality/{dataset}",
     "/v1/health/{dataset}",
     "/v1/sql",

@@ -130,7 +130,6 @@ async fn what_is_not_built_is_named() {
         (Method::PUT, "/v1/datasets/mine"),
         (Method::GET, "/v1/calendars/XNYS/sessions"),
         (Method::POST, "/v1/jobs/1/cancel"),
-        (Method::POST, "/v1/dead-letters/1/replay"),
         (Method::POST, "/v1/sql"),
         (Method::GET, "/v1/exports/1/files/part-0.parquet"),
         (Method::GET, "/v1/bars?symbols=A&frequency=1m"),

@@ -79,6 +79,7 @@ a page of 1
 close 10.5 at 1704205920000000000 ns
 bars: 1 symbols
 accepted 2 trades
+2 trades
 3 bars
 ts,close
 2024-01-02T14:30:00Z,10.25

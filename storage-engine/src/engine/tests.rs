@@ -7,7 +7,7 @@ use super::*;
 use crate::batch::{Act, Batch, Counts, KnownAt, SourceFacts, Symbols};
 use crate::disk::MemoryDisk;
 use crate::rows::{Column, ColumnType, Values};
-use crate::snapshot::{Revisions, Scan};
+use crate::snapshot::{DeadLetter, LetterId, Revisions, Scan};
 use barrow_types::{ColumnId, DatasetId, Nanos, PriceSide, Step};
 
 const MINUTE: i64 = 60_000_000_000;
@@ -221,12 +221,52 @@ fn what_cannot_be_stored_becomes_a_dead_letter() {
     let answer = send(&mut engine, batch, 10);
     assert_eq!(answer.counts, Counts { accepted: 1, rejected: 2, ..Counts::default() });
     flush(&mut engine);
-    let letters = engine.snapshot().dead_letters(Some("a"), 10).unwrap();
+    let letters = engine.snapshot().dead_letters(|id| id == "a", None, 10).unwrap();
     let reasons: Vec<_> = letters.iter().map(|l| (l.row, l.reason.as_str())).collect();
     assert_eq!(reasons, [(0, "non_finite"), (2, "future_ts")]);
     assert!(letters[0].raw.starts_with("symbol=\"A\" ts=0 open=NaN"), "{}", letters[0].raw);
     let facts = engine.snapshot().source_facts().unwrap();
     assert_eq!((facts[0].source.as_str(), facts[0].step), ("test", Step::M1.code()));
+}
+
+#[test]
+fn dead_letters_have_names_that_last_and_pages_that_miss_none() {
+    let mut engine = open(&MemoryDisk::new());
+    for (id, rows) in [("a", 2), ("b", 1), ("c", 3)] {
+        let bad: Vec<_> = (0..rows).map(|ts| (ts, f64::NAN, None)).collect();
+        send(&mut engine, bars(id, &bad), 10);
+    }
+    let names = |letters: Vec<DeadLetter>| {
+        let name = |l: &DeadLetter| format!("{}{}", l.batch_id, l.id.place);
+        letters.iter().map(name).collect::<Vec<_>>().join(" ")
+    };
+    for is_flushed in [false, true] {
+        if is_flushed {
+            flush(&mut engine);
+        }
+        let snapshot = engine.snapshot();
+        let all = snapshot.dead_letters(|_| true, None, usize::MAX).unwrap();
+        assert_eq!(names(all.clone()), "c0 c1 c2 b0 a0 a1", "flushed: {is_flushed}");
+        for letter in &all {
+            assert_eq!(snapshot.dead_letter(letter.id).unwrap().as_ref(), Some(letter));
+        }
+        for limit in 1..8 {
+            let mut pages = Vec::new();
+            let mut after = None;
+            loop {
+                let page = snapshot.dead_letters(|_| true, after, limit).unwrap();
+                let Some(last) = page.last() else { break };
+                assert!(page.len() <= limit);
+                after = Some(last.id);
+                pages.extend(page);
+            }
+            assert_eq!(pages, all, "limit {limit}, flushed: {is_flushed}");
+        }
+        let of_a = snapshot.dead_letters(|id| id == "a", None, 1).unwrap();
+        assert_eq!(names(of_a), "a0");
+        let missing = LetterId { place: 3, ..all[0].id };
+        assert_eq!(snapshot.dead_letter(missing).unwrap(), None);
+    }
 }
 
 fn compact(engine: &mut Engine, scope: Scope) -> Option<u64> {

@@ -1,5 +1,6 @@
 //! An immutable view of everything Barrow held at one sequence.
 
+mod letters;
 mod scan;
 
 use std::sync::Arc;
@@ -79,11 +80,20 @@ pub struct SourceFactRow {
     pub sequence: Sequence,
 }
 
+/// What a rejected row is called, for ever: the record that holds it, and its place there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LetterId {
+    /// The record.
+    pub sequence: Sequence,
+    /// Which of its rejected rows, from 0.
+    pub place: u64,
+}
+
 /// A rejected row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The record that holds it.
-    pub sequence: Sequence,
+    /// What it is called.
+    pub id: LetterId,
     /// When it came in.
     pub now: Timestamp,
     /// Its batch.
@@ -219,39 +229,26 @@ impl Snapshot {
         Ok(newest)
     }
 
-    /// Rejected rows, newest batch first and in order within it, at most `limit`; of one batch, if
-    /// it is named.
+    /// Rejected rows, newest record first and in order within it: of the batches that are `wanted`,
+    /// from behind letter `after` on, at most `limit`. Reads the whole ledger, keeps `limit`.
     ///
     /// # Errors
     /// `Corrupt` if a block that is needed is damaged.
     pub fn dead_letters(
         &self,
-        batch: Option<&str>,
+        wanted: impl FnMut(&str) -> bool,
+        after: Option<LetterId>,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, Error> {
-        let mut newest: std::collections::VecDeque<DeadLetter> = std::collections::VecDeque::new();
-        self.each_of_ledger(&dataset::DEAD_LETTERS, |rows, at| {
-            let batch_id = text(&rows.columns[0], at);
-            if batch.is_some_and(|wanted| wanted != batch_id) {
-                return;
-            }
-            newest.push_back(DeadLetter {
-                sequence: Sequence::new(rows.sequence[at]),
-                now: Timestamp::from_nanos(rows.ts[at]),
-                batch_id: batch_id.to_owned(),
-                row: integer(&rows.columns[1], at).cast_unsigned(),
-                reason: text(&rows.columns[2], at).to_owned(),
-                detail: text(&rows.columns[3], at).to_owned(),
-                raw: text(&rows.columns[4], at).to_owned(),
-            });
-            if newest.len() > limit {
-                newest.pop_front();
-            }
-        })?;
-        let mut letters: Vec<DeadLetter> = newest.into();
-        // Stable: rows of one batch stay in order.
-        letters.sort_by_key(|letter| std::cmp::Reverse(letter.sequence));
-        Ok(letters)
+        letters::list(self, wanted, after, limit)
+    }
+
+    /// One rejected row.
+    ///
+    /// # Errors
+    /// `Corrupt` if a block that is needed is damaged.
+    pub fn dead_letter(&self, id: LetterId) -> Result<Option<DeadLetter>, Error> {
+        letters::find(self, id)
     }
 
     /// Calls `on_row` with every row of a ledger, oldest first.

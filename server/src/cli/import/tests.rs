@@ -238,13 +238,14 @@ fn check_mapping(recipe: &toml::Value, plan: &Plan) {
     }
 }
 
-/// Every row of the file is read; only bars of quotes with a side missing are not.
+/// Every row of the file's first part is read; only bars of quotes with a side missing are not.
+/// (`tests/recipes.py` compares all rows of all parts.)
 fn check_rows(path: &Path, plan: &Plan) {
     let (mut rows, mut unread) = (0, Vec::new());
     read::parts(path, plan, Arc::default(), |part, _| {
         rows += part.batch.num_rows();
         unread.extend(part.unread);
-        true
+        false
     })
     .unwrap();
     assert!(rows > 0);
