@@ -1,6 +1,6 @@
 //! Generated rows as the engine's batches and as Arrow.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use arrow::ipc::writer::StreamWriter;
 use barrow_engine::batch::{Act, Batch, KnownAt, Symbols};
 use barrow_engine::disk::{Disk, OsDisk};
 use barrow_engine::rows::{Column, Values};
-use barrow_engine::{Engine, Options, Prepared, Reader, Scope, prepare};
+use barrow_engine::{Engine, Options, Prepared, Reader, prepare};
 use barrow_types::{DatasetId, PriceSide, Step, Timestamp};
 
 use crate::data::{Bars, DAY, Ticks, open_of, symbol};
@@ -84,24 +84,12 @@ impl Store {
         self.engine.advance();
     }
 
-    /// Brings the store to rest: everything in segments, and those merged as far as they can be.
+    /// Writes the rows in memory to a segment if that is due.
     ///
     /// # Panics
     /// The disk fails.
-    pub fn compact(&mut self) {
-        self.flush(true);
-        while let Some(job) = self.engine.plan_compaction(Scope::All) {
-            let done = job.run(self.disk.as_ref(), &mut |_| ControlFlow::Continue(()));
-            self.engine.install_compaction(done).expect("the disk works");
-        }
-    }
-
-    /// Writes the rows in memory to a segment if that is due, or in any case.
-    ///
-    /// # Panics
-    /// The disk fails.
-    pub fn flush(&mut self, in_any_case: bool) {
-        if (in_any_case || self.engine.flush_due())
+    pub fn flush_if_due(&mut self) {
+        if self.engine.flush_due()
             && let Some(job) = self.engine.plan_flush()
         {
             let done = job.run(self.disk.as_ref());

@@ -17,6 +17,7 @@ import argparse
 import hashlib
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -108,6 +109,20 @@ class Bench:
             command += [f"--{name}", value]
         return figures_of(command)
 
+    def compact(self, store):
+        """Brings a store to rest: all rows in segments, those merged. Figures as a program's."""
+        say(f"  barrow compact --data {store.name}")
+        command = [self.barrow, "compact", "--data", store]
+        before, start = children_seconds(), time.perf_counter()
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        took, used = time.perf_counter() - start, children_seconds() - before
+        values = {"rest": took, "rest: CPU": used, "segments": folder_bytes(store / "segments")}
+        units = {"segments": "bytes"}
+        return [
+            dict(what=what, unit=units.get(what, "s"), n=1, p10=value, p50=value, p99=value)
+            for what, value in values.items()
+        ]
+
     def arrow(self, order):
         path = self.scratch / f"bars-{order}.arrow"
         if not path.exists():
@@ -126,7 +141,7 @@ class Bench:
         mark = self.scratch / f"store-{order}-{sessions}.made"
         if not mark.exists():
             self.rust("ingest", data=path, order=order, sessions=sessions)
-            self.rust("rest", data=path)
+            self.compact(path)
             mark.touch()
         return path
 
@@ -193,7 +208,7 @@ class Bench:
             server.terminate()
             server.wait()
         figures = Figures()
-        figures.add(self.rust("rest", data=store))
+        figures.add(self.compact(store))
         sizes = self.peer_sizes(rows)
         count = int(sizes.pop("rows"))
         ours = figures.median("segments") / count
@@ -236,7 +251,7 @@ class Bench:
             barrow, peers = Figures(), {system: Figures() for system in ["duckdb", "chdb"]}
             for run in range(self.runs):
                 barrow.add(self.rust("ingest", data=store, order=order))
-                barrow.add(self.rust("rest", data=store))
+                barrow.add(self.compact(store))
                 for system, figures in peers.items():
                     db = self.scratch / f"{system}-{order}"
                     figures.add(self.peer(system, "ingest", db, arrow=arrow))
@@ -412,6 +427,11 @@ FAMILIES = [
     ("Alpha Vantage, 1 minute", "bars", FUNDS, [ALPHA_VANTAGE]),
     ("trades of ticks/lean_spy", "trades", "SPY", [SPY_TRADES]),
 ]
+
+
+def children_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def folder_bytes(path):

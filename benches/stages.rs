@@ -1,7 +1,7 @@
 //! How many rows a second does each stage of the way in take on one core, without any disk?
 //!
-//! Prepare, commit (its log in memory, its sync nothing), flush and compaction of generated bars,
-//! (`--sessions N` of them, 500 symbols each), and the decoding of their Arrow stream by the Arrow crate alone.
+//! Prepare, commit (its log in memory, its sync nothing), flush and compaction of generated bars
+//! of 500 symbols and `--sessions N`, and their Arrow stream by the arrow crate alone.
 
 use std::hint::black_box;
 use std::ops::ControlFlow;

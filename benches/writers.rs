@@ -102,7 +102,7 @@ fn commit_groups(store: &mut Store, queue: &Receiver<Handed>) -> usize {
         for reply in replies {
             reply.send(()).expect("the writer waits");
         }
-        store.flush(false);
+        store.flush_if_due();
     }
     count
 }
