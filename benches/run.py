@@ -14,6 +14,7 @@ their p10 in brackets. Runs of systems that are compared take turns.
 """
 
 import argparse
+import gzip
 import hashlib
 import json
 import os
@@ -196,6 +197,8 @@ class Bench:
         try:
             for pattern, options in loads:
                 for path in sorted(DATA.glob(pattern)):
+                    if name == BARE:
+                        path = self.bare_trades(path)
                     symbol = path.name.split("_")[0].split("-")[0]
                     options = [option.replace("{stem-part}", symbol) for option in options]
                     command = [self.barrow, "import", path, "--dataset", dataset, *options]
@@ -213,6 +216,14 @@ class Bench:
         count = int(sizes.pop("rows"))
         ours = figures.median("segments") / count
         return [name, f"{count:,}", f"{ours:.2f}", *sizes.values()]
+
+    def bare_trades(self, path):
+        """A file of trades without venue and conditions."""
+        bare = self.scratch / "bare_trades.csv"
+        with gzip.open(path, "rt") as rows, open(bare, "w") as out:
+            for row in rows:
+                out.write(",".join(row.split(",")[:4]).strip() + "\n")
+        return bare
 
     def fetch(self, address, dataset, symbols):
         """Every row back out, as the other systems shall hold it."""
@@ -416,7 +427,7 @@ COINBASE = (
     "minute/lean_coinbase_1min_trades.csv.gz",
     ["--timeframe", "1m", "--source", "lean", "--time-zone", "UTC", "--stamp", "start"],
 )
-SPY_TRADES = ("ticks/lean_spy*", ["--source", "lean", *NEW_YORK, "--symbol", "SPY"])
+SPY_TRADES = ("ticks/lean_spy_trades_2013-10.csv.gz", ["--source", "lean", *NEW_YORK])
 EQUITIES = "AAPL,GOOG,IBM,SPY,TWX"
 FUNDS = "AAPL,AMZN,BAC,GLD,JPM,MSFT,PPLT,QQQ,SPY,TSLA,UGA,V,VIX,XLP"
 FAMILIES = [
@@ -425,8 +436,10 @@ FAMILIES = [
     ("IB AAPL, 1 minute", "bars", "AAPL", [IB]),
     ("Lean Coinbase, 1 minute", "bars", "BTCUSD,ETHUSD", [COINBASE]),
     ("Alpha Vantage, 1 minute", "bars", FUNDS, [ALPHA_VANTAGE]),
-    ("trades of ticks/lean_spy", "trades", "SPY", [SPY_TRADES]),
+    ("SPY trades, all columns", "trades", "SPY", [SPY_TRADES]),
+    ("SPY trades, time, price and size", "trades", "SPY", [SPY_TRADES]),
 ]
+BARE = FAMILIES[-1][0]
 
 
 def children_seconds():
