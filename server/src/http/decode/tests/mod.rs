@@ -48,7 +48,8 @@ fn cell(column: &Column, at: usize) -> String {
 }
 
 /// Good rows as `number symbol ts known_at` and the columns of the schema (of bars: `open high low
-/// close volume vwap trades`), times in seconds after 2013-10-07T13:30:00Z; then refused rows as `number ! reason | detail | raw`.
+/// close volume vwap trades`), times in seconds after 2013-10-07T13:30:00Z; then refused rows as
+/// `number ! reason | detail | raw`.
 fn shown(incoming: &Incoming) -> String {
     let seconds = |column: &Column, at| match &column.values {
         Values::I64(values) if column.is_valid(at) => {
