@@ -1,7 +1,8 @@
 //! The real server, killed at any moment: what it acknowledged is there, and nothing is half there.
 //!
 //! Each round starts `barrow serve` on the same folder, lets several clients send batches of bars,
-//! trades and quotes while segments are flushed and compacted, notes what was acknowledged, kills the process with SIGKILL and opens the folder again. Then
+//! trades and quotes while segments are flushed and compacted, notes what was acknowledged, kills
+//! the process with SIGKILL and opens the folder again. Then
 //! - every acknowledged batch has all its rows, with its values;
 //! - a batch without an answer has all its rows or none, and sending it again makes it whole.
 //!
