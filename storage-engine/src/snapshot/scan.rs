@@ -322,7 +322,7 @@ impl Scanner {
         for source in &self.sources {
             let rows = match &source.data {
                 Data::Run(run) => &run.rows,
-                Data::Decoded(_, rows) => rows,
+                Data::Decoded(rows) => rows,
                 Data::Extent(_) => continue,
             };
             let start = rows.ts.partition_point(|&ts| ts < first);
