@@ -15,7 +15,7 @@ use barrow_benches::http::Connection;
 use barrow_benches::load::{self, Store};
 use barrow_benches::server::Server;
 use barrow_benches::source::{Shape, Source};
-use barrow_benches::{arguments, figure};
+use barrow_benches::{arguments, figure, machine};
 use barrow_engine::Options;
 
 /// Time of a round of one kind.
@@ -91,15 +91,18 @@ fn in_process(dir: &Path, name: &str, shape: Shape, bare: &mut Bare) -> usize {
     let first = load::prepared(&reader, source.batch());
     let len = first.byte_len();
     store.commit(vec![first]);
+    let mut busy = Vec::new();
     alternate(&format!("{name}, in process"), len, bare, || {
         let batch = source.batch();
-        let start = Instant::now();
+        let (before, start) = (machine::thread_seconds(), Instant::now());
         store.commit(vec![load::prepared(&reader, batch)]);
         let took = start.elapsed();
+        busy.push((machine::thread_seconds() - before) * 1e6);
         // Not counted: in the server, another thread does it.
-        store.flush(false);
+        store.flush_if_due();
         took.as_secs_f64() * 1e6
     });
+    figure::many(&format!("commit of {name}, in process: CPU"), "us", busy);
     len
 }
 
@@ -111,7 +114,7 @@ fn over_http(dir: &Path, name: &str, shape: Shape, len: usize, bare: &mut Bare) 
     alternate(&format!("{name}, over HTTP"), len, bare, || {
         let (id, bars) = source.bars();
         let path = load::route(&id);
-        let body = load::stream(&load::bars_table(&bars, shape.symbols));
+        let body = load::stream(&load::bars_table(&bars, &source.symbols()));
         let start = Instant::now();
         let answer = connection.post(&path, &body);
         let took = start.elapsed();

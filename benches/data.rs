@@ -4,15 +4,16 @@
 //! 2024-01-02 on. Each symbol has a random stream of its own, so its rows do not depend on how
 //! many symbols or sessions there are, nor on the order in which they are written.
 //!
-//! | column | distribution |
-//! |---|---|
-//! | price level | lognormal, median 60, sigma 0.7, at least 5; walks in whole cents |
-//! | open | last close plus a normal number of cents, sigma a quarter of a minute's; overnight 20 times that |
-//! | close | open plus a normal number of cents, sigma 0.07 % of the price (22 % a year) |
-//! | high, low | beyond open and close by an exponential number of cents, mean half a sigma |
-//! | volume | whole shares, lognormal: median of the symbol (itself lognormal, median 4,000, sigma 1) times the day (sigma 0.3) times a U over the session (0.55 at its middle, 1.9 at its ends); sigma 0.7 |
-//! | vwap | low + (high - low) times the mean of four uniform numbers, rounded to 4 decimals |
-//! | trades | 1 + volume / (80 shares times lognormal, sigma 0.35), floored: correlated with volume |
+//! - Price level: lognormal, median 60, sigma 0.7, at least 5; it walks in whole cents.
+//! - Open: the last close plus a normal number of cents, sigma a quarter of a minute's; overnight
+//!   five times a minute's.
+//! - Close: the open plus a normal number of cents, sigma 0.07 % of the price (22 % a year).
+//! - High, low: beyond open and close by an exponential number of cents, mean half a sigma.
+//! - Volume: whole shares, lognormal with sigma 0.7 around the symbol's median (itself lognormal,
+//!   median 4,000, sigma 1) times the day (sigma 0.3) times a U over the session (0.55 at its
+//!   middle, 1.9 at its ends).
+//! - Vwap: low + (high - low) times the mean of four uniform numbers, rounded to 4 decimals.
+//! - Trades: 1 + volume / (80 shares times lognormal, sigma 0.35), floored: correlated with volume.
 //!
 //! **Trades.** Prices walk in cents: three trades in four at the last price, the rest one or two
 //! cents away; sizes are 100 shares half of the time, else 1 to 1,000; times are nanoseconds,

@@ -21,13 +21,17 @@ fn main() {
     if arguments::value("--rows", "bars".to_owned()) == "ticks" {
         let symbols = arguments::value("--symbols", 20);
         let sessions = arguments::value("--sessions", 5);
-        data::ticks(symbols, sessions, TICKS, |piece| file.add(&load::ticks_table(piece, symbols)));
+        data::ticks(symbols, sessions, TICKS, |piece| {
+            file.add(&load::ticks_table(piece, &(0..symbols)))
+        });
     } else {
         let symbols = arguments::value("--symbols", 500);
         let sessions = arguments::value("--sessions", 50);
         let by_session = arguments::value("--order", "symbol".to_owned()) == "session";
         let order = if by_session { Order::Session } else { Order::Symbol };
-        data::bars(symbols, sessions, order, |bars| file.add(&load::bars_table(bars, symbols)));
+        data::bars(symbols, sessions, order, |bars| {
+            file.add(&load::bars_table(bars, &(0..symbols)))
+        });
     }
     let mut writer = file.writer.expect("there are rows");
     writer.finish().expect("the disk has room");

@@ -2,8 +2,8 @@
 //!
 //! One run: a fresh store in `--data DIR`, the generated bars as Arrow on `--connections`
 //! connections until all are acknowledged, then the server is stopped. Encoding the Arrow streams
-//! counts; making the rows does not. What is in the log then is not yet in segments: `rest` goes
-//! on from there.
+//! counts; making the rows does not. What is in the log then is not yet in segments: `barrow
+//! compact` goes on from there.
 
 use std::fs;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ fn main() {
     let connections = arguments::value("--connections", 2);
 
     let mut tables = Vec::new();
-    data::bars(symbols, sessions, order, |bars| tables.push(load::bars_table(bars, symbols)));
+    data::bars(symbols, sessions, order, |bars| tables.push(load::bars_table(bars, &(0..symbols))));
     let rows: usize = tables.iter().map(RecordBatch::num_rows).sum();
     if dir.exists() {
         fs::remove_dir_all(&dir).expect("the folder is ours");
@@ -44,9 +44,8 @@ fn main() {
     figure::one("server VmHWM", "MiB", machine::memory_mib(server.pid(), "VmHWM"));
     let (stopping, ()) = figure::seconds(|| server.stop());
     figure::one("stop", "s", stopping);
-    let bytes = machine::folder_bytes(&dir.join("segments"));
-    figure::one("segments", "bytes/row", bytes / rows as f64);
-    figure::one("log files", "MiB", machine::folder_bytes(&dir.join("wal")) / 1_048_576.0);
+    let log = machine::folder_bytes(&dir.join("wal"));
+    figure::one("log files", "MiB", log / 1_048_576.0);
 }
 
 /// Sends every table as a request of its own; each connection takes the next that is left.

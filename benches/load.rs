@@ -1,6 +1,6 @@
 //! Generated rows as the engine's batches and as Arrow.
 
-use std::ops::ControlFlow;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use arrow::ipc::writer::StreamWriter;
 use barrow_engine::batch::{Act, Batch, KnownAt, Symbols};
 use barrow_engine::disk::{Disk, OsDisk};
 use barrow_engine::rows::{Column, Values};
-use barrow_engine::{Engine, Options, Prepared, Reader, Scope, prepare};
+use barrow_engine::{Engine, Options, Prepared, Reader, prepare};
 use barrow_types::{DatasetId, PriceSide, Step, Timestamp};
 
 use crate::data::{Bars, DAY, Ticks, open_of, symbol};
@@ -84,24 +84,12 @@ impl Store {
         self.engine.advance();
     }
 
-    /// Brings the store to rest: everything in segments, and those merged as far as they can be.
+    /// Writes the rows in memory to a segment if that is due.
     ///
     /// # Panics
     /// The disk fails.
-    pub fn compact(&mut self) {
-        self.flush(true);
-        while let Some(job) = self.engine.plan_compaction(Scope::All) {
-            let done = job.run(self.disk.as_ref(), &mut |_| ControlFlow::Continue(()));
-            self.engine.install_compaction(done).expect("the disk works");
-        }
-    }
-
-    /// Writes the rows in memory to a segment if that is due, or in any case.
-    ///
-    /// # Panics
-    /// The disk fails.
-    pub fn flush(&mut self, in_any_case: bool) {
-        if (in_any_case || self.engine.flush_due())
+    pub fn flush_if_due(&mut self) {
+        if self.engine.flush_due()
             && let Some(job) = self.engine.plan_flush()
         {
             let done = job.run(self.disk.as_ref());
@@ -118,10 +106,11 @@ pub fn prepared(reader: &Reader, batch: Batch) -> Prepared {
     prepare(batch, &reader.snapshot(), NOW).expect("the batch is good")
 }
 
-/// The names of the symbols in a dictionary that all batches share.
-fn symbols(of_row: &[u32], count: u32) -> ArrayRef {
-    let names: ArrayRef = Arc::new(StringArray::from_iter_values((0..count).map(symbol)));
-    let keys = Int32Array::from_iter_values(of_row.iter().map(|of| of.cast_signed()));
+/// The names of the symbols in a dictionary that all batches of the same symbols share.
+fn symbols(of_row: &[u32], all: &Range<u32>) -> ArrayRef {
+    let names: ArrayRef = Arc::new(StringArray::from_iter_values(all.clone().map(symbol)));
+    let places = of_row.iter().map(|of| (of - all.start).cast_signed());
+    let keys = Int32Array::from_iter_values(places);
     Arc::new(DictionaryArray::<Int32Type>::new(keys, names))
 }
 
@@ -142,13 +131,10 @@ fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).expect("columns of one length")
 }
 
-/// These bars as Arrow, with the names of `count` symbols; with none, there is no such column.
-pub fn bars_table(bars: &Bars, count: u32) -> RecordBatch {
-    let mut columns = Vec::with_capacity(9);
-    if count > 0 {
-        columns.push(("symbol", symbols(&bars.symbol, count)));
-    }
-    columns.extend([
+/// These bars of `all` symbols as Arrow.
+pub fn bars_table(bars: &Bars, all: &Range<u32>) -> RecordBatch {
+    table(vec![
+        ("symbol", symbols(&bars.symbol, all)),
         ("ts", times(&bars.ts)),
         ("open", floats(&bars.open)),
         ("high", floats(&bars.high)),
@@ -157,14 +143,13 @@ pub fn bars_table(bars: &Bars, count: u32) -> RecordBatch {
         ("volume", floats(&bars.volume)),
         ("vwap", floats(&bars.vwap)),
         ("trades", Arc::new(Int64Array::from(bars.trades.clone()))),
-    ]);
-    table(columns)
+    ])
 }
 
-/// These trades as Arrow, with the names of `count` symbols.
-pub fn ticks_table(ticks: &Ticks, count: u32) -> RecordBatch {
+/// These trades of `all` symbols as Arrow.
+pub fn ticks_table(ticks: &Ticks, all: &Range<u32>) -> RecordBatch {
     table(vec![
-        ("symbol", symbols(&ticks.symbol, count)),
+        ("symbol", symbols(&ticks.symbol, all)),
         ("ts", times(&ticks.ts)),
         ("price", floats(&ticks.price)),
         ("size", floats(&ticks.size)),

@@ -18,6 +18,17 @@ pub fn cpu_seconds(pid: u32) -> f64 {
     (field(14) + field(15)) / 100.0
 }
 
+/// Seconds that this thread has run so far, to the nanosecond: other work on the machine does not
+/// count.
+///
+/// # Panics
+/// The kernel does not count it.
+pub fn thread_seconds() -> f64 {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel counts");
+    let nanos = text.split(' ').next().expect("invariant: split gives at least one");
+    nanos.parse::<f64>().expect("invariant: a number") / 1e9
+}
+
 /// A line of /proc/PID/status in MiB: `VmHWM`, `VmRSS`, `RssAnon`, `RssFile`.
 ///
 /// # Panics

@@ -14,9 +14,11 @@ their p10 in brackets. Runs of systems that are compared take turns.
 """
 
 import argparse
+import gzip
 import hashlib
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -108,6 +110,20 @@ class Bench:
             command += [f"--{name}", value]
         return figures_of(command)
 
+    def compact(self, store):
+        """Brings a store to rest: all rows in segments, those merged. Figures as a program's."""
+        say(f"  barrow compact --data {store.name}")
+        command = [self.barrow, "compact", "--data", store]
+        before, start = children_seconds(), time.perf_counter()
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        took, used = time.perf_counter() - start, children_seconds() - before
+        values = {"rest": took, "rest: CPU": used, "segments": folder_bytes(store / "segments")}
+        units = {"segments": "bytes"}
+        return [
+            dict(what=what, unit=units.get(what, "s"), n=1, p10=value, p50=value, p99=value)
+            for what, value in values.items()
+        ]
+
     def arrow(self, order):
         path = self.scratch / f"bars-{order}.arrow"
         if not path.exists():
@@ -126,7 +142,7 @@ class Bench:
         mark = self.scratch / f"store-{order}-{sessions}.made"
         if not mark.exists():
             self.rust("ingest", data=path, order=order, sessions=sessions)
-            self.rust("rest", data=path)
+            self.compact(path)
             mark.touch()
         return path
 
@@ -181,6 +197,8 @@ class Bench:
         try:
             for pattern, options in loads:
                 for path in sorted(DATA.glob(pattern)):
+                    if name == BARE:
+                        path = self.bare_trades(path)
                     symbol = path.name.split("_")[0].split("-")[0]
                     options = [option.replace("{stem-part}", symbol) for option in options]
                     command = [self.barrow, "import", path, "--dataset", dataset, *options]
@@ -193,11 +211,19 @@ class Bench:
             server.terminate()
             server.wait()
         figures = Figures()
-        figures.add(self.rust("rest", data=store))
+        figures.add(self.compact(store))
         sizes = self.peer_sizes(rows)
         count = int(sizes.pop("rows"))
         ours = figures.median("segments") / count
         return [name, f"{count:,}", f"{ours:.2f}", *sizes.values()]
+
+    def bare_trades(self, path):
+        """A file of trades without venue and conditions."""
+        bare = self.scratch / "bare_trades.csv"
+        with gzip.open(path, "rt") as rows, open(bare, "w") as out:
+            for row in rows:
+                out.write(",".join(row.split(",")[:4]).strip() + "\n")
+        return bare
 
     def fetch(self, address, dataset, symbols):
         """Every row back out, as the other systems shall hold it."""
@@ -236,7 +262,7 @@ class Bench:
             barrow, peers = Figures(), {system: Figures() for system in ["duckdb", "chdb"]}
             for run in range(self.runs):
                 barrow.add(self.rust("ingest", data=store, order=order))
-                barrow.add(self.rust("rest", data=store))
+                barrow.add(self.compact(store))
                 for system, figures in peers.items():
                     db = self.scratch / f"{system}-{order}"
                     figures.add(self.peer(system, "ingest", db, arrow=arrow))
@@ -323,15 +349,18 @@ class Bench:
         figures = Figures()
         for _ in range(self.runs):
             figures.add(self.rust("commit", data=self.scratch / "commit"))
-        names = list(figures.lines)
         rows = []
-        for ours, floor in zip(names[::2], names[1::2]):
+        for ours in (what for what in figures.lines if ": " not in what):
+            floor = next(what for what in figures.lines if what.startswith(f"{ours}: bare"))
+            busy = f"{ours}: CPU"
             ratio = [figures.median(ours, part) / figures.median(floor, part) for part in ["p10", "p50"]]
             rows.append([
                 ours, figures.cell(ours), floor.split(": ")[1], figures.cell(floor),
                 f"{ratio[0]:.2f}", f"{ratio[1]:.2f}",
+                figures.cell(busy) if figures.has(busy) else "",
             ])
-        table(["what", "p50 (p10)", "beside", "p50 (p10)", "ratio p10", "ratio p50"], rows)
+        head = ["what", "p50 (p10)", "beside", "p50 (p10)", "ratio p10", "ratio p50", "CPU"]
+        table(head, rows)
 
     def writers(self):
         heading("64 writers beside one, rows/s")
@@ -398,7 +427,7 @@ COINBASE = (
     "minute/lean_coinbase_1min_trades.csv.gz",
     ["--timeframe", "1m", "--source", "lean", "--time-zone", "UTC", "--stamp", "start"],
 )
-SPY_TRADES = ("ticks/lean_spy*", ["--source", "lean", *NEW_YORK, "--symbol", "SPY"])
+SPY_TRADES = ("ticks/lean_spy_trades_2013-10.csv.gz", ["--source", "lean", *NEW_YORK])
 EQUITIES = "AAPL,GOOG,IBM,SPY,TWX"
 FUNDS = "AAPL,AMZN,BAC,GLD,JPM,MSFT,PPLT,QQQ,SPY,TSLA,UGA,V,VIX,XLP"
 FAMILIES = [
@@ -407,8 +436,15 @@ FAMILIES = [
     ("IB AAPL, 1 minute", "bars", "AAPL", [IB]),
     ("Lean Coinbase, 1 minute", "bars", "BTCUSD,ETHUSD", [COINBASE]),
     ("Alpha Vantage, 1 minute", "bars", FUNDS, [ALPHA_VANTAGE]),
-    ("trades of ticks/lean_spy", "trades", "SPY", [SPY_TRADES]),
+    ("SPY trades, all columns", "trades", "SPY", [SPY_TRADES]),
+    ("SPY trades, time, price and size", "trades", "SPY", [SPY_TRADES]),
 ]
+BARE = FAMILIES[-1][0]
+
+
+def children_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def folder_bytes(path):

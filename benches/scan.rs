@@ -18,7 +18,7 @@ use barrow_benches::data::{MINUTES, symbol};
 use barrow_benches::load::{self, Store};
 use barrow_benches::{arguments, figure, machine};
 use barrow_engine::rows::{Rows, Values};
-use barrow_engine::{Options, Revisions, Scan, Snapshot};
+use barrow_engine::{Options, Revisions, Scan, Scanner, Snapshot};
 use barrow_types::{ColumnId, DatasetId, SeriesId, Timestamp};
 
 /// Sessions of a month.
@@ -81,13 +81,7 @@ struct Questions {
 }
 
 impl Questions {
-    fn scan(
-        &self,
-        series: SeriesId,
-        columns: &[u16],
-        range: (i64, i64),
-        mut each: impl FnMut(Rows),
-    ) {
+    fn scanner(&self, series: SeriesId, columns: &[u16], range: (i64, i64)) -> Scanner {
         let scan = Scan {
             series,
             start: Timestamp::from_nanos(range.0),
@@ -97,9 +91,14 @@ impl Questions {
             at_sequence: None,
             revisions: Revisions::Visible,
         };
-        let mut scanner = self.snapshot.scan(scan).expect("the series is there");
-        while let Some(piece) = scanner.next().expect("the disk works") {
-            each(piece);
+        self.snapshot.scan(scan).expect("the series is there")
+    }
+
+    /// All columns of a range of one series.
+    fn scan(&self, series: SeriesId, range: (i64, i64), mut each: impl FnMut(Rows)) {
+        let mut scanner = self.scanner(series, &[1, 2, 3, 4, 5, 6, 7], range);
+        while let Some(rows) = scanner.next().expect("the disk works") {
+            each(rows);
         }
     }
 
@@ -108,7 +107,7 @@ impl Questions {
         let series = self.series[turn * 37 % self.series.len()];
         let mut batches = Vec::new();
         let range = load::sessions(0, MONTH.min(self.sessions));
-        self.scan(series, &[1, 2, 3, 4, 5, 6, 7], range, |rows| batches.push(arrow(rows, None)));
+        self.scan(series, range, |rows| batches.push(arrow(rows, None)));
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         assert_eq!(rows, MONTH.min(self.sessions) as usize * MINUTES);
         black_box(batches);
@@ -149,7 +148,7 @@ impl Questions {
         let mut keys = Vec::with_capacity(series.len() * MINUTES);
         for (at, &one) in series.iter().enumerate() {
             let key = i32::try_from(first + at).expect("few symbols");
-            self.scan(one, &[1, 2, 3, 4, 5, 6, 7], range, |rows| {
+            self.scan(one, range, |rows| {
                 keys.resize(keys.len() + rows.len(), key);
                 match &mut all {
                     Some(all) => all.extend_from(&rows),
@@ -180,19 +179,20 @@ impl Questions {
     fn spread_of(&self, series: &[SeriesId]) -> f64 {
         let mut most = f64::NEG_INFINITY;
         for &one in series {
-            self.scan(one, &[2, 3], (i64::MIN, i64::MAX), |rows| {
-                let [high, low] = &rows.columns[..] else { panic!("two columns were asked for") };
+            let mut scanner = self.scanner(one, &[2, 3], (i64::MIN, i64::MAX));
+            while let Some(columns) = scanner.next_columns().expect("the disk works") {
+                let [high, low] = &columns[..] else { panic!("two columns were asked for") };
                 let (Values::F64(high), Values::F64(low)) = (&high.values, &low.values) else {
                     panic!("prices are f64")
                 };
                 let spreads = high.iter().zip(low).map(|(high, low)| high - low);
                 most = spreads.fold(most, f64::max);
-            });
+            }
         }
         most
     }
 
-    /// The newest row of each symbol, a thousand times.
+    /// The newest row of each symbol.
     fn newest(&self) {
         for &series in &self.series {
             black_box(self.snapshot.newest(black_box(series)).expect("the disk works"));

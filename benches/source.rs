@@ -1,9 +1,18 @@
-//! An endless run of small batches, each of the minutes after the last one's.
+//! An endless run of small batches, each of the minutes after the last one's. Before they would
+//! lie in the future, other symbols begin at the first session.
+
+use std::ops::Range;
 
 use barrow_engine::batch::Batch;
 
 use crate::data::{Bars, Walk};
 use crate::load;
+
+/// Sessions of the same symbols, about.
+const SESSIONS_MAX: u32 = 500;
+
+/// From one set of symbols to the next: more than any program has at once.
+const STRIDE: u32 = 10_000;
 
 /// What each batch holds: `minutes` bars of each of `symbols` symbols.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +27,7 @@ pub struct Shape {
 pub struct Source {
     shape: Shape,
     first: u32,
+    sessions: u32,
     walks: Vec<Walk>,
     waiting: Vec<Bars>,
     at: usize,
@@ -25,19 +35,22 @@ pub struct Source {
 }
 
 impl Source {
-    /// Of the symbols from `first` on.
+    /// Begins with the symbols from `first` on.
     pub fn new(shape: Shape, first: u32) -> Self {
         let walks = (first..first + shape.symbols).map(Walk::new).collect();
-        Self { shape, first, walks, waiting: Vec::new(), at: 0, number: 0 }
+        Self { shape, first, sessions: 0, walks, waiting: Vec::new(), at: 0, number: 0 }
     }
 
-    /// The first symbol.
-    pub fn first(&self) -> u32 {
-        self.first
+    /// Numbers of the symbols of the batch that came last.
+    pub fn symbols(&self) -> Range<u32> {
+        self.first..self.first + self.shape.symbols
     }
 
     /// The next rows, symbol by symbol, and a batch id that no other has.
     pub fn bars(&mut self) -> (String, Bars) {
+        if self.sessions >= SESSIONS_MAX {
+            *self = Self { number: self.number, ..Self::new(self.shape, self.first + STRIDE) };
+        }
         let mut by_symbol = vec![Bars::default(); self.walks.len()];
         for _ in 0..self.shape.minutes {
             if self.waiting.first().is_none_or(|session| session.len() <= self.at) {
@@ -67,6 +80,7 @@ impl Source {
     fn next_session(&mut self) {
         self.waiting.clear();
         self.at = 0;
+        self.sessions += 1;
         for walk in &mut self.walks {
             let mut session = Bars::default();
             walk.session(&mut session);

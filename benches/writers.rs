@@ -102,7 +102,7 @@ fn commit_groups(store: &mut Store, queue: &Receiver<Handed>) -> usize {
         for reply in replies {
             reply.send(()).expect("the writer waits");
         }
-        store.flush(false);
+        store.flush_if_due();
     }
     count
 }
@@ -123,8 +123,8 @@ fn send_until(end: Instant, address: &str, source: &mut Source) -> usize {
     let mut count = 0;
     while Instant::now() < end {
         let (id, bars) = source.bars();
-        let path = format!("{}&symbol=W{}", load::route(&id), source.first());
-        let answer = connection.post(&path, &load::stream(&load::bars_table(&bars, 0)));
+        let body = load::stream(&load::bars_table(&bars, &source.symbols()));
+        let answer = connection.post(&load::route(&id), &body);
         let accepted = format!("\"accepted\":{},", bars.len());
         assert!(answer.contains(&accepted), "not all taken: {answer}");
         count += 1;

@@ -25,6 +25,7 @@ import pyarrow.parquet
 MINUTE = 60_000_000_000
 DAY = 1_440 * MINUTE
 OPEN = 1_704_205_800_000_000_000
+NANOS = pa.timestamp("ns")
 COLUMNS = "ts, open, high, low, close, volume, vwap, trades"
 
 
@@ -78,10 +79,11 @@ class DuckDb:
 
         self.path = os.path.join(db, "bars.duckdb")
         self.connection = duckdb.connect(self.path)
-        self.connection.execute("SET TimeZone='UTC'")
 
-    def ingest(self, table):
-        self.connection.execute("CREATE TABLE bars AS SELECT * FROM table")
+    def ingest(self, rows):
+        # Without a zone: DuckDB keeps nanoseconds only so.
+        rows = rows.set_column(rows.schema.get_field_index("ts"), "ts", rows["ts"].cast(NANOS))
+        self.connection.execute("CREATE TABLE bars AS SELECT * FROM rows")
         self.connection.execute("CHECKPOINT")
 
     def rest(self):
@@ -91,11 +93,11 @@ class DuckDb:
         return os.path.getsize(self.path)
 
     def table(self, sql):
-        return self.connection.execute(sql).to_arrow_table()
+        return self.connection.sql(sql).to_arrow_table()
 
     @staticmethod
     def instant(nanos):
-        return f"make_timestamptz({nanos // 1000})"
+        return f"make_timestamp_ns({nanos})"
 
 
 class ChDb:
@@ -105,10 +107,10 @@ class ChDb:
         self.path = db
         self.session = session.Session(db)
 
-    def ingest(self, table):
+    def ingest(self, rows):
         kinds = {pa.string(): "LowCardinality(String)", pa.int64(): "Int64", pa.float64(): "Float64"}
         columns = []
-        for field in table.schema:
+        for field in rows.schema:
             if pa.types.is_timestamp(field.type):
                 columns.append(f"{field.name} DateTime64(9, 'UTC') CODEC(DoubleDelta, ZSTD(3))")
             else:
@@ -118,7 +120,7 @@ class ChDb:
             "ENGINE = MergeTree ORDER BY (symbol, ts) "
             "SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
         )
-        self.session.query("INSERT INTO b.bars SELECT * FROM Python(table)")
+        self.session.query("INSERT INTO b.bars SELECT * FROM Python(rows)")
 
     def rest(self):
         self.session.query("OPTIMIZE TABLE b.bars FINAL")
@@ -140,10 +142,10 @@ class Parquet:
     def __init__(self, db):
         self.path = os.path.join(db, "bars.parquet")
 
-    def ingest(self, table):
+    def ingest(self, rows):
         # Pages of a dictionary where that pays; pyarrow decides for each column.
         pyarrow.parquet.write_table(
-            table, self.path, compression="zstd", compression_level=9, row_group_size=1 << 20
+            rows, self.path, compression="zstd", compression_level=9, row_group_size=1 << 20
         )
 
     def rest(self):
