@@ -172,11 +172,15 @@ pub(super) fn encode(values: &[i64], plan: &Plan, out: &mut Vec<u8>) {
     }
     bits::pack(offsets, split.width, out);
     if split.patch_count > 0 {
-        let (places, highs): (Vec<u64>, Vec<u64>) = (0..)
-            .zip(offsets.iter())
-            .filter(|(_, offset)| width_of(**offset) > split.width)
-            .map(|(place, offset)| (place, offset >> split.width))
-            .unzip();
+        let mut places = Vec::with_capacity(split.patch_count);
+        let mut highs = Vec::with_capacity(split.patch_count);
+        for (place, offset) in (0_u64..).zip(offsets.iter()) {
+            let high = offset >> split.width;
+            if high != 0 {
+                places.push(place);
+                highs.push(high);
+            }
+        }
         bits::pack_stream(&places, PLACE_WIDTH, out);
         bits::pack_stream(&highs, split.high_width, out);
     }

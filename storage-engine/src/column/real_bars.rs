@@ -1,15 +1,21 @@
-//! What real bars take, if the market data lies beside the workspace; says so where it does not.
+//! What real bars and trades take, if the market data lies beside the workspace; says so where it
+//! does not.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use super::tests::{check, check_candle, encoded};
+use super::tests::{check, check_candle, encoded, slice};
 use super::*;
 
 /// The design's estimate for a row of open, high, low, close, volume and time.
 const ROW_LEN_MAX: f64 = 6.0;
+
+/// What a trade may take: time, price and size.
+const TRADE_LEN_MAX: f64 = 4.0;
+/// Rows of an extent.
+const EXTENT_ROWS: usize = 65_536;
 
 /// The bars of one symbol: time, then open, high, low, close, volume.
 #[derive(Default)]
@@ -50,15 +56,20 @@ fn read(text: &str) -> BTreeMap<String, Bars> {
     symbols
 }
 
-fn check_file(name: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/minute").join(name);
-    let mut stderr = std::io::stderr();
+/// The text of a compressed file; `None`, and a line that says so, if it is not there.
+fn unzipped(name: &str) -> Option<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
     if !path.exists() {
-        writeln!(stderr, "skipped: there is no {}", path.display()).unwrap();
-        return;
+        writeln!(std::io::stderr(), "skipped: there is no {}", path.display()).unwrap();
+        return None;
     }
     let output = Command::new("gzip").arg("-dc").arg(&path).output().unwrap();
-    let symbols = read(std::str::from_utf8(&output.stdout).unwrap());
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+fn check_file(name: &str) {
+    let Some(text) = unzipped(&format!("minute/{name}")) else { return };
+    let symbols = read(&text);
     let [mut row_count, mut ts_len, mut prices_len, mut volume_len] = [0; 4];
     for bars in symbols.values() {
         let prices = [0, 1, 2, 3].map(|at| bars.column(at));
@@ -83,7 +94,7 @@ fn check_file(name: &str) {
         a_row(prices_len),
         a_row(volume_len),
     );
-    writeln!(stderr, "{sizes}").unwrap();
+    writeln!(std::io::stderr(), "{sizes}").unwrap();
     assert!(total <= ROW_LEN_MAX, "{sizes}");
 }
 
@@ -91,4 +102,35 @@ fn check_file(name: &str) {
 fn minutes_of_us_equities_take_no_more_than_the_design_says() {
     check_file("lean_us_equity_1min_trades.csv.gz");
     check_file("ib_aapl_1min_2026-03_2026-04.csv.gz");
+}
+
+#[test]
+fn trades_of_a_liquid_fund_take_no_more_than_four_bytes() {
+    let name = "ticks/lean_spy_trades_2013-10.csv.gz";
+    let Some(text) = unzipped(name) else { return };
+    let mut ts = Vec::new();
+    let [mut price, mut size] = [const { Vec::new() }; 2];
+    for line in text.lines().skip(1) {
+        let mut fields = line.split(',').skip(1);
+        let time = fields.next().unwrap();
+        let millis: i64 = time[20..].parse().unwrap();
+        ts.push(nanos(time) + millis * 1_000_000);
+        price.push(fields.next().unwrap().parse().unwrap());
+        size.push(fields.next().unwrap().parse().unwrap());
+    }
+    let rows = ts.len();
+    let lens = [Values::I64(ts), Values::F64(price), Values::F64(size)].map(|values| {
+        let column = Column::new(values);
+        let starts = (0..rows).step_by(EXTENT_ROWS);
+        let parts = starts.map(|start| start..rows.min(start + EXTENT_ROWS));
+        let lens = parts.map(|part| {
+            let part = slice(&column, part);
+            check(&part, &[]);
+            encoded(&part).len()
+        });
+        lens.sum::<usize>() as f64 / rows as f64
+    });
+    let sizes = format!("{name}: {rows} rows, ts, price and size {lens:.2?} bytes a row");
+    writeln!(std::io::stderr(), "{sizes}").unwrap();
+    assert!(lens.iter().sum::<f64>() <= TRADE_LEN_MAX, "{sizes}");
 }

@@ -105,7 +105,7 @@ fn check_beside(column: &Column, high: &Column, low: &Column, ranges: &[Range<us
     describe(&chunk, rows).unwrap();
 }
 
-fn slice(column: &Column, range: Range<usize>) -> Column {
+pub(super) fn slice(column: &Column, range: Range<usize>) -> Column {
     let mut part = Column::empty(column.kind(), range.len());
     range.for_each(|row| part.push_from(column, row));
     part
