@@ -164,10 +164,15 @@ def expectation(np, frame, recipe):
     counts = dict.fromkeys(COUNTS, 0)
     counts["rejected"] = int((~whole).sum())
     rows = frame[whole]
+    keys = ["symbol", "ts"]
     if recipe.get("dataset", "bars") != "bars":
-        # Rows of ticks are never matched with each other.
-        counts["accepted"] = len(rows)
-        return counts, rows
+        keys += ["venue", "trade_id"]
+        if "trade_id" not in rows:
+            # Without a number rows are never matched with each other.
+            counts["accepted"] = len(rows)
+            return counts, rows
+        if rows["trade_id"].isna().any():
+            raise Difference("some trades have a number and some have none: count them apart")
     # As bits, so that -0.0 is not 0.0; every null alike.
     bits = {
         name: np.where(rows[name].isna(), np.int64(-1), rows[name].to_numpy().view(np.int64))
@@ -175,7 +180,8 @@ def expectation(np, frame, recipe):
     }
     visible, keep = {}, []
     columns = [bits[name] for name in values]
-    for at, key in enumerate(zip(rows["symbol"], rows["ts"])):
+    columns += [rows[name].to_numpy() for name in TEXTS if name in rows]
+    for at, key in enumerate(zip(*(rows[name] for name in keys if name in rows))):
         row = tuple(column[at] for column in columns)
         known = visible.get(key)
         if known == row:

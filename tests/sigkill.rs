@@ -1,7 +1,8 @@
 //! The real server, killed at any moment: what it acknowledged is there, and nothing is half there.
 //!
-//! Each round starts `barrow serve` on the same folder, lets several clients send batches, notes
-//! what was acknowledged, kills the process with SIGKILL and opens the folder again. Then
+//! Each round starts `barrow serve` on the same folder, lets several clients send batches of bars,
+//! trades and quotes while segments are flushed and compacted, notes what was acknowledged, kills
+//! the process with SIGKILL and opens the folder again. Then
 //! - every acknowledged batch has all its rows, with its values;
 //! - a batch without an answer has all its rows or none, and sending it again makes it whole.
 //!
@@ -31,11 +32,43 @@ const ACKNOWLEDGED_MAX: u64 = 120;
 const SMALL_ROWS_MAX: u64 = 5;
 const LARGE_ROWS_MAX: u64 = 3_000;
 
-/// Small files, so that rounds begin new ones and flush, and kills fall into that too.
-const CONFIG: &str = "[engine]\nwal_file_bytes = 1048576\nmemtable_bytes_max = 2097152\n";
+/// Small files, so that rounds begin new ones, flush and compact, and kills fall into that too.
+const CONFIG: &str = "[engine]
+wal_file_bytes = 1048576
+memtable_bytes_max = 262144
+compact_fan_out = 2
+own_file_bytes = 32768
+pack_bytes_max = 65536
+";
+
+/// Of a hundred batches, how many are followed by the wish to compact everything.
+const COMPACT_PERCENT: u64 = 4;
 
 /// 2000-01-01T00:00:00Z in seconds; every batch has its own minutes after it.
 const FIRST_SECOND: u64 = 946_684_800;
+
+/// What a client sends: the dataset, the columns of its CSV, and the one that holds the number of
+/// the batch.
+struct Form {
+    dataset: &'static str,
+    columns: &'static str,
+    values: &'static str,
+    number: &'static str,
+}
+
+const BARS: Form = Form {
+    dataset: "bars",
+    columns: "open,high,low,close,volume",
+    values: "1,2,0.5,1.5",
+    number: "volume",
+};
+const TRADES: Form =
+    Form { dataset: "trades", columns: "price,size", values: "1.25", number: "size" };
+const QUOTES: Form =
+    Form { dataset: "quotes", columns: "bid,ask,bid_size", values: "1.25,1.5", number: "bid_size" };
+
+/// What each client sends.
+const FORMS: [Form; CLIENTS] = [BARS, BARS, TRADES, QUOTES];
 
 /// One batch: consecutive minutes of one client's symbol, each with the batch's number.
 #[derive(Clone, Debug)]
@@ -47,6 +80,10 @@ struct Batch {
 }
 
 impl Batch {
+    fn form(&self) -> &'static Form {
+        &FORMS[self.client]
+    }
+
     fn symbol(&self) -> String {
         format!("CLIENT{}", self.client)
     }
@@ -56,10 +93,12 @@ impl Batch {
     }
 
     fn body(&self) -> String {
-        let mut body = String::from("symbol,ts,open,high,low,close,volume\n");
+        let form = self.form();
+        let mut body = format!("symbol,ts,{}\n", form.columns);
         for minute in self.first_minute..self.first_minute + self.rows {
             let (symbol, ts) = (self.symbol(), nanos(minute));
-            writeln!(body, "{symbol},{ts},1,2,0.5,1.5,{}", self.number).expect("into a String");
+            let (values, number) = (form.values, self.number);
+            writeln!(body, "{symbol},{ts},{values},{number}").expect("into a String");
         }
         body
     }
@@ -166,9 +205,12 @@ fn setting(name: &str, default: u64) -> u64 {
 
 /// Sends one batch; `None` if the connection broke.
 fn send(http: &Client, url: &str, batch: &Batch) -> Option<StatusCode> {
+    let dataset = batch.form().dataset;
+    let mut query = vec![("source", "sigkill".to_owned()), ("batch_id", batch.id())];
+    query.extend((dataset == "bars").then(|| ("timeframe", "1m".to_owned())));
     let request = http
-        .post(format!("{url}/v1/datasets/bars/rows"))
-        .query(&[("timeframe", "1m"), ("source", "sigkill"), ("batch_id", &batch.id())])
+        .post(format!("{url}/v1/datasets/{dataset}/rows"))
+        .query(&query)
         .header("content-type", "text/csv")
         .body(batch.body());
     let reply = request.send().ok()?;
@@ -206,6 +248,11 @@ fn client(url: &str, first: &Batch, mut random: Random, acknowledged: &mpsc::Sen
         sent.acknowledged.push(batch.clone());
         // The main thread stops listening once it has heard enough.
         let _ = acknowledged.send(());
+        if random.chance(COMPACT_PERCENT) {
+            // Whether it is heard does not matter: the server may be gone.
+            let jobs = http.post(format!("{url}/v1/jobs")).body("{\"kind\":\"compact\"}");
+            let _ = jobs.send();
+        }
         batch.number += 1;
         batch.first_minute += batch.rows;
     }
@@ -215,27 +262,30 @@ fn client(url: &str, first: &Batch, mut random: Random, acknowledged: &mpsc::Sen
 fn stored(http: &Client, url: &str, client: usize, first: u64, end: u64) -> BTreeMap<u64, u64> {
     let mut found = BTreeMap::new();
     let mut cursor: Option<String> = None;
+    let form = &FORMS[client];
     loop {
         let mut query = vec![
             ("symbols", format!("CLIENT{client}")),
             ("start", nanos(first).to_string()),
             ("end", nanos(end).to_string()),
-            ("frequency", "1m".to_owned()),
-            ("layer", "raw".to_owned()),
             ("revisions", "all".to_owned()),
             ("format", "json".to_owned()),
         ];
+        if form.dataset == "bars" {
+            query.extend([("frequency", "1m".to_owned()), ("layer", "raw".to_owned())]);
+        }
         query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-        let reply = http.get(format!("{url}/v1/bars")).query(&query).send().expect("ask for bars");
+        let reply = http.get(format!("{url}/v1/{}", form.dataset)).query(&query).send();
+        let reply = reply.expect("ask for rows");
         let status = reply.status();
         let text = reply.text().expect("a whole answer");
         if status == StatusCode::NOT_FOUND {
             return found;
         }
-        assert_eq!(status, StatusCode::OK, "GET /v1/bars: {text}");
+        assert_eq!(status, StatusCode::OK, "GET /v1/{}: {text}", form.dataset);
         let reply: serde_json::Value = serde_json::from_str(&text).expect("an answer in JSON");
         for row in reply["rows"].as_array().expect("`rows` is a list") {
-            let (minute, number) = minute_and_number(row);
+            let (minute, number) = minute_and_number(row, form.number);
             let before = found.insert(minute, number);
             assert!(before.is_none(), "minute {minute} of client {client} is stored twice");
         }
@@ -246,12 +296,12 @@ fn stored(http: &Client, url: &str, client: usize, first: u64, end: u64) -> BTre
     }
 }
 
-fn minute_and_number(row: &serde_json::Value) -> (u64, u64) {
+fn minute_and_number(row: &serde_json::Value, column: &str) -> (u64, u64) {
     let ts = row["ts"].as_str().unwrap_or_else(|| panic!("no `ts` in {row}"));
     let second = seconds(ts).unwrap_or_else(|| panic!("`ts` {ts:?} is not RFC 3339 in UTC"));
-    let volume = row["volume"].as_f64().unwrap_or_else(|| panic!("no `volume` in {row}"));
-    let number = format!("{volume}").parse();
-    let number = number.unwrap_or_else(|_| panic!("volume {volume} is no batch's number"));
+    let value = row[column].as_f64().unwrap_or_else(|| panic!("no `{column}` in {row}"));
+    let number = format!("{value}").parse();
+    let number = number.unwrap_or_else(|_| panic!("{column} {value} is no batch's number"));
     ((second - FIRST_SECOND) / 60, number)
 }
 
@@ -306,6 +356,26 @@ fn check(http: &Client, url: &str, client: usize, ledger: &mut Ledger, sent: Sen
     ledger.next_minute = end;
 }
 
+/// Compactions installed since the server started, after one that is asked for now.
+fn compaction_runs(http: &Client, url: &str) -> u64 {
+    let jobs = http.post(format!("{url}/v1/jobs")).body("{\"kind\":\"compact\"}").send();
+    let job: serde_json::Value = jobs.and_then(|reply| reply.json()).expect("start a job");
+    let id = job["job_id"].as_str().expect("a job has an id");
+    loop {
+        let job = http.get(format!("{url}/v1/jobs/{id}")).send();
+        let job: serde_json::Value = job.and_then(|reply| reply.json()).expect("look at the job");
+        match job["state"].as_str() {
+            Some("RUNNING") => std::thread::yield_now(),
+            Some("SUCCEEDED") => break,
+            _ => panic!("the compaction failed: {job}"),
+        }
+    }
+    let metrics = http.get(format!("{url}/metrics")).send().and_then(|reply| reply.text());
+    let metrics = metrics.expect("ask for metrics");
+    let line = metrics.lines().find_map(|line| line.strip_prefix("barrow_compaction_runs_total "));
+    line.and_then(|count| count.parse().ok()).expect("compactions are counted")
+}
+
 /// Waits a random while that no clock measures, so that the kill falls between any two steps.
 fn linger(random: &mut Random, turns_max: u64) {
     for _ in 0..random.below(turns_max) {
@@ -355,7 +425,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     let mut random = Random::new(seed);
     let mut ledgers: Vec<Ledger> = (0..CLIENTS).map(|_| Ledger::default()).collect();
     let http = Client::new();
-    let (mut killed_starting, mut unanswered) = (0, 0);
+    let (mut killed_starting, mut unanswered, mut compactions) = (0, 0, 0);
     for _ in 0..rounds {
         let sent = round(&binary, dir.path(), &ledgers, &mut random);
         if random.chance(30) {
@@ -371,8 +441,10 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
             unanswered += usize::from(sent.unanswered.is_some());
             check(&http, &server.url, at, ledger, sent);
         }
+        compactions += compaction_runs(&http, &server.url);
         server.kill();
     }
+    assert!(compactions > 0, "nothing was compacted");
     let server = Server::start(&binary, dir.path());
     let (mut batches, mut rows) = (0, 0);
     for (at, ledger) in ledgers.iter().enumerate() {
@@ -388,6 +460,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     let _ = writeln!(
         std::io::stdout(),
         "{rounds} rounds: {batches} batches of {rows} rows acknowledged and there, {unanswered} \
-         unanswered and whole, {killed_starting} kills while starting"
+         unanswered and whole, {killed_starting} kills while starting, at least {compactions} \
+         compactions"
     );
 }

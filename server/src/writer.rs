@@ -2,11 +2,12 @@
 //!
 //! Batches come through one bounded queue, already prepared. While a group of them is being
 //! synced, the next one gathers in the queue: natural group commit, without a timer. Flushes run
-//! on a second thread, compactions on a third, and are installed here. A panic on any of them stops
-//! the process: rows in memory could no longer be trusted, and the log brings back every
-//! acknowledged one.
+//! on a second thread, compactions on a third, the log's next file is made on a fourth; all are
+//! installed here. A panic on any of them stops the process: rows in memory could no longer be
+//! trusted, and the log brings back every acknowledged one.
 
 mod compaction;
+mod spare;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::AtomicBool;
@@ -21,6 +22,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, after, at, bounded, neve
 use tokio::sync::{oneshot, watch};
 
 use self::compaction::{Compacted, Compactions};
+use self::spare::{Made, Spares};
 use crate::clock;
 use crate::config::Config;
 use crate::metrics::{Metrics, Refusal};
@@ -121,6 +123,7 @@ pub(crate) struct Handle {
     writer: JoinHandle<Result<(), Error>>,
     flusher: JoinHandle<()>,
     compactor: JoinHandle<()>,
+    log_maker: JoinHandle<()>,
 }
 
 impl Handle {
@@ -132,6 +135,7 @@ impl Handle {
         let closed = self.writer.join().expect("invariant: the writer aborts, it does not unwind");
         self.flusher.join().expect("invariant: the flusher aborts, it does not unwind");
         self.compactor.join().expect("invariant: the compactor aborts, it does not unwind");
+        self.log_maker.join().expect("invariant: the log maker aborts, it does not unwind");
         closed
     }
 }
@@ -152,6 +156,8 @@ struct Writer {
     flushing: bool,
     compacted: Receiver<Compacted>,
     compactions: Compactions,
+    made: Receiver<Made>,
+    spares: Spares,
     flush_pause: Duration,
     flush_not_before: Option<Instant>,
     unsealed: bool,
@@ -184,6 +190,8 @@ pub(crate) fn start(
     let (done_sender, done) = bounded(1);
     let (compact_jobs, compact_queue) = bounded(1);
     let (compacted_sender, compacted) = bounded(1);
+    let (spare_jobs, spare_queue) = bounded(1);
+    let (made_sender, made) = bounded(1);
     let stop_compacting = Arc::new(AtomicBool::new(false));
     let (sequence_sender, sequence) = watch::channel(engine.snapshot().sequence().get());
     let stopped = Arc::new(OnceLock::new());
@@ -202,6 +210,8 @@ pub(crate) fn start(
             config,
             Arc::clone(&metrics),
         ),
+        made,
+        spares: Spares::new(spare_jobs),
         flush_pause: FLUSH_PAUSE_MIN,
         flush_not_before: None,
         unsealed: false,
@@ -214,10 +224,14 @@ pub(crate) fn start(
         let disk = compact_disk.as_ref();
         compaction::run(&compact_queue, &compacted_sender, disk, &stop_compacting);
     })?;
+    let spare_disk = Arc::clone(&disk);
+    let log_maker =
+        spawn("log-maker", move || spare::run(&spare_queue, &made_sender, spare_disk.as_ref()))?;
     let flusher = spawn("flusher", move || flush_jobs(&jobs_queue, &done_sender, disk.as_ref()))?;
     let writer = spawn("writer", move || writer.run())?;
     let intake = Intake { messages: messages.clone(), metrics };
-    Ok((Handle { messages, writer, flusher, compactor }, intake, Progress { sequence, stopped }))
+    let handle = Handle { messages, writer, flusher, compactor, log_maker };
+    Ok((handle, intake, Progress { sequence, stopped }))
 }
 
 fn spawn<T: Send + 'static>(
@@ -257,6 +271,10 @@ impl Writer {
                         compacted.expect("invariant: the compactor outlives the writer");
                     self.install_compaction(compacted);
                 }
+                recv(self.made) -> made => {
+                    let made = made.expect("invariant: the log maker outlives the writer");
+                    self.spares.install(&mut self.engine, made);
+                }
                 recv(self.messages) -> message => match message {
                     Ok(Message::Commit(first)) => go_on = self.commit_group(first),
                     Ok(Message::Compact(reply)) => self.ask_to_compact(reply),
@@ -270,12 +288,17 @@ impl Writer {
             }
             self.start_flush();
             self.compactions.start(&mut self.engine);
+            self.spares.start(&mut self.engine);
         }
         self.await_flush();
         if self.compactions.stop() {
             let compacted = self.compacted.recv();
             let compacted = compacted.expect("invariant: the compactor outlives the writer");
             self.install_compaction(compacted);
+        }
+        if self.spares.is_making() {
+            let made = self.made.recv().expect("invariant: the log maker outlives the writer");
+            self.spares.install(&mut self.engine, made);
         }
         let poisoned = self.engine.poisoned().map(str::to_owned);
         match poisoned {

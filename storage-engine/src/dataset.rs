@@ -77,6 +77,8 @@ const fn column(id: u16, name: &'static str, kind: ColumnType, nullable: bool) -
 
 /// Number of the first of the four price columns of a bar; the others follow.
 pub const OPEN: ColumnId = ColumnId::new(1);
+/// Number of the average price of a bar, which is kept beside its high and low.
+pub const VWAP: ColumnId = ColumnId::new(6);
 
 /// Bars: open, high, low, close in the currency of the instrument; volume in units of it; vwap,
 /// the volume-weighted average price; trades, how many there were.

@@ -1,9 +1,9 @@
-//! Bars to load, from a seed: few symbols and few minutes, so that batches meet on their keys.
+//! Bars, trades and quotes to load, from a seed: few symbols and few minutes, so that batches meet on their keys.
 
 use barrow_engine::batch::{Act, Batch, KnownAt, Symbols};
-use barrow_engine::dataset::BARS;
+use barrow_engine::dataset;
 use barrow_engine::rows::{Bitmap, Column, ColumnType, Values};
-use barrow_types::{DatasetId, Nanos, PriceSide, Step};
+use barrow_types::{Nanos, PriceSide, Step};
 
 use crate::model::{COLUMN_COUNT, Load, Model, Offered, REQUIRED_COUNT, Table, Value, series_key};
 use crate::random::Random;
@@ -57,6 +57,46 @@ pub fn bar(symbol: &str, minute: i64, price: f64, random: &mut Random) -> Offere
     }
 }
 
+/// An empty load of a table.
+fn empty_of(table: Table, id: String) -> Load {
+    let step = if table == Table::Bars { Step::M1 } else { Step::Tick };
+    Load { table, step, ..empty(id) }
+}
+
+/// A trade or a quote of `symbol` in minute `minute`: with few values, so that many are equal.
+fn tick(table: Table, symbol: &str, minute: i64, random: &mut Random) -> Offered {
+    let price = |random: &mut Random| {
+        let cents = u32::try_from(random.below(3)).unwrap_or(0);
+        Value::F64((10.0 + f64::from(cents) / 100.0).to_bits())
+    };
+    let text = |random: &mut Random, texts: &[&str]| {
+        let place = random.place(texts.len() * 2);
+        texts.get(place).map_or(Value::Null, |text| Value::Text((*text).to_owned()))
+    };
+    let values = if table == Table::Trades {
+        vec![
+            price(random),
+            price(random),
+            text(random, &["Q", "N"]),
+            text(random, &["@"]),
+            text(random, &["1", "2", "3"]),
+        ]
+    } else {
+        let size = |random: &mut Random| {
+            if random.chance(50) { price(random) } else { Value::Null }
+        };
+        let (bid, ask) = (price(random), price(random));
+        let (bid_size, ask_size) = (size(random), size(random));
+        vec![bid, ask, bid_size, ask_size, text(random, &["Q"]), Value::Null]
+    };
+    Offered {
+        symbol: Some(symbol.to_owned()),
+        ts: Some(OPEN + minute * MINUTE),
+        known_at: None,
+        values,
+    }
+}
+
 /// A load of `rows` bars of one symbol in minutes of their own, from `minute` on.
 pub fn run_of_bars(id: String, symbol: &str, minute: i64, rows: usize) -> Load {
     let mut random = Random::new(minute.cast_unsigned());
@@ -65,7 +105,7 @@ pub fn run_of_bars(id: String, symbol: &str, minute: i64, rows: usize) -> Load {
     Load { rows, ..empty(id) }
 }
 
-/// A load at random: new bars, revisions, repetitions of what is visible, stated times; or a
+/// A load at random: new bars, trades or quotes, revisions, repetitions of what is visible, stated times; or a
 /// retraction. Sometimes one that is there already.
 pub fn random_load(id: String, model: &Model, now: i64, random: &mut Random) -> Load {
     if random.chance(5)
@@ -79,12 +119,15 @@ pub fn random_load(id: String, model: &Model, now: i64, random: &mut Random) -> 
             return load;
         }
     }
-    let mut load = empty(id);
+    let mut load = empty_of(random_table(random), id);
     let rows_max = if random.chance(10) { 40 } else { 6 };
     for _ in 0..=random.below(rows_max) {
         let symbol = SYMBOLS[random.place(SYMBOLS.len())];
         let minute = random.below(MINUTES).cast_signed();
-        let mut row = bar(symbol, minute, 10.0, random);
+        let mut row = match load.table {
+            Table::Bars => bar(symbol, minute, 10.0, random),
+            table => tick(table, symbol, minute, random),
+        };
         // Some rows say again what is visible.
         if random.chance(15)
             && let Some(key) = series_key(&load, symbol)
@@ -102,8 +145,16 @@ pub fn random_load(id: String, model: &Model, now: i64, random: &mut Random) -> 
     load
 }
 
+fn random_table(random: &mut Random) -> Table {
+    match random.below(10) {
+        0..6 => Table::Bars,
+        6..8 => Table::Trades,
+        _ => Table::Quotes,
+    }
+}
+
 fn random_retraction(id: String, model: &Model, random: &mut Random) -> Load {
-    let mut load = Load { retract: true, ..empty(id) };
+    let mut load = Load { retract: true, ..empty_of(random_table(random), id) };
     for symbol in SYMBOLS {
         let Some(key) = series_key(&load, symbol) else { continue };
         for row in model.visible(&key, i64::MIN, i64::MAX, i64::MAX, u64::MAX) {
@@ -112,7 +163,11 @@ fn random_retraction(id: String, model: &Model, random: &mut Random) -> Load {
                     symbol: Some(symbol.to_owned()),
                     ts: Some(row.ts),
                     known_at: None,
-                    values: Vec::new(),
+                    // An event is taken away by what it is, a bar by its time.
+                    values: match load.table {
+                        Table::Bars => Vec::new(),
+                        Table::Trades | Table::Quotes => row.values.clone(),
+                    },
                 });
             }
         }
@@ -137,13 +192,16 @@ pub fn batch_of(load: &Load) -> Batch {
         column(ColumnType::I64, &values)
     };
     let known_at = load.rows.iter().any(|row| row.known_at.is_some());
-    let columns = BARS.columns.iter().enumerate().map(|(place, def)| {
+    let schema = dataset::schema(load.table.dataset()).expect("invariant: the table is built in");
+    let by_time = load.retract && load.table == Table::Bars;
+    let wanted = if by_time { &[] } else { schema.columns };
+    let columns = wanted.iter().enumerate().map(|(place, def)| {
         let values: Vec<Value> = load.rows.iter().map(|row| row.values[place].clone()).collect();
         column(def.kind, &values)
     });
     Batch {
         id: load.id.clone(),
-        dataset: DatasetId::BARS,
+        dataset: load.table.dataset(),
         source: load.source.clone(),
         step: load.step,
         side: load.side,
@@ -152,7 +210,7 @@ pub fn batch_of(load: &Load) -> Batch {
         act: if load.retract { Act::Retract } else { Act::Insert },
         ts: integers(&mut load.rows.iter().map(|row| row.ts)),
         known_at: known_at.then(|| integers(&mut load.rows.iter().map(|row| row.known_at))),
-        columns: if load.retract { Vec::new() } else { columns.collect() },
+        columns: columns.collect(),
         symbols,
         numbers: None,
         raw: None,
@@ -164,7 +222,7 @@ fn column(kind: ColumnType, values: &[Value]) -> Column {
     let filled = match kind {
         ColumnType::F64 => Values::F64(values.iter().map(double).collect()),
         ColumnType::I64 => Values::I64(values.iter().map(integer).collect()),
-        ColumnType::Text => panic!("invariant: a bar has no texts"),
+        ColumnType::Text => Values::Text(values.iter().map(text).collect()),
     };
     let present: Bitmap = values.iter().map(|value| *value != Value::Null).collect();
     let validity = (present.count() < present.len()).then_some(present);
@@ -177,4 +235,8 @@ fn double(value: &Value) -> f64 {
 
 fn integer(value: &Value) -> i64 {
     if let Value::I64(number) = value { *number } else { 0 }
+}
+
+fn text(value: &Value) -> &str {
+    if let Value::Text(text) = value { text } else { "" }
 }

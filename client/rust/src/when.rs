@@ -11,7 +11,8 @@ use barrow_types::Timestamp;
 /// use barrow_client::{Timestamp, When};
 ///
 /// assert_eq!(When::from("2013-10-07").as_str(), "2013-10-07");
-/// assert_eq!(When::from(Timestamp::from_nanos(1_381_152_600_000_000_000)).as_str(), "1381152600000000000");
+/// let open = Timestamp::from_nanos(1_381_152_600_000_000_000);
+/// assert_eq!(When::from(open).as_str(), "1381152600000000000");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct When(String);

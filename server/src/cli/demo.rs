@@ -30,7 +30,7 @@ pub(crate) struct DemoArgs {
     /// Stop after printing, rather than serve until Ctrl-C
     #[arg(long)]
     exit: bool,
-    /// Real CSV files instead of the sample market; takes the options of `barrow import`
+    /// Real files instead of the sample market; takes the options of `barrow import`
     #[arg(long, value_name = "PATH", num_args = 1..)]
     from: Vec<PathBuf>,
     #[command(flatten)]

@@ -50,7 +50,7 @@ fn every_command_of_the_contract_is_known() {
 
 #[test]
 fn a_command_that_is_not_built_says_so_and_exits_with_2() {
-    for line in ["features put f", "jobs list", "query features x", "query sql x", "compact"] {
+    for line in ["features put f", "backup d", "query features x", "query sql x", "export e"] {
         let error = execute(command(line).unwrap(), &mut Vec::new()).unwrap_err();
         assert_eq!(error.code(), 2, "{line}");
         assert!(error.to_string().starts_with("not available yet: barrow "), "{line}: {error}");
@@ -71,7 +71,7 @@ fn wrong_usage_is_refused_by_the_grammar() {
         "query trades",
         "query trades --symbols A --frequency 1m",
         "latest A --dataset features",
-        "verify",
+        "verify --server http://x --data d",
         "dead-letters replay 1-0 --set close",
         "dead-letters show",
         "no-such-command",

@@ -1,5 +1,5 @@
-//! `barrow verify`: re-reads every checksum, of a running server's segments or of a whole store that
-//! no server has open.
+//! `barrow verify`: re-reads every checksum, of a running server's segments or of a whole store
+//! that no server has open.
 //!
 //! With `--data` it is the one command that opens the engine itself: it must work on a store that
 //! no server can open.

@@ -1,5 +1,5 @@
-//! `GET /v1/bars/latest`, `/v1/trades/latest` and `/v1/quotes/latest`: the newest visible raw row of
-//! each (symbol, step, price side, source).
+//! `GET /v1/bars/latest`, `/v1/trades/latest` and `/v1/quotes/latest`: the newest visible raw row
+//! of each (symbol, step, price side, source).
 
 use std::sync::Arc;
 

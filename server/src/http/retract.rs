@@ -2,8 +2,8 @@
 //! them. Nothing is erased: `as_of` and `revisions=all` still show them.
 //!
 //! Keys come as `symbol` and `ts` in the query, or as `{"keys":[{"symbol","ts"}...]}` in the body;
-//! `timeframe`, `source` and `price` say which series. `batch=ID` needs none of these, and is the only
-//! way to take away trades and quotes.
+//! `timeframe`, `source` and `price` say which series. `batch=ID` needs none of these, and is the
+//! only way to take away trades and quotes.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Sends an answer while it is being read: a thread scans and encodes, a channel that holds a few
-//! megabytes carries the parts to the connection. A failure after the first byte breaks the chunked body off, so
-//! that a part of an answer never looks whole.
+//! megabytes carries the parts to the connection. A failure after the first byte breaks the chunked
+//! body off, so that a part of an answer never looks whole.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -62,6 +62,13 @@ async fn a_line_of_csv_is_sent_again_once_its_fields_are_named() {
     assert_eq!(listed(&server, "").await, "1-0=replay:1-0 1-1");
     let shown = show(&server, "1-0").await;
     assert_eq!((&shown["replayed_as"], &shown["attempts"]), (&json!("replay:1-0"), &json!(1)));
+    let text = server.text("/v1/dead-letters?format=csv").await;
+    let ends: Vec<_> = text.lines().map(|line| line.rsplit(',').next().unwrap()).collect();
+    assert_eq!(ends, ["replayed_as", "replay:1-0", ""], "{text}");
+    for format in ["arrow", "parquet"] {
+        let path = format!("/v1/dead-letters?format={format}");
+        assert_eq!(server.request(Method::GET, &path).send().await.unwrap().status(), 200);
+    }
     // A lost answer can be asked for again; the letter cannot become another row.
     let (status, again) = replay(&server, "1-0", columns, json!({"close": "1.75"})).await;
     assert_eq!((status, &again["repeated"]), (200, &json!(true)), "{again}");

@@ -78,8 +78,8 @@ pub trait Disk: Send + Sync {
     /// `Exists` if there is a file of that name, `Full` if there is no space.
     fn create(&self, path: &str, len: u64) -> Result<(), DiskError>;
 
-    /// [`Disk::create`] at once: the space is the file's and reads as zeros, but nothing was written.
-    /// The first write to a place of it makes the next sync dearer.
+    /// [`Disk::create`] at once: the space is the file's and reads as zeros, but nothing was
+    /// written. The first write to a place of it makes the next sync dearer.
     ///
     /// # Errors
     /// As [`Disk::create`].

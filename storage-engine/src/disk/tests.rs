@@ -1,6 +1,7 @@
 //! What every disk does alike, and what only the real one does.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -29,6 +30,35 @@ fn a_new_file_is_all_zeros_of_the_length_asked_for() {
             assert_eq!(disk.read(&path, 0, len).unwrap(), vec![0; len], "{which}");
         }
     });
+}
+
+#[test]
+fn a_reserved_file_reads_as_zeros_and_its_space_is_there() {
+    on_every_disk(|disk, which| {
+        for len in [0_usize, 1, 4_096, (3 << 20) + 1] {
+            let path = format!("f{len}");
+            disk.reserve(&path, len as u64).unwrap();
+            assert_eq!(disk.len(&path).unwrap(), len as u64, "{which}");
+            assert_eq!(disk.read(&path, 0, len).unwrap(), vec![0; len], "{which}");
+            assert_eq!(kind(disk.reserve(&path, 1)), DiskErrorKind::Exists, "{which}");
+        }
+    });
+    let folder = TempDir::new().unwrap();
+    let disk = OsDisk::open(folder.path()).unwrap();
+    disk.reserve("f", 3 << 20).unwrap();
+    let found = fs::metadata(folder.path().join("f")).unwrap();
+    assert!(found.blocks() * 512 >= 3 << 20, "{} blocks", found.blocks());
+}
+
+/// Reserving more than there is must fail now, not when it is written.
+#[test]
+fn a_reservation_that_finds_no_space_leaves_no_file() {
+    let folder = TempDir::new().unwrap();
+    let disk = OsDisk::open(folder.path()).unwrap();
+    let refused = disk.reserve("f", 1 << 60).unwrap_err();
+    // Past what a file may be long, where that is less than the space.
+    assert!(matches!(refused.kind, DiskErrorKind::Full | DiskErrorKind::Io), "{refused}");
+    assert!(disk.list("").unwrap().is_empty());
 }
 
 #[test]

@@ -72,6 +72,43 @@ fn send(engine: &mut Engine, batch: Batch, minute: i64) -> Applied {
     answers.remove(0).unwrap()
 }
 
+#[test]
+fn a_long_batch_is_scanned_in_pieces_that_hold_every_row_once() {
+    let disk = Arc::new(MemoryDisk::new());
+    let mut engine = Engine::open(disk, Options::default(), [7; 16]).unwrap().0;
+    let count = 100_000;
+    // Some minutes twice: a corrected row stays with the one that it corrects.
+    let minutes = |step: usize| -> Vec<(i64, f64, Option<i64>)> {
+        (0..count).step_by(step).map(|minute| (minute, step as f64, None)).collect()
+    };
+    send(&mut engine, bars("long", &minutes(1)), count);
+    send(&mut engine, bars("corrections", &minutes(1_000)), count);
+    let snapshot = engine.snapshot();
+    let series = snapshot.series(DatasetId::BARS, Some("A"))[0].0;
+    let mut scanner = snapshot
+        .scan(Scan {
+            series,
+            start: Timestamp::MIN,
+            end: Timestamp::MAX,
+            columns: vec![ColumnId::new(4)],
+            as_of: None,
+            at_sequence: None,
+            revisions: Revisions::Visible,
+        })
+        .unwrap();
+    let mut next = 0;
+    while let Some(rows) = scanner.next().unwrap() {
+        assert!(rows.len() <= 32_768, "{} rows", rows.len());
+        let Values::F64(closes) = &rows.columns[0].values else { panic!("closes are f64") };
+        for (ts, close) in rows.ts.iter().zip(closes) {
+            let corrected = if next % 1_000 == 0 { 1_000.0 } else { 1.0 };
+            assert_eq!((*ts, *close), (next * MINUTE, corrected));
+            next += 1;
+        }
+    }
+    assert_eq!(next, count);
+}
+
 fn flush(engine: &mut Engine) {
     let job = engine.plan_flush().unwrap();
     let disk = Arc::clone(&engine.disk);

@@ -11,7 +11,7 @@ use crate::dataset::{self, Schema};
 use crate::disk::{Disk, DiskErrorKind};
 use crate::error::Error;
 use crate::manifest::edit::SegmentEntry;
-use crate::rows::{Column, Rows, flags};
+use crate::rows::{Column, ColumnType, Rows, flags};
 
 use super::layout::{self, Block, ExtentKind, ExtentMeta, Role};
 use super::touched::Touched;
@@ -365,28 +365,52 @@ impl Extent {
         let first = usize::from(dataset::OPEN.get()) - 1;
         let candle = self.meta().block(Role::Candle, ColumnId::new(0));
         let is_price = |place: usize| candle.is_some() && (first..first + 4).contains(&place);
+        let is_average =
+            |place: usize| candle.is_some() && schema.columns[place].id == dataset::VWAP;
         let mut prices = [None, None, None, None];
         if let Some(block) = candle
-            && places.iter().any(|&place| is_price(place))
+            && places.iter().any(|&place| is_price(place) || is_average(place))
         {
-            let wanted = [0, 1, 2, 3].map(|price| places.contains(&(first + price)));
+            let mut wanted = [0, 1, 2, 3].map(|price| places.contains(&(first + price)));
+            if places.iter().any(|&place| is_average(place)) {
+                wanted[1] = true;
+                wanted[2] = true;
+            }
             prices = self.decode_block(disk, block, |chunk| {
                 column::decode_candle(chunk, self.rows(), range.clone(), wanted)
             })?;
         }
-        places
+        let average = |chunk: &[u8]| match &prices {
+            [_, Some(high), Some(low), _] if column::is_beside(chunk) => {
+                column::decode_beside(chunk, self.rows(), range.clone(), high, low)
+            }
+            _ => column::decode(chunk, ColumnType::F64, self.rows(), range.clone()),
+        };
+        let mut others = places
             .iter()
+            .filter(|&&place| !is_price(place))
             .map(|&place| {
                 let definition = &schema.columns[place];
-                if is_price(place) {
-                    let column = prices[place - first].clone();
-                    return Ok(column.expect("invariant: every wanted price was decoded"));
-                }
                 self.decode_required(disk, Role::Column, definition.id, |chunk| {
-                    column::decode(chunk, definition.kind, self.rows(), range.clone())
+                    if is_average(place) {
+                        average(chunk)
+                    } else {
+                        column::decode(chunk, definition.kind, self.rows(), range.clone())
+                    }
                 })
             })
-            .collect()
+            .collect::<Result<Vec<_>, Error>>()?
+            .into_iter();
+        let column = |(at, &place): (usize, &usize)| {
+            if !is_price(place) {
+                return others.next().expect("invariant: every other column was decoded");
+            }
+            let price = &mut prices[place - first];
+            let again = places[at + 1..].contains(&place);
+            let column = if again { price.clone() } else { price.take() };
+            column.expect("invariant: every wanted price was decoded")
+        };
+        Ok(places.iter().enumerate().map(column).collect())
     }
 
     /// Whether the text `id` may be among the values of user column `column`; `true` if there is
@@ -415,5 +439,61 @@ impl Extent {
             let at = usize::try_from(bit / 8).expect("invariant: a position inside the filter");
             filter[at] >> (bit % 8) & 1 == 1
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use barrow_types::SeriesId;
+
+    use super::super::writer::Writer;
+    use super::*;
+    use crate::disk::MemoryDisk;
+    use crate::rows::Values;
+
+    #[test]
+    fn average_prices_are_read_whichever_columns_are_asked_for() {
+        let count = 1_500_u32;
+        let cents = |offset: u32, step: u32| -> Vec<f64> {
+            (0..count).map(|row| f64::from(10_000 + offset + row * 7 % step) / 100.0).collect()
+        };
+        let average = (0..count).map(|row| f64::from(1_000_700 + row % 40) / 10_000.0).collect();
+        let columns = [cents(5, 3), cents(12, 3), cents(0, 3), cents(4, 3), cents(9, 900), average]
+            .map(|values| Column::new(Values::F64(values)));
+        let trades = Column::new(Values::I64((0..i64::from(count)).collect()));
+        let ts: Vec<i64> = (0..i64::from(count)).map(|minute| minute * 60_000_000_000).collect();
+        let rows = Rows {
+            sequence: vec![1; ts.len()],
+            known_at: ts.clone(),
+            flags: vec![flags::STATED; ts.len()],
+            columns: columns.into_iter().chain([trades]).collect(),
+            ts,
+        };
+        let disk = MemoryDisk::new();
+        disk.create_dir(crate::segment::DIR).unwrap();
+        let mut writer = Writer::new(&disk, 1, 1).unwrap();
+        let (series, schema) = (SeriesId::new(1), &dataset::BARS);
+        writer.add(series, Step::M1, schema, layout::ExtentKind::Base, &rows).unwrap();
+        let extent = Extent { segment: Arc::new(writer.seal().unwrap()), place: 0 };
+        let range = 1_000..1_400;
+        let (first, last) = (rows.ts[range.start], rows.ts[range.end - 1]);
+        for places in [
+            [5].as_slice(),
+            &[5, 1],
+            &[2, 5, 2],
+            &[4, 5, 6],
+            &[0, 1, 2, 3, 4, 5, 6],
+            &[6, 5, 4, 3, 2, 1, 0],
+        ] {
+            let read = extent.read_columns(&disk, schema, places, first, last).unwrap();
+            assert_eq!(read.0, range.len());
+            for (column, &place) in read.1.iter().zip(places) {
+                let mut pairs = range.clone().enumerate();
+                assert!(
+                    pairs.all(|(at, row)| rows.columns[place].same(row, column, at)),
+                    "column {place} of {places:?}"
+                );
+            }
+        }
     }
 }

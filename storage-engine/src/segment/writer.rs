@@ -69,7 +69,14 @@ impl<'a> Writer<'a> {
                 continue;
             }
             self.block(&mut blocks, Role::Column, definition.id, |out| {
-                column::encode(column, out);
+                if candle && definition.id == dataset::VWAP {
+                    let [_, high, low, ..] = rows.columns.as_slice() else {
+                        unreachable!("invariant: bars have four price columns")
+                    };
+                    column::encode_beside(column, high, low, out);
+                } else {
+                    column::encode(column, out);
+                }
             })?;
         }
         if schema.dataset == DatasetId::BATCHES {

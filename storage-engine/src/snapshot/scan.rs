@@ -256,7 +256,7 @@ impl Scanner {
 
     /// The rows from `first` up to where a piece ends; the range begins behind it then.
     fn next_piece(&mut self, first: i64, last: i64) -> Result<Rows, Error> {
-        let piece_last = self.piece_end(last);
+        let piece_last = self.piece_end(first, last);
         self.range = piece_last.checked_add(1).filter(|&next| next <= last).map(|n| (n, last));
         let rows = self.read(first, piece_last)?;
         if self.sources.is_empty() {
@@ -308,15 +308,29 @@ impl Scanner {
             && others.iter().all(|other| other.zone.ts.min > end)
     }
 
-    fn piece_end(&self, last: i64) -> i64 {
+    fn piece_end(&self, first: i64, last: i64) -> i64 {
+        let mut end = last;
         let mut rows = 0;
         for source in self.sources.iter().rev() {
             rows += source.rows;
             if rows >= PIECE_ROWS {
-                return source.zone.ts.max.min(last);
+                end = source.zone.ts.max.min(last);
+                break;
             }
         }
-        last
+        // A run may be as long as a batch: what is in memory is cut where it has enough rows.
+        for source in &self.sources {
+            let rows = match &source.data {
+                Data::Run(run) => &run.rows,
+                Data::Decoded(rows) => rows,
+                Data::Extent(_) => continue,
+            };
+            let start = rows.ts.partition_point(|&ts| ts < first);
+            if let Some(&enough) = rows.ts.get(start + PIECE_ROWS - 1) {
+                end = end.min(enough);
+            }
+        }
+        end
     }
 
     /// The rows of `first..=last`, decided.

@@ -2,12 +2,12 @@
 //!
 //! Files `wal/<first sequence>-<epoch>.wal`, whose space is there when they are made, so that an
 //! append neither allocates nor changes the file's length. One for small records is filled with
-//! zeros ahead of the commit that needs it ([`spare`]); other files are reserved. An opening of the store (an *epoch*) never
-//! writes into a file of an earlier one: it begins a file of its own, and what an earlier epoch
-//! left behind its last good record stays there unread until the file is no longer needed. Records
-//! that nothing witnesses to be on disk (the last group before a crash) are copied into the new
-//! epoch's first file when the store is opened: they may be in the system's cache only, and after
-//! a failed sync another sync of the same file would prove nothing.
+//! zeros ahead of the commit that needs it ([`spare`]); other files are reserved. An opening of the
+//! store (an *epoch*) never writes into a file of an earlier one: it begins a file of its own, and
+//! what an earlier epoch left behind its last good record stays there unread until the file is no
+//! longer needed. Records that nothing witnesses to be on disk (the last group before a crash) are
+//! copied into the new epoch's first file when the store is opened: they may be in the system's
+//! cache only, and after a failed sync another sync of the same file would prove nothing.
 //!
 //! [`Writer`] appends, [`scan`] reads.
 

@@ -1,11 +1,11 @@
 //! The next file of the log, filled with zeros ahead of the commit that needs it.
 //!
-//! A commit that has to make its file waits until the system has found space for it, and each sync
-//! of a small record in a file that was only reserved costs about twice one in a file that was
-//! filled. So one file is filled off the commit's path: long work as a value (plan, run on any
-//! thread, install). Until a commit takes it, it is `wal/spare.tmp`, by its name no part of the log:
-//! opening a store removes it. Taking it is: write the header, sync, rename, sync the folder; only
-//! then the first record. A crash before that leaves a spare, or a file of the log without a record.
+//! A commit that has to make its file waits for it, and each sync of a small record in a file that
+//! was only reserved costs about twice one in a file that was filled. So one file is filled off the
+//! commit's path: long work as a value (plan, run on any thread, install). Until a commit takes it,
+//! it is `wal/spare.tmp`, by its name no part of the log: opening a store removes it. Taking it is:
+//! write the header, sync, rename, sync the folder; only then the first record. A crash before that
+//! leaves a spare, or a file of the log without a record.
 
 use crate::disk::{Disk, DiskError};
 use crate::error::Error;

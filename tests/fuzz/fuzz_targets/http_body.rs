@@ -1,7 +1,7 @@
 //! Any bytes as the body of an ingest request: Arrow stream, CSV, JSON, NDJSON, Parquet.
 //!
-//! The decoders of Arrow and Parquet are not ours and may panic: the boundary around it has to turn that into an
-//! error. The fuzzer's own panic hook would end the process before it can.
+//! The decoders of Arrow and Parquet are not ours and may panic: the boundary around them has to
+//! turn that into an error. The fuzzer's own panic hook would end the process before it can.
 #![no_main]
 
 use std::sync::Once;

@@ -56,7 +56,7 @@ Examples:
   barrow import minutes.csv.gz --timeframe 1m --source lean --time-zone America/New_York \\
       --map ts=ts_local --stamp start
   barrow import bars/ --timeframe 15m --symbol '{stem-part}' --time-zone US/Eastern --stamp end
-  barrow import quotes.csv.gz --timeframe 1m --price bid,ask --time-zone UTC --stamp start --dry-run
+  barrow import quotes.csv.gz --timeframe 1m --price bid,ask --time-zone UTC --stamp start
   barrow import trades.parquet --symbol BTCUSDT --source binance
   barrow import ticks.csv --dataset trades --map ts=1,price=2,size=3 --symbol BTCUSD
 
@@ -71,7 +71,7 @@ Rows that cannot be read are kept as dead letters with their reason.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ImportArgs {
-    /// Files (.csv, .json, .ndjson, also .gz and .zst; .parquet, .feather, .arrow) or folders of them
+    /// Files (.csv, .json, .ndjson, also .gz and .zst; .parquet, .feather, .arrow) or folders
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -92,7 +92,8 @@ pub(crate) struct ImportOptions {
     /// How long the bars are: 1s, 1m, 5m, 15m, 30m, 1h, 4h, 1d, 1w, 1mo
     #[arg(long, value_parser = parse_step)]
     timeframe: Option<Step>,
-    /// The symbol of all rows, if no column says it; {stem} is the file's name, {stem-part} its part before _ - or .
+    /// The symbol of all rows, if no column says it; {stem} is the file's name, {stem-part} its
+    /// part before _ - or .
     #[arg(long)]
     symbol: Option<String>,
     /// Who delivers: part of what tells series apart

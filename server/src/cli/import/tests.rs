@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::*;
-use arrow::array::Array;
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, TimestampSecondArray};
+use arrow::ipc::writer::FileWriter;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use clap::Parser;
 
@@ -100,6 +101,94 @@ A,2024-01-04,1,1,1,1
     assert_eq!(lengths(2), [4, 1]);
     assert_eq!(lengths(100), [5]);
     assert_eq!(shown(text, &plan, 2).concat(), shown(text, &plan, 100).concat());
+}
+
+#[test]
+fn texts_of_ticks_are_columns_of_their_own() {
+    let text = "\
+symbol,ts,price,size,exchange,cond,id
+A,2024-01-02T09:30:00Z,1.5,100,N,@F,17
+A,2024-01-02T09:30:00Z,1.5,,P,,18
+A,2024-01-02T09:30:00Z,1.5,0,,null,
+";
+    let plan = plan("a.csv", text, &[]);
+    let expected = [
+        "symbol=A ts=2024-01-02T09:30:00Z price=1.5 size=100.0 venue=N conditions=@F trade_id=17 \
+         _line=2",
+        "_line=3 _reject=missing_value: size is empty _raw=A,2024-01-02T09:30:00Z,1.5,,P,,18",
+        "symbol=A ts=2024-01-02T09:30:00Z price=1.5 size=0.0 _line=4",
+    ];
+    assert_eq!(shown(text, &plan, 100), [expected]);
+}
+
+#[test]
+fn a_quote_may_lack_a_side_and_a_size() {
+    let text = "symbol,ts,bid,bid_size,ask\nA,2024-01-02T09:30:00Z,1.5,,\n";
+    let plan = plan("a.csv", text, &[]);
+    let expected = ["symbol=A ts=2024-01-02T09:30:00Z bid=1.5 _line=2"];
+    assert_eq!(shown(text, &plan, 100), [expected]);
+}
+
+#[test]
+fn each_side_of_a_file_of_quote_bars_is_a_batch_of_its_own() {
+    let text = "symbol,ts,bid_open,bid_high,bid_low,bid_close,ask_open,ask_high,ask_low,ask_close
+A,2024-01-02T09:30:00Z,1,1,1,1,2,2,2,2
+A,2024-01-02T09:31:00Z,1,1,1,1,,,,
+";
+    let plans = plans("a.csv", text, &["--timeframe", "1m", "--stamp", "start"]);
+    let sides: Vec<&str> = plans.iter().map(|plan| plan.price.name()).collect();
+    assert_eq!(sides, ["bid", "ask"]);
+    assert_ne!(plans[0].identity(), plans[1].identity());
+    let rows = shown(text, &plans[1], 100).concat();
+    assert!(rows[0].contains("open=2.0 high=2.0 low=2.0 close=2.0"), "{rows:?}");
+    assert!(rows[1].contains("_reject=missing_value: open is empty"), "{rows:?}");
+}
+
+#[test]
+fn a_row_of_json_or_of_typed_columns_is_refused_alone_and_keeps_what_it_was() {
+    let unread = |path: &Path| {
+        let table = Table::look(path).unwrap().unwrap();
+        let said = options(&["--symbol", "A", "--time-zone", "UTC"]).said().unwrap();
+        let plan = Plan::make(path, &table, &said).unwrap().remove(0);
+        let mut got = Vec::new();
+        read::parts(path, &plan, Arc::default(), |part, is_last| {
+            assert!(is_last && part.batch.num_rows() == table.rows.len());
+            let raw = part.batch.column_by_name("_raw").unwrap().as_string::<i32>();
+            let rows = part.unread.iter().map(|row| format!("{} {}", row.line, row.reason));
+            got.extend(rows.zip(raw.iter().flatten()).map(|(row, raw)| format!("{row} {raw}")));
+            true
+        })
+        .unwrap();
+        got
+    };
+    let rows = r#"[[1637971200000,"1",null,"buy",2,3,6],[1637971200001,"2",null,"buy",x,3,6],
+        [1637971200002,"3",null,"buy",2,3,6]]"#;
+    let (_folder, path) = file("a.json", rows);
+    assert_eq!(unread(&path), [r#"2 unreadable [1637971200001,"2",null,"buy",x,3,6]"#]);
+
+    let (_folder, path) = file("a.feather", "");
+    let batch = RecordBatch::try_from_iter([
+        ("ts", Arc::new(TimestampSecondArray::from(vec![1, i64::MAX, 3, 4, 5])) as ArrayRef),
+        (
+            "price",
+            Arc::new(
+                [Some(1.5), Some(1.5), None, Some(2.0), Some(2.0)]
+                    .into_iter()
+                    .collect::<Float64Array>(),
+            ),
+        ),
+        ("size", Arc::new(Float64Array::from(vec![1.0; 5]))),
+    ]);
+    let batch = batch.unwrap();
+    let out = std::fs::File::create(&path).unwrap();
+    let mut writer = FileWriter::try_new(out, &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    let expected = [
+        r#"2 bad_time {"ts":9223372036854775807,"price":1.5,"size":1}"#,
+        r#"3 missing_value {"ts":"1970-01-01 00:00:03","price":null,"size":1}"#,
+    ];
+    assert_eq!(unread(&path), expected);
 }
 
 #[test]

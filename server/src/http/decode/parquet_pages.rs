@@ -2,7 +2,7 @@
 //! headers and some encodings claim, so the claims are weighed here, where nothing is allocated.
 //!
 //! ```text
-//! "PAR1" | column chunks, each: page header, page, page header, page ... | footer | len u32 | "PAR1"
+//! "PAR1" | column chunks, each: page header, page, ... | footer | its length u32 | "PAR1"
 //! ```
 //!
 //! Not read: `DELTA_LENGTH_BYTE_ARRAY` and `DELTA_BYTE_ARRAY`, whose pages say how many texts they

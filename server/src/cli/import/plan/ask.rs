@@ -302,7 +302,8 @@ pub(super) fn ticks_as_bars(
     let size = place(Role::Volume).map_or("COLUMN", |place| names[place].as_str());
     ticks.then(|| {
         let price = &names[close];
-        format!("every row has one price: for ticks, say --dataset trades --map price={price},size={size}")
+        let options = format!("--dataset trades --map price={price},size={size}");
+        format!("every row has one price: for ticks, say {options}")
     })
 }
 

@@ -48,7 +48,8 @@ fn cell(column: &Column, at: usize) -> String {
 }
 
 /// Good rows as `number symbol ts known_at` and the columns of the schema (of bars: `open high low
-/// close volume vwap trades`), times in seconds after 2013-10-07T13:30:00Z; then refused rows as `number ! reason | detail | raw`.
+/// close volume vwap trades`), times in seconds after 2013-10-07T13:30:00Z; then refused rows as
+/// `number ! reason | detail | raw`.
 fn shown(incoming: &Incoming) -> String {
     let seconds = |column: &Column, at| match &column.values {
         Values::I64(values) if column.is_valid(at) => {
@@ -216,8 +217,10 @@ fn trades_may_name_venue_conditions_and_id_and_an_id_may_be_a_number() {
     );
     check(
         Kind::NdJson,
-        r#"{"symbol":"A","ts":"2013-10-07T13:30:00Z","price":10.5,"size":100,"venue":"Q","conditions":"@ T","trade_id":52983525029461}
-           {"symbol":"A","ts":1381152600000000000,"price":"10.5","size":0,"known_at":"2013-10-07T13:30:01Z"}"#,
+        "{\"symbol\":\"A\",\"ts\":\"2013-10-07T13:30:00Z\",\"price\":10.5,\"size\":100,\
+          \"venue\":\"Q\",\"conditions\":\"@ T\",\"trade_id\":52983525029461}\n\
+         {\"symbol\":\"A\",\"ts\":1381152600000000000,\"price\":\"10.5\",\"size\":0,\
+          \"known_at\":\"2013-10-07T13:30:01Z\"}",
         &ticks(&TRADES),
         expected,
     );
