@@ -30,7 +30,11 @@ use crate::rows::{Column, Values};
 /// Largest expected integer that a writer uses: 2^50.
 const EXPECTED_MAX: f64 = 1_125_899_906_842_624.0;
 
+/// Bytes a value below which no other way to write a vector is tried.
+const BESIDE_LEN_SURE: usize = 2;
+
 /// Appends the vector of `rows` of `column`; returns whether high and low are needed to read it.
+/// `grid` is a first guess, handed from vector to vector.
 pub(super) fn encode(
     column: &Column,
     high_low: [&Column; 2],
@@ -39,52 +43,64 @@ pub(super) fn encode(
     out: &mut Vec<u8>,
 ) -> bool {
     let start = out.len();
-    vector::encode(column, rows.clone(), grid, out);
-    let plain_len = out.len() - start;
     let mut buffer = [0; VECTOR_LEN];
-    let Some(integers) = distances(column, high_low, rows.clone(), *grid, &mut buffer) else {
-        return false;
-    };
-    let plan = integers::plan(integers);
-    let mut beside = Vec::with_capacity(plain_len);
-    nulls::put(column.validity.as_ref(), rows, &mut beside);
-    beside.push(Encoding::Beside.code());
-    beside.push(grid.code());
-    plan.encode(integers, &mut beside);
-    let is_shorter = beside.len() < plain_len;
-    if is_shorter {
-        out.truncate(start);
-        out.extend_from_slice(&beside);
+    let distances = distances(column, high_low, rows.clone(), grid, &mut buffer);
+    let plan = distances.map(|distances| (distances, integers::plan(distances)));
+    if let Some((distances, plan)) = &plan {
+        nulls::put(column.validity.as_ref(), rows.clone(), out);
+        out.push(Encoding::Beside.code());
+        out.push(grid.code());
+        plan.encode(distances, out);
+        if plan.len <= distances.len() * BESIDE_LEN_SURE {
+            return true;
+        }
     }
-    is_shorter
+    let alone_at = out.len();
+    vector::encode(column, rows, grid, out);
+    let is_beside = plan.is_some() && alone_at - start < out.len() - alone_at;
+    if is_beside {
+        out.truncate(alone_at);
+    } else {
+        out.drain(start..alone_at);
+    }
+    is_beside
 }
 
 /// The integers of the values of `rows` less the expected ones; `None` if some value is not on
-/// the grid, has no high or low beside it, or there is no value.
+/// the guessed grid nor on a likely one (which then is the guess), has no high or low beside it,
+/// or there is no value.
 fn distances<'a>(
     column: &Column,
     [high, low]: [&Column; 2],
     rows: Range<usize>,
-    grid: Grid,
+    grid: &mut Grid,
     buffer: &'a mut [i64; VECTOR_LEN],
 ) -> Option<&'a [i64]> {
-    let (Values::F64(values), Values::F64(highs), Values::F64(lows)) =
-        (&column.values, &high.values, &low.values)
-    else {
-        return None;
+    let pick = |other: &Column| {
+        let Values::F64(values) = &other.values else { return None };
+        let rows = rows.clone().filter(|&row| column.is_valid(row));
+        let all_valid = rows.clone().all(|row| other.is_valid(row));
+        all_valid.then(|| rows.map(|row| values[row]).collect::<Vec<_>>())
     };
-    let mut count = 0;
-    for at in rows.filter(|&at| column.is_valid(at)) {
-        let expected = expected(highs[at], lows[at], grid);
-        let is_known = high.is_valid(at) && low.is_valid(at) && expected.abs() <= EXPECTED_MAX;
-        let mut integer = [0];
-        if !is_known || grid.integers(&values[at..=at], &mut integer) > 0 {
+    let (values, highs, lows) = (pick(column)?, pick(high)?, pick(low)?);
+    let distances = &mut buffer[..values.len()];
+    if values.is_empty() {
+        return None;
+    }
+    if grid.integers(&values, distances) > 0 {
+        let likely = Grid::likely(&values)?;
+        if likely.integers(&values, distances) > 0 {
             return None;
         }
-        buffer[count] = integer[0] - grid::nearest(expected);
-        count += 1;
+        *grid = likely;
     }
-    (count > 0).then_some(&buffer[..count])
+    let mut farthest = 0.0_f64;
+    for ((distance, high), low) in distances.iter_mut().zip(highs).zip(lows) {
+        let expected = expected(high, low, *grid);
+        farthest = farthest.max(if expected.is_nan() { f64::INFINITY } else { expected.abs() });
+        *distance = distance.wrapping_sub(grid::nearest(expected));
+    }
+    (farthest <= EXPECTED_MAX).then_some(distances)
 }
 
 /// Half way between high and low, in steps of the grid.

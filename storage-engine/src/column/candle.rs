@@ -323,34 +323,39 @@ impl<'a> Candle<'a> {
             scratch.parts.each_mut().map(|part| &mut part[..self.count]);
         self.gaps.decode_small(opens)?;
         self.bodies.decode_small(bodies)?;
-        let mut close = i32::try_from(self.seed).expect("invariant: everything is small");
-        for (open, body) in opens.iter_mut().zip(bodies.iter()) {
-            // Not `open + body`: that would make the next bar wait for two additions.
-            let step = open.wrapping_add(*body);
-            *open = open.wrapping_add(close);
-            close = close.wrapping_add(step);
+        // From close to close first: so a bar waits for one addition of the last one, not for two.
+        let steps = &mut *highs;
+        for ((step, gap), body) in steps.iter_mut().zip(opens.iter()).zip(bodies.iter()) {
+            *step = gap.wrapping_add(*body);
         }
-        let bars = || opens.iter().copied().zip(bodies.iter().copied());
+        let mut close = i32::try_from(self.seed).expect("invariant: everything is small");
+        for (open, step) in opens.iter_mut().zip(steps.iter()) {
+            *open = open.wrapping_add(close);
+            close = close.wrapping_add(*step);
+        }
         let [open_out, high_out, low_out, close_out] = out;
         if let Some(out) = open_out {
-            self.grid.values_of_small(opens.iter().copied(), out);
-        }
-        if let Some(out) = close_out {
-            self.grid.values_of_small(bars().map(|(open, body)| open.wrapping_add(body)), out);
+            self.grid.values_of_small(opens, out);
         }
         if let Some(out) = high_out {
             self.upper_wicks.decode_small(highs)?;
-            let highs = bars().zip(highs.iter());
-            let highs = highs
-                .map(|((open, body), wick)| open.wrapping_add(body.max(0)).wrapping_add(*wick));
+            for ((high, open), body) in highs.iter_mut().zip(opens.iter()).zip(bodies.iter()) {
+                *high = high.wrapping_add(open.wrapping_add((*body).max(0)));
+            }
             self.grid.values_of_small(highs, out);
         }
         if let Some(out) = low_out {
             self.lower_wicks.decode_small(lows)?;
-            let lows = bars().zip(lows.iter());
-            let lows =
-                lows.map(|((open, body), wick)| open.wrapping_add(body.min(0)).wrapping_sub(*wick));
+            for ((low, open), body) in lows.iter_mut().zip(opens.iter()).zip(bodies.iter()) {
+                *low = open.wrapping_add((*body).min(0)).wrapping_sub(*low);
+            }
             self.grid.values_of_small(lows, out);
+        }
+        if let Some(out) = close_out {
+            for (close, open) in bodies.iter_mut().zip(opens.iter()) {
+                *close = close.wrapping_add(*open);
+            }
+            self.grid.values_of_small(bodies, out);
         }
         Ok(())
     }

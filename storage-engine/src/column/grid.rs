@@ -137,10 +137,10 @@ impl Grid {
     }
 
     /// As [`Self::values`] on a grid that [`Self::is_fast`].
-    pub(super) fn values_of_small(self, integers: impl Iterator<Item = i32>, out: &mut [f64]) {
+    pub(super) fn values_of_small(self, integers: &[i32], out: &mut [f64]) {
         let (inverse, rest) = self.inverse().expect("invariant: the grid is fast");
         for (out, integer) in out.iter_mut().zip(integers) {
-            *out = times(f64::from(integer), inverse, rest);
+            *out = times(f64::from(*integer), inverse, rest);
         }
         self.round(out);
     }
@@ -340,7 +340,7 @@ mod tests {
         ) {
             let integers: Vec<i32> = integers.iter().map(|integer| integer >> shift).collect();
             let mut values = vec![0.0; integers.len()];
-            grid(exponent).values_of_small(integers.iter().copied(), &mut values);
+            grid(exponent).values_of_small(&integers, &mut values);
             for (integer, value) in integers.iter().zip(values) {
                 let quotient = f64::from(*integer) / POWERS[usize::from(exponent)];
                 prop_assert_eq!(value.to_bits(), quotient.to_bits(), "{}", integer);
