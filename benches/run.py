@@ -200,8 +200,8 @@ class Bench:
                     if name == BARE:
                         path = self.bare_trades(path)
                     symbol = path.name.split("_")[0].split("-")[0]
-                    options = [option.replace("{stem-part}", symbol) for option in options]
-                    command = [self.barrow, "import", path, "--dataset", dataset, *options]
+                    named = [option.replace("{stem-part}", symbol) for option in options]
+                    command = [self.barrow, "import", path, "--dataset", dataset, *named]
                     command += ["--server", f"http://{address}"]
                     done = subprocess.run(command, capture_output=True, text=True)
                     if done.returncode:

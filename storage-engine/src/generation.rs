@@ -4,7 +4,7 @@
 //! snapshot is a generation together with a sequence: what lies above the sequence is not there.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use barrow_types::{Sequence, SeriesId, Timestamp};
 use parking_lot::RwLock;
@@ -12,6 +12,7 @@ use parking_lot::RwLock;
 use crate::catalog::Catalog;
 use crate::disk::Disk;
 use crate::memtable::{Memtable, Run};
+use crate::rows::Rows;
 use crate::segment::{Extent, Segment};
 use crate::snapshot::Snapshot;
 
@@ -23,6 +24,8 @@ pub(crate) struct Generation {
     /// The extents of each series, those of one segment in their order there. Generations share
     /// the lists that are alike.
     extents: Vec<Arc<Vec<Extent>>>,
+    /// The newest visible row of each series in segments, once it was asked for.
+    newest: Vec<OnceLock<Option<Arc<Rows>>>>,
     pub(crate) memtable: Arc<Memtable>,
     /// The memtable holds every record after this one.
     pub(crate) floor: Sequence,
@@ -40,7 +43,8 @@ impl Generation {
         for segment in &segments {
             add_extents(&mut extents, segment);
         }
-        Self { disk, catalog, segments, extents, memtable: Arc::new(memtable), floor }
+        let newest = unknown(extents.len());
+        Self { disk, catalog, segments, extents, newest, memtable: Arc::new(memtable), floor }
     }
 
     /// This generation after a flush of everything up to `floor` into `segment`.
@@ -81,6 +85,7 @@ impl Generation {
             disk: Arc::clone(&self.disk),
             catalog: Arc::clone(&self.catalog),
             segments,
+            newest: unknown(extents.len()),
             extents,
             memtable,
             floor,
@@ -92,10 +97,19 @@ impl Generation {
         self.memtable.slot(series).map(|slot| slot.runs()).unwrap_or_default()
     }
 
+    /// Where the newest visible row that segments have of a series is kept, if they have any.
+    pub(crate) fn newest(&self, series: SeriesId) -> Option<&OnceLock<Option<Arc<Rows>>>> {
+        self.newest.get(series.index())
+    }
+
     /// The extents of a series.
     pub(crate) fn extents(&self, series: SeriesId) -> &[Extent] {
         self.extents.get(series.index()).map_or(&[], |extents| extents.as_slice())
     }
+}
+
+fn unknown(series: usize) -> Vec<OnceLock<Option<Arc<Rows>>>> {
+    std::iter::repeat_with(OnceLock::new).take(series).collect()
 }
 
 fn add_extents(extents: &mut Vec<Arc<Vec<Extent>>>, segment: &Arc<Segment>) {

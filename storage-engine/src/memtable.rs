@@ -118,6 +118,13 @@ impl Memtable {
         self.slots.read().get(series.index()).cloned()
     }
 
+    /// The greatest `ts` in memory of a series, at whatever sequence.
+    pub(crate) fn newest_ts(&self, series: SeriesId) -> Option<i64> {
+        let slots = self.slots.read();
+        let runs = slots.get(series.index())?.runs.read();
+        runs.iter().map(|run| run.zone.ts.max).max()
+    }
+
     pub(crate) fn slots(&self) -> Vec<Arc<Slot>> {
         self.slots.read().clone()
     }

@@ -1,5 +1,7 @@
 //! The engine's answers beside the model's.
 
+use std::sync::Arc;
+
 use barrow_engine::dataset;
 use barrow_engine::rows::{Column, Rows, Values, flags};
 use barrow_engine::{Error, Revisions, Scan, Snapshot};
@@ -77,8 +79,9 @@ pub fn everything(snapshot: &Snapshot, model: &Model) -> Result<(), Trouble> {
                 rows(&what, &found, &expected)?;
             }
         }
-        let newest =
-            snapshot.newest(id)?.unwrap_or_else(|| Rows::empty(schema(key.dataset).kinds()));
+        let newest = snapshot.newest(id)?;
+        let none = || Arc::new(Rows::empty(schema(key.dataset).kinds()));
+        let newest = newest.unwrap_or_else(none);
         let expected = model.newest(&key, u64::MAX).pop();
         rows(&format!("newest {key:?}"), &newest, expected.as_slice())?;
     }

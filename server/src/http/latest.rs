@@ -137,8 +137,10 @@ impl Pieces for Latest {
 
     fn next(&mut self) -> Result<Option<Piece>, Error> {
         for wanted in self.series.by_ref() {
-            let Some(mut rows) = self.snapshot.newest(wanted.id)? else { continue };
-            rows.columns = self.layout.user().map(|place| rows.columns[place].clone()).collect();
+            let Some(newest) = self.snapshot.newest(wanted.id)? else { continue };
+            let columns = self.layout.user().map(|place| newest.columns[place].clone()).collect();
+            let mut rows = newest.slice_columns(0..newest.len(), &[]);
+            rows.columns = columns;
             return Ok(Some(Piece {
                 symbol: wanted.symbol,
                 source: PerRow::One(wanted.source),

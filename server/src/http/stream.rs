@@ -22,6 +22,7 @@ use super::columns::{Layout, Piece};
 use super::encode::{Encoder, Format, Trailer};
 use super::error::{Code, Problem};
 use super::time::Zone;
+use crate::metrics::Metrics;
 
 /// Bytes that wait for a slow reader; one part that is longer may wait alone.
 const WAITING_BYTES_MAX: usize = 4 << 20;
@@ -110,14 +111,7 @@ pub(crate) async fn send<P: Pieces>(
     let permit = app.query_permit().await?;
     let deadline = Instant::now() + Duration::from_secs(app.config.http.query_seconds_max);
     let (head, head_ready) = oneshot::channel();
-    let (sending, parts) = mpsc::channel(WAITING_PARTS_MAX);
-    let sender = Sender {
-        app: Arc::clone(app),
-        parts: sending,
-        room: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
-        deadline,
-        runtime: Handle::current(),
-    };
+    let (sender, parts) = Sender::new(deadline, Arc::clone(&app.metrics));
     tokio::task::spawn_blocking(move || run(plan, sender, head, permit));
     // The thread drops `head` without a word only if it panics.
     let lost = |_| Problem::new(Code::Internal, "the query broke off");
@@ -145,7 +139,7 @@ struct Head {
 }
 
 struct Sender {
-    app: Arc<App>,
+    metrics: Arc<Metrics>,
     parts: mpsc::Sender<Option<Part>>,
     room: Arc<Semaphore>,
     deadline: Instant,
@@ -153,6 +147,14 @@ struct Sender {
 }
 
 impl Sender {
+    /// One that gives up at `deadline`, and where its parts arrive.
+    fn new(deadline: Instant, metrics: Arc<Metrics>) -> (Self, mpsc::Receiver<Option<Part>>) {
+        let (sending, parts) = mpsc::channel(WAITING_PARTS_MAX);
+        let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX));
+        let runtime = Handle::current();
+        (Self { metrics, parts: sending, room, deadline, runtime }, parts)
+    }
+
     /// Returns whether the reader is still there and in time.
     fn send(&self, bytes: Vec<u8>) -> bool {
         if bytes.is_empty() {
@@ -224,7 +226,7 @@ fn send_rows<P: Pieces>(
     const GONE: &str = "the reader is gone, or slower than [http] query_seconds_max allows";
     let mut next = first;
     while let Some(piece) = next {
-        sender.app.metrics.rows_read(piece.rows.len());
+        sender.metrics.rows_read(piece.rows.len());
         let mut send = |part| sender.send(part);
         if !encoder.piece(piece, &mut send).map_err(|error| error.to_string())? {
             return Err(GONE.to_owned());
@@ -255,6 +257,30 @@ mod tests {
         let body = Body::from_stream(Bytestream { parts, ended: false });
         let bytes = axum::body::to_bytes(body, usize::MAX).await?;
         Ok(String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn behind_a_reader_that_takes_nothing_a_few_megabytes_wait_and_no_more() {
+        let deadline = Instant::now() + Duration::from_secs(3_600);
+        let (sender, mut parts) = Sender::new(deadline, Arc::new(Metrics::new()));
+        let sending = tokio::task::spawn_blocking(move || {
+            (0..100).take_while(|_| sender.send(vec![0; 1 << 20])).count()
+        });
+        while parts.len() < 4 {
+            tokio::task::yield_now().await;
+        }
+        // One is taken, so that one more finds room; then the reader goes away.
+        assert_eq!(parts.recv().await.unwrap().unwrap().bytes.len(), 1 << 20);
+        while parts.len() < 4 {
+            tokio::task::yield_now().await;
+        }
+        drop(parts);
+        assert_eq!(sending.await.unwrap(), 5);
+        // A part that is longer than all the room there is waits alone.
+        let (sender, mut parts) = Sender::new(deadline, Arc::new(Metrics::new()));
+        let sent = tokio::task::spawn_blocking(move || sender.send(vec![0; 10 << 20]));
+        assert_eq!(parts.recv().await.unwrap().unwrap().bytes.len(), 10 << 20);
+        assert!(sent.await.unwrap());
     }
 
     #[tokio::test]

@@ -221,18 +221,22 @@ impl Extent {
         let own_times = self.meta().flags & (flags::STATED | flags::ASSUMED) != 0;
         let (counted, first) =
             if own_times { (0..self.rows(), range.start) } else { (range.clone(), 0) };
-        let counted_flags = self
-            .words(disk, Role::Flags, counted)?
-            .into_iter()
-            .map(|row| u8::try_from(row).ok().filter(|row| row & !self.meta().flags == 0))
-            .collect::<Option<Vec<u8>>>()
-            .ok_or_else(|| {
-                self.damage(&Damaged("a row has a flag that its extent's directory does not know"))
-            })?;
+        let counted_flags = self.flags(disk, counted)?;
         let known_at = self.known_at(disk, step, &ts, &sequence, &counted_flags, first)?;
         let row_flags = counted_flags[first..first + ts.len()].to_vec();
         let columns = self.columns(disk, schema, places, range)?;
         Ok(Rows { ts, sequence, known_at, flags: row_flags, columns })
+    }
+
+    fn flags(&self, disk: &dyn Disk, range: Range<usize>) -> Result<Vec<u8>, Error> {
+        if self.meta().flags == 0 {
+            return Ok(vec![0; range.len()]);
+        }
+        let known = |row: i64| u8::try_from(row).ok().filter(|row| row & !self.meta().flags == 0);
+        let words = self.words(disk, Role::Flags, range)?;
+        words.into_iter().map(known).collect::<Option<Vec<u8>>>().ok_or_else(|| {
+            self.damage(&Damaged("a row has a flag that its extent's directory does not know"))
+        })
     }
 
     /// The user columns at `places` of the schema of the rows whose `ts` lies in
@@ -246,12 +250,7 @@ impl Extent {
         ts_max: i64,
     ) -> Result<(usize, Vec<Column>), Error> {
         self.check_schema(schema)?;
-        let zone = self.meta().zone.ts;
-        let range = if ts_min <= zone.min && zone.max <= ts_max {
-            0..self.rows()
-        } else {
-            self.ts_within(disk, ts_min, ts_max)?.1
-        };
+        let range = self.rows_within(disk, ts_min, ts_max)?;
         Ok((range.len(), self.columns(disk, schema, places, range)?))
     }
 
@@ -262,12 +261,34 @@ impl Extent {
         ts_min: i64,
         ts_max: i64,
     ) -> Result<(Vec<i64>, Range<usize>), Error> {
-        let mut ts = self.ts(disk)?;
-        let range = ts.partition_point(|&t| t < ts_min)..ts.partition_point(|&t| t <= ts_max);
-        if range.len() < ts.len() {
-            ts = ts[range.clone()].to_vec();
+        let range = self.rows_within(disk, ts_min, ts_max)?;
+        let ts = self.words(disk, Role::Ts, range.clone())?;
+        let inside = |&t: &i64| (ts_min..=ts_max).contains(&t);
+        if !ts.is_sorted() || !ts.first().is_none_or(inside) || !ts.last().is_none_or(inside) {
+            return Err(self.damage(&Damaged("the rows of an extent are not in order of ts")));
         }
         Ok((ts, range))
+    }
+
+    /// Which rows have a `ts` in `ts_min..=ts_max`, if they are in order.
+    fn rows_within(
+        &self,
+        disk: &dyn Disk,
+        ts_min: i64,
+        ts_max: i64,
+    ) -> Result<Range<usize>, Error> {
+        let zone = self.meta().zone.ts;
+        if ts_min <= zone.min && zone.max <= ts_max {
+            return Ok(0..self.rows());
+        }
+        self.decode_required(disk, Role::Ts, ColumnId::new(0), |chunk| {
+            let start = column::locate_i64(chunk, self.rows(), ts_min)?;
+            let end = match ts_max.checked_add(1) {
+                Some(end) => column::locate_i64(chunk, self.rows(), end)?,
+                None => self.rows(),
+            };
+            Ok(start..end.max(start))
+        })
     }
 
     fn check_schema(&self, schema: &Schema) -> Result<(), Error> {

@@ -158,7 +158,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// `NotFound` for an unknown series, `Corrupt` if a block that is needed is damaged.
-    pub fn newest(&self, series: SeriesId) -> Result<Option<Rows>, Error> {
+    pub fn newest(&self, series: SeriesId) -> Result<Option<Arc<Rows>>, Error> {
         scan::newest(self, series)
     }
 

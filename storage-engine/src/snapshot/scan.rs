@@ -9,7 +9,7 @@
 //! The range is read in pieces that end where enough sources end, so that memory is bounded by the
 //! sources that overlap one piece.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use barrow_types::{SeriesId, SeriesKey, Timestamp};
 
@@ -440,7 +440,30 @@ fn range_of(rows: &Rows, first: i64, last: i64) -> std::ops::Range<usize> {
 }
 
 /// See [`Snapshot::newest`].
-pub(super) fn newest(snapshot: &Snapshot, series: SeriesId) -> Result<Option<Rows>, Error> {
+pub(super) fn newest(snapshot: &Snapshot, series: SeriesId) -> Result<Option<Arc<Rows>>, Error> {
+    let generation = snapshot.generation();
+    // Rows in memory change the answer only if they are not all older than it.
+    let in_memory = generation.memtable.newest_ts(series);
+    let is_older = |newest: &Option<Arc<Rows>>| match newest {
+        Some(rows) => in_memory.is_none_or(|ts| ts < rows.ts[0]),
+        None => in_memory.is_none(),
+    };
+    let kept = generation.newest(series);
+    if let Some(newest) = kept.and_then(OnceLock::get)
+        && is_older(newest)
+    {
+        return Ok(newest.clone());
+    }
+    let newest = find_newest(snapshot, series)?.map(Arc::new);
+    if let Some(kept) = kept
+        && is_older(&newest)
+    {
+        kept.get_or_init(|| newest.clone());
+    }
+    Ok(newest)
+}
+
+fn find_newest(snapshot: &Snapshot, series: SeriesId) -> Result<Option<Rows>, Error> {
     let generation = snapshot.generation();
     let key = generation.catalog.key(series);
     let key =
