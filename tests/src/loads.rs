@@ -1,4 +1,5 @@
-//! Bars, trades and quotes to load, from a seed: few symbols and few minutes, so that batches meet on their keys.
+//! Bars, trades and quotes to load, from a seed: few symbols and few minutes, so that batches meet
+//! on their keys.
 
 use barrow_engine::batch::{Act, Batch, KnownAt, Symbols};
 use barrow_engine::dataset;
@@ -105,8 +106,8 @@ pub fn run_of_bars(id: String, symbol: &str, minute: i64, rows: usize) -> Load {
     Load { rows, ..empty(id) }
 }
 
-/// A load at random: new bars, trades or quotes, revisions, repetitions of what is visible, stated times; or a
-/// retraction. Sometimes one that is there already.
+/// A load at random: new bars, trades or quotes, revisions, repetitions of what is visible, stated
+/// times; or a retraction. Sometimes one that is there already.
 pub fn random_load(id: String, model: &Model, now: i64, random: &mut Random) -> Load {
     if random.chance(5)
         && let Some(known) = model.batches().next()
