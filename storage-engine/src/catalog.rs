@@ -1,10 +1,15 @@
 //! Which series there are: key to number and back. Grows only; shared by every generation.
 
+mod index;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use barrow_types::{DatasetId, PriceSide, Sequence, SeriesId, SeriesKey, Source, Step, Symbol};
 use parking_lot::RwLock;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use index::Index;
 
 /// The ledgers come first and have fixed numbers, so that a store can be read before its series
 /// are known.
@@ -18,6 +23,29 @@ pub(crate) fn ledger_series(dataset: DatasetId) -> SeriesId {
     SeriesId::new(u32::try_from(place).expect("invariant: there are four ledgers"))
 }
 
+/// What the series of a batch have in common.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Group<'a> {
+    pub(crate) dataset: DatasetId,
+    pub(crate) step: Step,
+    pub(crate) side: PriceSide,
+    pub(crate) source: &'a str,
+}
+
+impl<'a> Group<'a> {
+    fn of(key: &'a SeriesKey) -> Self {
+        let SeriesKey { dataset, step, side, .. } = *key;
+        Self { dataset, step, side, source: key.source.as_str() }
+    }
+
+    fn hash(&self, symbol: &str) -> u64 {
+        let [low, high] = self.dataset.get().to_le_bytes();
+        let codes = [low, high, self.step.code(), self.side.code(), 0, 0, 0, 0];
+        let of_group = xxh3_64_with_seed(self.source.as_bytes(), u64::from_le_bytes(codes));
+        xxh3_64_with_seed(symbol.as_bytes(), of_group)
+    }
+}
+
 /// A series and the record that brought it.
 struct Entry {
     key: Arc<SeriesKey>,
@@ -28,6 +56,7 @@ struct Entry {
 #[derive(Default)]
 struct Inner {
     by_id: Vec<Arc<SeriesKey>>,
+    index: Index,
     by_symbol: BTreeMap<DatasetId, BTreeMap<Symbol, Vec<Entry>>>,
 }
 
@@ -60,6 +89,8 @@ impl Catalog {
         let id = u32::try_from(inner.by_id.len()).expect("invariant: series_max is a u32");
         let id = SeriesId::new(id);
         let key = Arc::new(key);
+        let hash = Group::of(&key).hash(key.symbol.as_str());
+        inner.index.insert(hash, id.get());
         inner.by_id.push(Arc::clone(&key));
         let symbols = inner.by_symbol.entry(key.dataset).or_default();
         let of_symbol = symbols.entry(key.symbol.clone()).or_default();
@@ -80,9 +111,24 @@ impl Catalog {
 
     /// The number of a key.
     pub(crate) fn find(&self, key: &SeriesKey) -> Option<SeriesId> {
+        self.find_each(&Group::of(key), [key.symbol.as_str()]).pop().flatten()
+    }
+
+    /// The numbers of the series of some symbols in a group, in the order of the symbols.
+    pub(crate) fn find_each<'a>(
+        &self,
+        group: &Group<'_>,
+        symbols: impl IntoIterator<Item = &'a str>,
+    ) -> Vec<Option<SeriesId>> {
         let inner = self.inner.read();
-        let of_symbol = inner.by_symbol.get(&key.dataset)?.get(&key.symbol)?;
-        of_symbol.iter().find(|entry| *entry.key == *key).map(|entry| entry.id)
+        let find = |symbol: &str| {
+            let is_it = |id: u32| {
+                let key = &inner.by_id[id as usize];
+                key.symbol.as_str() == symbol && Group::of(key) == *group
+            };
+            inner.index.find(group.hash(symbol), is_it).map(SeriesId::new)
+        };
+        symbols.into_iter().map(find).collect()
     }
 
     /// The series of a dataset that were there at `sequence`, in order of their keys; of one

@@ -195,7 +195,7 @@ impl Engine {
         let fresh = if holds(&prepared, view) {
             prepared
         } else {
-            prepare(prepared.batch, view, view.now())?
+            prepare(prepared.into_batch(), view, view.now())?
         };
         let ready = match fresh.outcome {
             Outcome::Repeated(entry) => return Ok(Admitted::Repeated(repeated(&entry))),
@@ -247,9 +247,8 @@ impl Engine {
         let floor = self.flushing.unwrap_or(Sequence::ZERO);
         self.touched.sort_unstable();
         self.touched.dedup();
-        for series in self.touched.drain(..) {
-            generation.memtable.coalesce(series, floor);
-        }
+        generation.memtable.coalesce(&self.touched, floor);
+        self.touched.clear();
         drop(generation);
         self.remove_retired();
     }
@@ -519,9 +518,14 @@ fn holds(prepared: &Prepared, view: &Snapshot) -> bool {
         let slot = generation.memtable.slot(*series).expect("invariant: series have slots");
         slot.last_sequence() <= at.get()
     };
-    // Otherwise the memtable no longer tells all that happened since.
+    if !prepared.validity.holds_at(view.now()) {
+        return false;
+    }
+    if view.sequence() == at {
+        return true;
+    }
+    // Below the floor the memtable no longer tells all that happened since.
     generation.floor <= at
-        && prepared.validity.holds_at(view.now())
         && generation.memtable.batch(&prepared.batch.id, view.sequence()).is_none()
         && ready.touched.iter().all(unchanged)
         && ready.new_keys.iter().all(|key| generation.catalog.find(key).is_none())

@@ -18,7 +18,7 @@ use crate::visible::losers;
 struct Share {
     series: SeriesId,
     key: Arc<SeriesKey>,
-    runs: Vec<Arc<Run>>,
+    runs: Vec<Run>,
     /// The greatest `ts` that a segment already holds for the series.
     newest_on_disk: Option<i64>,
 }
@@ -40,7 +40,7 @@ impl FlushJob {
     /// Everything in the memtable of `generation` up to `up_to`.
     pub(crate) fn plan(generation: &Generation, number: u64, up_to: Sequence) -> Self {
         let mut shares = Vec::new();
-        for (place, slot) in generation.memtable.slots().iter().enumerate() {
+        for (place, slot) in generation.memtable.slots().enumerate() {
             let series = SeriesId::new(crate::bytes::u32_len(place));
             let mut runs = slot.runs();
             runs.retain(|run| run.zone.sequence.max <= up_to.get());

@@ -93,7 +93,7 @@ impl Generation {
     }
 
     /// The runs of a series, oldest first.
-    pub(crate) fn runs(&self, series: SeriesId) -> Vec<Arc<Run>> {
+    pub(crate) fn runs(&self, series: SeriesId) -> Vec<Run> {
         self.memtable.slot(series).map(|slot| slot.runs()).unwrap_or_default()
     }
 

@@ -6,29 +6,33 @@
 
 mod door;
 pub(crate) mod hash;
+mod incoming;
 mod outcome;
 mod quotes;
-
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+mod retract;
+mod stored;
 
 use barrow_types::{DatasetId, SeriesId, SeriesKey, Source, Step, Symbol, Timestamp};
 
-use crate::batch::{Act, Applied, BATCH_ID_LEN_MAX, Batch, Counts, ERRORS_MAX, RowError};
+use crate::batch::{Act, Applied, BATCH_ID_LEN_MAX, Batch, ERRORS_MAX, RowError};
 use crate::dataset::{self, Identity, Schema};
 use crate::error::Error;
-use crate::rows::{Column, ColumnType, Rows, Values};
+use crate::rows::{Column, ColumnType, Rows};
 use crate::snapshot::{BatchEntry, Snapshot};
 use crate::wal::body::{Block, RowsBody, SeriesRef};
 use crate::wal::record::Body;
 
-use outcome::Validity;
+pub use retract::retraction_of;
+
+use incoming::{Incoming, give_back};
+use outcome::{Decided, Validity};
 
 /// The tables that take rows from outside; the others are ledgers.
 const USER_DATASETS: [DatasetId; 3] = [DatasetId::BARS, DatasetId::TRADES, DatasetId::QUOTES];
 
 /// A batch that is ready to be logged, or was there before.
 pub struct Prepared {
+    /// What was prepared, but for columns that the outcome holds: see [`Self::into_batch`].
     pub(crate) batch: Batch,
     pub(crate) at: Snapshot,
     pub(crate) outcome: Outcome,
@@ -51,6 +55,15 @@ pub(crate) struct Ready {
 }
 
 impl Prepared {
+    /// What was prepared.
+    pub(crate) fn into_batch(mut self) -> Batch {
+        if let Outcome::Ready(ready) = self.outcome {
+            let Rows { ts, columns, .. } = ready.content.rows;
+            give_back(ts, columns, &mut self.batch);
+        }
+        self.batch
+    }
+
     /// Bytes it will take in the log.
     pub fn byte_len(&self) -> usize {
         match &self.outcome {
@@ -78,7 +91,7 @@ pub(crate) fn repeated(entry: &BatchEntry) -> Applied {
 /// `Invalid` if the batch as a whole cannot be served (its id, source, columns or lengths),
 /// `Conflict` if a batch with this id and another content is there, `Corrupt` or `Disk` if a key
 /// that it overlaps cannot be read.
-pub fn prepare(batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<Prepared, Error> {
+pub fn prepare(mut batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<Prepared, Error> {
     let (schema, source) = check(&batch)?;
     let body_hash = hash::content(&batch);
     if let Some(entry) = snapshot.batch(&batch.id)? {
@@ -99,59 +112,53 @@ pub fn prepare(batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<Prep
     }
     let now = now.max(snapshot.now());
     let mut validity = Validity::always(now);
-    let columns = match batch.dataset {
+    let others = match batch.dataset {
         DatasetId::QUOTES => quotes::with_sides_absent(&batch.columns),
-        _ => Cow::Borrowed(&batch.columns[..]),
+        _ => None,
     };
-    let mut door = door::Door::new(&batch, schema, &columns, now);
-    let admitted = door.admit(&mut validity);
-    let mut counts = Counts::default();
-    let mut blocks = Vec::new();
-    let mut touched = Vec::new();
+    let columns = others.as_ref().unwrap_or(&batch.columns);
+    let door = door::Door::new(&batch, schema, columns, now);
+    let (admitted, mut rejected) = door.admit(&mut validity);
+    let incoming = Incoming::new(&mut batch, schema, others, &admitted, snapshot);
+    let decided = outcome::decide(&batch, schema, snapshot, &incoming, now, &mut validity)?;
+    for &at in &decided.nothing_to_retract {
+        rejected.retraction(incoming.places[at] as usize);
+    }
+    let mut counts = decided.counts;
+    let mut blocks = Vec::with_capacity(incoming.series.len());
+    let mut touched = Vec::with_capacity(incoming.series.len());
     let mut new_symbols = Vec::new();
     let mut new_keys = Vec::new();
-    for (symbol, mut places) in by_symbol(&batch, &admitted) {
-        let ts = door.ts();
-        if !places.is_sorted_by_key(|&at| ts[at as usize]) {
-            places.sort_by_key(|&at| ts[at as usize]);
-        }
-        let key = SeriesKey {
-            dataset: batch.dataset,
-            symbol: symbol.clone(),
-            step: batch.step,
-            side: batch.side,
-            source: source.clone(),
-        };
-        let known = snapshot.generation().catalog.find(&key);
-        let incoming = incoming(&batch, schema, &columns, &places);
-        let decided =
-            outcome::decide(&batch, schema, snapshot, known, &incoming, now, &mut validity)?;
-        counts.accepted += decided.counts.accepted;
-        counts.duplicates += decided.counts.duplicates;
-        counts.corrected += decided.counts.corrected;
-        counts.superseded += decided.counts.superseded;
-        for at in decided.nothing_to_retract {
-            door.reject_retraction(places[at] as usize);
-        }
-        touched.extend(known.filter(|_| decided.depends_on_stored));
-        if decided.rows.is_empty() {
-            if known.is_none() {
-                new_keys.push(key);
+    for (series, decided) in incoming.series.iter().zip(&decided.of_series) {
+        let stored = match series.known {
+            Some(id) => {
+                touched.extend(decided.depends_on_stored.then_some(id));
+                SeriesRef::Known(id.get())
             }
-            continue;
-        }
-        let series = match known {
-            Some(id) => SeriesRef::Known(id.get()),
             None => {
+                let name = &batch.symbols.names[series.name];
+                let symbol = Symbol::new(name).expect("invariant: the door checked it");
+                new_keys.push(SeriesKey {
+                    dataset: batch.dataset,
+                    symbol: symbol.clone(),
+                    step: batch.step,
+                    side: batch.side,
+                    source: source.clone(),
+                });
                 let place = crate::bytes::u32_len(new_symbols.len());
-                new_symbols.push(symbol);
-                new_keys.push(key);
+                if !decided.rows.is_empty() {
+                    new_symbols.push(symbol);
+                }
                 SeriesRef::New(place)
             }
         };
-        blocks.push(Block { series, rows: decided.rows });
+        if !decided.rows.is_empty() {
+            blocks.push(Block { series: stored, rows: decided.rows.clone() });
+        }
     }
-    let dead = door.into_dead_letters();
+    let Decided { kept, known_at, flags, .. } = decided;
+    let rows = incoming.into_rows(&kept, known_at, flags, &mut batch);
+    let dead = rejected.into_dead_letters(&batch);
     counts.rejected = dead.len() as u64;
     let errors = dead
         .iter()
@@ -173,6 +180,7 @@ pub fn prepare(batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<Prep
         counts,
         facts: batch.facts.clone(),
         new_symbols,
+        rows,
         blocks,
         dead,
     };
@@ -247,143 +255,4 @@ fn check(batch: &Batch) -> Result<(&'static Schema, Source), Error> {
         return Err(Error::invalid(format!("the columns are not those of {}", schema.name)));
     }
     Ok((schema, source))
-}
-
-/// The places of the admitted rows of each symbol, in order of the symbols' names.
-fn by_symbol(batch: &Batch, admitted: &[u32]) -> BTreeMap<Symbol, Vec<u32>> {
-    let mut of_name: Vec<Vec<u32>> = vec![Vec::new(); batch.symbols.names.len()];
-    for &at in admitted {
-        of_name[batch.symbols.of_row[at as usize] as usize].push(at);
-    }
-    let mut of_symbol: BTreeMap<Symbol, Vec<u32>> = BTreeMap::new();
-    for (name, places) in batch.symbols.names.iter().zip(of_name) {
-        if !places.is_empty() {
-            let symbol = Symbol::new(name).expect("invariant: the door checked it");
-            of_symbol.entry(symbol).or_default().extend(places);
-        }
-    }
-    // A name that stands twice in the dictionary: back to the order of the batch.
-    of_symbol.values_mut().for_each(|places| places.sort_unstable());
-    of_symbol
-}
-
-/// The rows of one series as they came, sorted by `ts`, with stated times where there are some.
-pub(crate) struct Incoming {
-    pub(crate) ts: Vec<i64>,
-    pub(crate) stated: Option<Column>,
-    pub(crate) columns: Vec<Column>,
-}
-
-fn incoming(batch: &Batch, schema: &Schema, columns: &[Column], places: &[u32]) -> Incoming {
-    let Values::I64(ts) = &batch.ts.values else {
-        unreachable!("invariant: the door checked the type of ts")
-    };
-    let columns = if columns.is_empty() {
-        schema.kinds().map(|kind| Column::nulls(kind, places.len())).collect()
-    } else {
-        columns.iter().map(|column| column.take(places)).collect()
-    };
-    Incoming {
-        ts: places.iter().map(|&at| ts[at as usize]).collect(),
-        stated: batch.known_at.as_ref().map(|column| column.take(places)),
-        columns,
-    }
-}
-
-/// The batch, called `id`, that retracts every visible row that batch `target` brought; `None` if
-/// nothing of it is visible any more.
-///
-/// Of equal events without an id it takes away as many as batch `target` brought of those that are
-/// visible; which of them is not told apart.
-///
-/// # Errors
-/// `NotFound` if there is no batch `target`; what reading its rows returns.
-pub fn retraction_of(target: &str, id: &str, snapshot: &Snapshot) -> Result<Option<Batch>, Error> {
-    let entry = snapshot
-        .batch(target)?
-        .ok_or_else(|| Error::not_found(format!("there is no batch {target:?}")))?;
-    let schema = dataset::schema(entry.dataset)
-        .ok_or_else(|| Error::corrupt(format!("batch {target:?} is of no dataset")))?;
-    // Events are taken away by what they say, other rows by their key.
-    let columns: &[dataset::ColumnDef] = match schema.identity {
-        Identity::Event { .. } => schema.columns,
-        Identity::Ts | Identity::Append => &[],
-    };
-    let mut retraction: Option<Batch> = None;
-    for (series, key) in snapshot.series(entry.dataset, None) {
-        if key.source.as_str() != entry.source {
-            continue;
-        }
-        let rows = visible_of_record(snapshot, series, entry.sequence.get(), columns)?;
-        if rows.is_empty() {
-            continue;
-        }
-        // A batch is of one source, step and side: those of its first series.
-        let batch = retraction.get_or_insert_with(|| Batch {
-            id: id.to_owned(),
-            dataset: entry.dataset,
-            source: entry.source.clone(),
-            step: key.step,
-            side: key.side,
-            known_at_policy: crate::batch::KnownAt::Ingest,
-            facts: None,
-            act: Act::Retract,
-            symbols: crate::batch::Symbols::default(),
-            ts: Column::empty(ColumnType::I64, 0),
-            known_at: None,
-            columns: columns.iter().map(|column| Column::empty(column.kind, 0)).collect(),
-            numbers: None,
-            raw: None,
-            refused: Vec::new(),
-        });
-        let symbol = crate::bytes::u32_len(batch.symbols.names.len());
-        batch.symbols.names.push(key.symbol.to_string());
-        batch.symbols.of_row.extend(std::iter::repeat_n(symbol, rows.len()));
-        batch.ts.extend_from(&Column::new(Values::I64(rows.ts)));
-        for (all, column) in batch.columns.iter_mut().zip(&rows.columns) {
-            all.extend_from(column);
-        }
-    }
-    Ok(retraction)
-}
-
-/// The visible rows of a series that record `sequence` brought.
-fn visible_of_record(
-    snapshot: &Snapshot,
-    series: SeriesId,
-    sequence: u64,
-    columns: &[dataset::ColumnDef],
-) -> Result<Rows, Error> {
-    let mut found = Rows::empty(columns.iter().map(|column| column.kind));
-    let Some((first, last)) = span_of_record(snapshot, series, sequence) else {
-        return Ok(found);
-    };
-    let mut scanner = snapshot.scan(crate::snapshot::Scan {
-        series,
-        start: Timestamp::from_nanos(first),
-        end: Timestamp::from_nanos(last.saturating_add(1)),
-        columns: columns.iter().map(|column| column.id).collect(),
-        as_of: None,
-        at_sequence: None,
-        revisions: crate::snapshot::Revisions::Visible,
-    })?;
-    while let Some(rows) = scanner.next()? {
-        let all = 0..crate::bytes::u32_len(rows.len());
-        let of_record: Vec<u32> =
-            all.filter(|&at| rows.sequence[at as usize] == sequence).collect();
-        found.extend_from(&rows.take(&of_record));
-    }
-    Ok(found)
-}
-
-/// First and last `ts` of the extents and runs of a series that may hold rows of a record.
-fn span_of_record(snapshot: &Snapshot, series: SeriesId, sequence: u64) -> Option<(i64, i64)> {
-    let generation = snapshot.generation();
-    let runs = generation.runs(series);
-    let extents = generation.extents(series).iter().map(|extent| extent.meta().zone);
-    let zones = extents.chain(runs.iter().map(|run| run.zone));
-    zones
-        .filter(|zone| (zone.sequence.min..=zone.sequence.max).contains(&sequence))
-        .map(|zone| (zone.ts.min, zone.ts.max))
-        .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }

@@ -9,7 +9,7 @@ use crate::dataset;
 use crate::generation::Generation;
 use crate::prepare::hash;
 use crate::rows::{Bitmap, Column, Rows, Texts, Values};
-use crate::wal::body::{RowsBody, SeriesRef, has_known_at};
+use crate::wal::body::{Block, RowsBody, SeriesRef, has_known_at};
 
 /// Adds the rows of a record, and what the ledgers say of it. Returns the series it touched.
 ///
@@ -22,33 +22,39 @@ pub(super) fn apply(
 ) -> Vec<SeriesId> {
     let memtable = &generation.memtable;
     let mut touched = Vec::with_capacity(content.blocks.len() + 4);
-    let mut push = |series: SeriesId, rows: Rows| {
-        memtable.push(series, rows);
-        touched.push(series);
-    };
-    let mut ledger = Ledger { sequence, now, push: &mut push };
     let mut new_series = Vec::with_capacity(content.new_symbols.len());
     for symbol in &content.new_symbols {
         new_series.push(generation.catalog.add(content.key(symbol.clone()), sequence));
         memtable.add_slot();
     }
+    let mut push = |series: SeriesId, rows: Rows| {
+        let all = 0..rows.len();
+        memtable.push(rows, &[(series, all)]);
+        touched.push(series);
+    };
+    let mut ledger = Ledger { sequence, now, push: &mut push };
     ledger.series(&content, &new_series);
     ledger.batch(&content);
     ledger.facts(&content);
     ledger.dead_letters(&content.batch_id, &content.dead);
-    for block in content.blocks {
+    let of_block = |block: &Block| {
         let series = match block.series {
             SeriesRef::Known(id) => SeriesId::new(id),
             SeriesRef::New(place) => new_series[place as usize],
         };
-        let mut rows = block.rows;
-        rows.sequence = vec![sequence.get(); rows.len()];
-        for (known_at, row_flags) in rows.known_at.iter_mut().zip(&rows.flags) {
-            if !has_known_at(*row_flags) {
-                *known_at = now.nanos();
-            }
+        (series, block.rows.clone())
+    };
+    let of_series: Vec<_> = content.blocks.iter().map(of_block).collect();
+    let mut rows = content.rows;
+    rows.sequence = vec![sequence.get(); rows.len()];
+    for (known_at, row_flags) in rows.known_at.iter_mut().zip(&rows.flags) {
+        if !has_known_at(*row_flags) {
+            *known_at = now.nanos();
         }
-        push(series, rows);
+    }
+    if !of_series.is_empty() {
+        memtable.push(rows, &of_series);
+        touched.extend(of_series.iter().map(|(series, _)| *series));
     }
     memtable.add_batch(content.batch_id, sequence);
     touched

@@ -251,6 +251,37 @@ fn batches_of_one_group_see_each_other() {
 }
 
 #[test]
+fn a_name_that_stands_twice_in_the_dictionary_is_one_symbol() {
+    let mut engine = open(&MemoryDisk::new());
+    for (id, names) in [("a", ["A", "B", "A"]), ("b", ["B", "A", "A"])] {
+        let known = engine.snapshot().series(DatasetId::BARS, None).len();
+        let first = if known == 0 { 0 } else { 10 };
+        let at = |minute: i64| first + minute;
+        let rows = [(at(1), 1.0, None), (at(0), 2.0, None), (at(1), 3.0, None), (at(1), 4.0, None)];
+        let mut batch = bars(id, &rows);
+        batch.symbols.names = names.map(str::to_owned).into();
+        batch.symbols.of_row = if known == 0 { vec![0, 2, 1, 2] } else { vec![1, 2, 0, 1] };
+        let counts = send(&mut engine, batch, 30).counts;
+        assert_eq!((counts.accepted, counts.corrected), (3, 1));
+    }
+    assert_eq!(engine.snapshot().series(DatasetId::BARS, None).len(), 2);
+    assert_eq!(read(&engine.snapshot(), None, None), "0 2, 1 4, 10 2, 11 4");
+}
+
+#[test]
+fn a_batch_that_has_to_be_prepared_anew_is_whole() {
+    let mut engine = open(&MemoryDisk::new());
+    let snapshot = engine.snapshot();
+    let stale = prepare(bars("a", &[(0, 1.0, None), (1, 2.0, None)]), &snapshot, at(10)).unwrap();
+    send(&mut engine, bars("b", &[(1, 3.0, None)]), 10);
+    let answer = engine.commit(vec![stale], at(10)).unwrap().remove(0).unwrap();
+    assert_eq!(answer.counts, Counts { accepted: 1, corrected: 1, ..Counts::default() });
+    assert_eq!(read(&engine.snapshot(), None, None), "0 1, 1 2");
+    let again = send(&mut engine, bars("a", &[(0, 1.0, None), (1, 2.0, None)]), 10);
+    assert!(again.repeated, "the content is what it was");
+}
+
+#[test]
 fn what_cannot_be_stored_becomes_a_dead_letter() {
     let mut engine = open(&MemoryDisk::new());
     let mut batch = bars("a", &[(0, f64::NAN, None), (1, 1.0, None), (99, 1.0, None)]);

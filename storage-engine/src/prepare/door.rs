@@ -2,8 +2,8 @@
 
 use barrow_types::{DAY_NANOS, DatasetId, NameError, Symbol, Timestamp};
 
-use crate::batch::{Act, Batch, RAW_LEN_MAX, Reason, Refused, Symbols};
-use crate::dataset::{Identity, Schema};
+use crate::batch::{Batch, RAW_LEN_MAX, Reason, Refused, Symbols};
+use crate::dataset::{ColumnDef, Identity, Schema};
 use crate::rows::{Column, Values};
 
 use super::outcome::Validity;
@@ -24,7 +24,13 @@ pub(super) struct Door<'a> {
     columns: &'a [Column],
     now: Timestamp,
     ts: &'a [i64],
-    rejected: Vec<(usize, Reason, String)>,
+    rejected: Rejected,
+}
+
+/// The rows that were turned away: place in the batch, reason, detail.
+pub(super) struct Rejected {
+    schema: &'static Schema,
+    rows: Vec<(usize, Reason, String)>,
 }
 
 impl<'a> Door<'a> {
@@ -34,46 +40,65 @@ impl<'a> Door<'a> {
         columns: &'a [Column],
         now: Timestamp,
     ) -> Self {
-        let ts: &[i64] = match &batch.ts.values {
-            Values::I64(ts) => ts,
-            _ => &[],
-        };
-        Self { batch, schema, columns, now, ts, rejected: Vec::new() }
+        let rejected = Rejected { schema, rows: Vec::new() };
+        Self { batch, schema, columns, now, ts: ts_of(batch), rejected }
     }
 
-    pub(super) fn ts(&self) -> &'a [i64] {
-        self.ts
-    }
-
-    /// The places of the rows that may enter, in order.
-    pub(super) fn admit(&mut self, validity: &mut Validity) -> Vec<u32> {
+    /// The places of the rows that may enter, in order, and the others.
+    pub(super) fn admit(mut self, validity: &mut Validity) -> (Vec<u32>, Rejected) {
         let names: Vec<Option<NameError>> =
             self.batch.symbols.names.iter().map(|name| Symbol::new(name).err()).collect();
         let rows = self.batch.symbols.of_row.len();
-        let mut admitted = Vec::with_capacity(rows);
         let clean = self.clean_columns();
+        if self.admits_all(&names, &clean) {
+            return ((0..crate::bytes::u32_len(rows)).collect(), self.rejected);
+        }
+        let mut admitted = Vec::with_capacity(rows);
         for at in 0..rows {
             match self.judge(at, &names, &clean, validity) {
                 Ok(()) => admitted.push(crate::bytes::u32_len(at)),
-                Err((reason, detail)) => self.rejected.push((at, reason, detail)),
+                Err((reason, detail)) => self.rejected.rows.push((at, reason, detail)),
             }
         }
-        admitted
+        (admitted, self.rejected)
     }
 
-    /// Which columns need no look at single rows: all values are there and finite.
+    /// Whether it is plain, without a look at single rows, that all may enter, and that they still
+    /// may at any later time.
+    fn admits_all(&self, names: &[Option<NameError>], clean: &[bool]) -> bool {
+        let in_time = |ts: i64| {
+            ts.saturating_abs() <= TS_SIZE_MAX && ts.saturating_sub(self.ahead()) < self.now.nanos()
+        };
+        let (min, max) = (self.ts.iter().min(), self.ts.iter().max());
+        let states_none = self.batch.known_at.as_ref().is_none_or(|column| !column.has_values());
+        let has_sides = || self.columns[..2].iter().any(|price| price.validity.is_none());
+        (self.batch.dataset != DatasetId::QUOTES || has_sides())
+            && clean.iter().all(|&clean| clean)
+            && names.iter().all(Option::is_none)
+            && self.batch.symbols.of_row.iter().all(|&at| (at as usize) < names.len())
+            && self.batch.ts.validity.is_none()
+            && min.copied().is_none_or(in_time)
+            && max.copied().is_none_or(in_time)
+            && states_none
+    }
+
+    /// How far ahead of the ingest a row may lie.
+    fn ahead(&self) -> i64 {
+        if self.batch.step.is_dated() { FUTURE_DATED_NANOS_MAX } else { FUTURE_NANOS_MAX }
+    }
+
+    /// Which columns need no look at single rows: no value is missing that must be there, and all
+    /// are finite.
     fn clean_columns(&self) -> Vec<bool> {
-        self.batch
-            .columns
-            .iter()
-            .map(|column| {
-                let finite = match &column.values {
-                    Values::F64(values) => values.iter().all(|value| value.is_finite()),
-                    _ => true,
-                };
-                column.validity.is_none() && finite
-            })
-            .collect()
+        let columns = self.batch.columns.iter().zip(self.schema.columns);
+        let is_clean = |(column, definition): (&Column, &ColumnDef)| {
+            let finite = match &column.values {
+                Values::F64(values) => values.iter().all(|value| value.is_finite()),
+                _ => true,
+            };
+            (definition.nullable || column.validity.is_none()) && finite
+        };
+        columns.map(is_clean).collect()
     }
 
     fn judge(
@@ -96,9 +121,7 @@ impl<'a> Door<'a> {
         if ts.saturating_abs() > TS_SIZE_MAX {
             return Err((Reason::TsOutOfRange, format!("ts {ts} ns is out of range")));
         }
-        let ahead =
-            if self.batch.step.is_dated() { FUTURE_DATED_NANOS_MAX } else { FUTURE_NANOS_MAX };
-        if !validity.has_come(ts.saturating_sub(ahead), self.now) {
+        if !validity.has_come(ts.saturating_sub(self.ahead()), self.now) {
             let seconds = ts.saturating_sub(self.now.nanos()) / 1_000_000_000;
             return Err((Reason::FutureTs, format!("ts lies {seconds} s in the future")));
         }
@@ -143,30 +166,29 @@ impl<'a> Door<'a> {
             _ => Ok(()),
         }
     }
+}
 
-    /// A retraction found nothing under its key.
-    pub(super) fn reject_retraction(&mut self, at: usize) {
+impl Rejected {
+    /// A retraction found nothing to take away.
+    pub(super) fn retraction(&mut self, at: usize) {
         let detail = match self.schema.identity {
             Identity::Event { .. } => "no such row is visible under this symbol and ts",
             Identity::Ts | Identity::Append => "nothing is visible under this symbol and ts",
         };
-        let detail = detail.to_owned();
-        self.rejected.push((at, Reason::NothingToRetract, detail));
+        self.rows.push((at, Reason::NothingToRetract, detail.to_owned()));
     }
 
     /// Everything that was turned away, in the order of the batch, then what could not be read.
-    pub(super) fn into_dead_letters(mut self) -> Vec<Refused> {
-        let rejected = std::mem::take(&mut self.rejected);
-        let mut dead: Vec<Refused> = rejected
-            .into_iter()
-            .map(|(at, reason, detail)| Refused {
-                row: self.batch.numbers.as_ref().map_or(at as u64, |numbers| numbers[at]),
-                reason: reason.name().to_owned(),
-                detail,
-                raw: cut(self.raw(at)),
-            })
-            .collect();
-        dead.extend(self.batch.refused.iter().map(|refused| Refused {
+    pub(super) fn into_dead_letters(self, batch: &Batch) -> Vec<Refused> {
+        let schema = self.schema;
+        let refused = |(at, reason, detail): (usize, Reason, String)| Refused {
+            row: batch.numbers.as_ref().map_or(at as u64, |numbers| numbers[at]),
+            reason: reason.name().to_owned(),
+            detail,
+            raw: cut(raw(batch, schema, at)),
+        };
+        let mut dead: Vec<Refused> = self.rows.into_iter().map(refused).collect();
+        dead.extend(batch.refused.iter().map(|refused| Refused {
             raw: cut(refused.raw.clone()),
             detail: cut(refused.detail.clone()),
             reason: cut(refused.reason.clone()),
@@ -175,40 +197,45 @@ impl<'a> Door<'a> {
         dead.sort_by_key(|dead| dead.row);
         dead
     }
+}
 
-    /// The row as it came, or as its columns show it.
-    fn raw(&self, at: usize) -> String {
-        if let Some(raw) = &self.batch.raw
-            && raw.is_valid(at)
-            && let Values::Text(texts) = &raw.values
-        {
-            return texts.get(at).to_owned();
-        }
-        let mut fields = Vec::new();
-        let symbol = self.batch.symbols.of_row[at];
-        if symbol != Symbols::NONE
-            && let Some(name) = self.batch.symbols.names.get(symbol as usize)
-        {
-            let end = name.floor_char_boundary(RAW_LEN_MAX);
-            fields.push(format!("symbol={:?}", &name[..end]));
-        }
-        if self.batch.ts.is_valid(at) && !self.ts.is_empty() {
-            fields.push(format!("ts={}", self.ts[at]));
-        }
-        if self.batch.act == Act::Insert {
-            for (definition, column) in self.schema.columns.iter().zip(&self.batch.columns) {
-                if column.is_valid(at) {
-                    let value = match &column.values {
-                        Values::F64(values) => values[at].to_string(),
-                        Values::I64(values) => values[at].to_string(),
-                        Values::Text(texts) => format!("{:?}", texts.get(at)),
-                    };
-                    fields.push(format!("{}={value}", definition.name));
-                }
-            }
-        }
-        fields.join(" ")
+fn ts_of(batch: &Batch) -> &[i64] {
+    match &batch.ts.values {
+        Values::I64(ts) => ts,
+        _ => &[],
     }
+}
+
+/// The row as it came, or as its columns show it.
+fn raw(batch: &Batch, schema: &Schema, at: usize) -> String {
+    if let Some(raw) = &batch.raw
+        && raw.is_valid(at)
+        && let Values::Text(texts) = &raw.values
+    {
+        return texts.get(at).to_owned();
+    }
+    let mut fields = Vec::new();
+    let symbol = batch.symbols.of_row[at];
+    if symbol != Symbols::NONE
+        && let Some(name) = batch.symbols.names.get(symbol as usize)
+    {
+        let end = name.floor_char_boundary(RAW_LEN_MAX);
+        fields.push(format!("symbol={:?}", &name[..end]));
+    }
+    if let Some(ts) = ts_of(batch).get(at).filter(|_| batch.ts.is_valid(at)) {
+        fields.push(format!("ts={ts}"));
+    }
+    for (definition, column) in schema.columns.iter().zip(&batch.columns) {
+        if column.is_valid(at) {
+            let value = match &column.values {
+                Values::F64(values) => values[at].to_string(),
+                Values::I64(values) => values[at].to_string(),
+                Values::Text(texts) => format!("{:?}", texts.get(at)),
+            };
+            fields.push(format!("{}={value}", definition.name));
+        }
+    }
+    fields.join(" ")
 }
 
 /// At most [`RAW_LEN_MAX`] bytes of a text.

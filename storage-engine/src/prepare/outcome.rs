@@ -1,4 +1,4 @@
-//! What each row of a series is: first of its key, duplicate, correction, superseded.
+//! What each row of a batch is: first of its key, duplicate, correction, superseded.
 //!
 //! An event without an id is always a first one, and what is stored need not be looked up. A
 //! retraction of events finds them by their ids, or by all their values. Else:
@@ -10,21 +10,18 @@
 
 use std::ops::Range;
 
-use barrow_types::{DAY_NANOS, SeriesId, Step, Timestamp};
+use barrow_types::{SeriesId, Timestamp};
 
 use crate::batch::{Act, Batch, Counts, KnownAt};
+use crate::bytes::u32_len;
 use crate::dataset::{Identity, Schema};
 use crate::error::Error;
-use crate::rows::{Column, Rank, Rows, Values, flags};
-use crate::snapshot::{Revisions, Scan, Scanner, Snapshot};
-use crate::visible::{by_columns, end_of_ts, has_id, order};
+use crate::rows::{Values, flags};
+use crate::snapshot::Snapshot;
+use crate::visible::{by_columns, end_of_ts, has_id};
 
-use super::Incoming;
-
-/// Keys further apart than this many steps are looked up by separate scans.
-const LOOKUP_STEPS_MAX: i64 = 4_096;
-/// Ticks further apart than this are looked up by separate scans.
-const LOOKUP_TICK_NANOS_MAX: i64 = 60_000_000_000;
+use super::incoming::{Incoming, IncomingSeries};
+use super::stored::{Place, Stored, Version};
 
 /// The instants of commit for which what was decided still holds: from the instant it was decided
 /// for up to the first at which something would be decided otherwise.
@@ -58,31 +55,29 @@ impl Validity {
     }
 }
 
-/// The outcome for the rows of one series.
+/// The outcome for the rows of a batch.
 pub(super) struct Decided {
-    /// Rows to store, sorted by (`ts`, `known_at`, place in batch).
-    pub(super) rows: Rows,
+    /// The places among the incoming rows of those that are stored: series by series, sorted by
+    /// (`ts`, `known_at`, place in batch).
+    pub(super) kept: Vec<u32>,
+    /// Since when each of them counts as known.
+    pub(super) known_at: Vec<i64>,
+    /// And what is special about it.
+    pub(super) flags: Vec<u8>,
+    /// Which of them are of which incoming series.
+    pub(super) of_series: Vec<OfSeries>,
     /// What became of the rows; rejected ones are not counted here.
     pub(super) counts: Counts,
     /// Places of retractions that found nothing.
     pub(super) nothing_to_retract: Vec<usize>,
+}
+
+/// The outcome for one series.
+pub(super) struct OfSeries {
+    /// Its rows among those that are stored.
+    pub(super) rows: Range<usize>,
     /// Whether it may be another after other rows of the series came.
     pub(super) depends_on_stored: bool,
-}
-
-/// A stored row of the key at hand, or one of this batch that came before.
-#[derive(Clone, Copy)]
-struct Version {
-    rank: Rank,
-    retract: bool,
-    /// Its values: a place in the looked-up rows, or in the incoming ones.
-    values: Place,
-}
-
-#[derive(Clone, Copy)]
-enum Place {
-    Stored(usize),
-    Incoming(usize),
 }
 
 /// Rows of this batch rank by their place after all stored ones with the same `known_at`.
@@ -92,87 +87,109 @@ pub(super) fn decide(
     batch: &Batch,
     schema: &'static Schema,
     snapshot: &Snapshot,
-    known: Option<SeriesId>,
     incoming: &Incoming,
     now: Timestamp,
     validity: &mut Validity,
 ) -> Result<Decided, Error> {
-    let newest = known.map_or(Ok(None), |series| newest_ts(snapshot, series))?;
-    let ids = schema.id_places();
-    let is_event = matches!(schema.identity, Identity::Event { .. });
-    let any_id = || ids.last().is_some_and(|&last| incoming.columns[last].has_values());
-    let matches_others = batch.act == Act::Retract || !is_event || any_id();
+    let rows = incoming.ts.len();
     let mut decider = Decider {
         batch,
+        schema,
         incoming,
-        ids,
-        stored: Stored::new(schema, batch, snapshot, known, incoming, newest),
+        is_event: matches!(schema.identity, Identity::Event { .. }),
+        ids: schema.id_places(),
         now,
         validity,
-        kept: Vec::new(),
+        at_ts: Vec::new(),
         decided: Decided {
-            rows: Rows::empty(incoming.columns.iter().map(Column::kind)),
+            kept: Vec::with_capacity(rows),
+            known_at: Vec::with_capacity(rows),
+            flags: Vec::with_capacity(rows),
+            of_series: Vec::with_capacity(incoming.series.len()),
             counts: Counts::default(),
             nothing_to_retract: Vec::new(),
-            depends_on_stored: matches_others,
         },
     };
-    let ts = &incoming.ts;
-    let unique = || ts.is_sorted_by(|a, b| a < b);
-    let past_stored = || newest.is_none_or(|newest| ts[0] > newest);
-    let in_order = || incoming.stated.as_ref().is_none_or(|stated| !stated.has_values());
-    let all_new = if matches_others {
-        batch.act == Act::Insert && past_stored() && unique()
-    } else {
-        in_order() || unique()
-    };
-    if all_new {
-        decider.all_new();
-        return Ok(decider.decided);
-    }
-    let mut start = 0;
-    while start < ts.len() {
-        let end = end_of_ts(ts, start);
-        if is_event {
-            decider.events(start..end)?;
-        } else {
-            let found = decider.stored.at(start)?;
-            decider.versions(&(start..end).collect::<Vec<_>>(), found);
-        }
-        decider.keep();
-        start = end;
+    for series in &incoming.series {
+        let start = decider.decided.kept.len();
+        let depends_on_stored = decider.series(snapshot, series)?;
+        let rows = start..decider.decided.kept.len();
+        decider.decided.of_series.push(OfSeries { rows, depends_on_stored });
     }
     Ok(decider.decided)
 }
 
-/// One series of the batch against what is stored of it.
+/// The batch against what is stored.
 struct Decider<'a> {
     batch: &'a Batch,
+    schema: &'static Schema,
     incoming: &'a Incoming,
+    is_event: bool,
     ids: Vec<usize>,
-    stored: Stored<'a>,
     now: Timestamp,
     validity: &'a mut Validity,
     /// Place, `known_at` and flags of the rows of the `ts` at hand that are to be stored.
-    kept: Vec<(usize, i64, u8)>,
+    at_ts: Vec<(usize, i64, u8)>,
     decided: Decided,
 }
 
 impl Decider<'_> {
-    /// Every row is the first of its key.
-    fn all_new(&mut self) {
-        for at in 0..self.incoming.ts.len() {
-            let (known_at, row_flags) = self.known_at(at, true);
-            self.decided.rows.known_at.push(known_at);
-            self.decided.rows.flags.push(row_flags);
+    /// Decides on the rows of one series; whether the outcome depends on what is stored.
+    fn series(&mut self, snapshot: &Snapshot, series: &IncomingSeries) -> Result<bool, Error> {
+        let rows = series.rows.clone();
+        let ts = &self.incoming.ts[..rows.end];
+        let any_id = || rows.clone().any(|at| has_id(&self.incoming.columns, &self.ids, at));
+        let matches_others = self.batch.act == Act::Retract || !self.is_event || any_id();
+        let unique = || ts[rows.clone()].is_sorted_by(|a, b| a < b);
+        let newest = series.known.filter(|_| matches_others);
+        let newest = newest.and_then(|series| newest_ts(snapshot, series));
+        let past_stored = || newest.is_none_or(|newest| ts[rows.start] > newest);
+        let all_new = if matches_others {
+            self.batch.act == Act::Insert && past_stored() && unique()
+        } else {
+            self.incoming.stated.is_none() || unique()
+        };
+        if all_new {
+            self.all_new(rows);
+            return Ok(matches_others);
         }
-        self.decided.rows.ts.clone_from(&self.incoming.ts);
-        self.decided.rows.columns.clone_from(&self.incoming.columns);
-        self.decided.counts.accepted += self.incoming.ts.len() as u64;
+        let known = series.known.zip(newest);
+        let mut stored = Stored::new(self.schema, self.batch.step, snapshot, known, ts);
+        let mut start = rows.start;
+        while start < rows.end {
+            let end = end_of_ts(ts, start);
+            if self.is_event {
+                self.events(start..end, &mut stored)?;
+            } else {
+                let found = stored.at(start)?;
+                self.versions(&(start..end).collect::<Vec<_>>(), found, &stored);
+            }
+            self.keep();
+            start = end;
+        }
+        Ok(matches_others)
+    }
+
+    /// Every row is the first of its key.
+    fn all_new(&mut self, rows: Range<usize>) {
+        self.decided.counts.accepted += rows.len() as u64;
+        let plain = self.incoming.stated.is_none() && self.batch.known_at_policy == KnownAt::Ingest;
+        if plain {
+            let end = self.decided.kept.len() + rows.len();
+            self.decided.known_at.resize(end, self.now.nanos());
+            self.decided.flags.resize(end, 0);
+        } else {
+            for at in rows.clone() {
+                let (known_at, row_flags) = self.known_at(at, true);
+                self.decided.known_at.push(known_at);
+                self.decided.flags.push(row_flags);
+            }
+        }
+        self.decided.kept.extend(rows.map(u32_len));
     }
 
     /// Events of one `ts`.
-    fn events(&mut self, places: Range<usize>) -> Result<(), Error> {
+    fn events(&mut self, places: Range<usize>, stored: &mut Stored<'_>) -> Result<(), Error> {
         let columns = &self.incoming.columns;
         let retracts = self.batch.act == Act::Retract;
         let (mut with_id, mut without): (Vec<usize>, Vec<usize>) =
@@ -180,7 +197,7 @@ impl Decider<'_> {
         if !retracts {
             for &at in &without {
                 let (known_at, row_flags) = self.known_at(at, true);
-                self.kept.push((at, known_at, row_flags));
+                self.at_ts.push((at, known_at, row_flags));
             }
             self.decided.counts.accepted += without.len() as u64;
             without.clear();
@@ -188,16 +205,16 @@ impl Decider<'_> {
         if with_id.is_empty() && without.is_empty() {
             return Ok(());
         }
-        let found = self.stored.at(places.start)?;
-        let (stored_with_id, stored_without) = self.stored.sorted(found, &self.ids);
+        let found = stored.at(places.start)?;
+        let (stored_with_id, stored_without) = stored.sorted(found, &self.ids);
         let ids = self.ids.clone();
         by_columns(columns, &ids, &mut with_id, |equal| {
-            let found = self.stored.equal(&stored_with_id, columns, equal[0], &ids);
-            self.versions(equal, found);
+            let found = stored.equal(&stored_with_id, columns, equal[0], &ids);
+            self.versions(equal, found, stored);
         });
         let all: Vec<usize> = (0..columns.len()).collect();
         by_columns(columns, &all, &mut without, |equal| {
-            let found = self.stored.equal(&stored_without, columns, equal[0], &all);
+            let found = stored.equal(&stored_without, columns, equal[0], &all);
             self.cancel(equal, &found);
         });
         Ok(())
@@ -209,13 +226,13 @@ impl Decider<'_> {
         let visible_count = found.len() - 2 * retracted;
         let (take, find_nothing) = retractions.split_at(retractions.len().min(visible_count));
         let now = self.now.nanos();
-        self.kept.extend(take.iter().map(|&at| (at, now, flags::RETRACT)));
+        self.at_ts.extend(take.iter().map(|&at| (at, now, flags::RETRACT)));
         self.decided.counts.accepted += take.len() as u64;
         self.decided.nothing_to_retract.extend(find_nothing);
     }
 
     /// Rows that are versions of one, of which some are stored.
-    fn versions(&mut self, places: &[usize], mut versions: Vec<Version>) {
+    fn versions(&mut self, places: &[usize], mut versions: Vec<Version>, stored: &Stored<'_>) {
         let mut winner = greatest(versions.iter());
         for &at in places {
             let (known_at, mut row_flags) = self.known_at(at, versions.is_empty());
@@ -235,7 +252,8 @@ impl Decider<'_> {
                 } else {
                     winner
                 };
-                let equal = |version: Version| self.stored.same(version.values, self.incoming, at);
+                let equal =
+                    |version: Version| stored.same(version.values, &self.incoming.columns, at);
                 if visible.is_some_and(|version| !version.retract && equal(version)) {
                     self.decided.counts.duplicates += 1;
                     continue;
@@ -255,21 +273,17 @@ impl Decider<'_> {
             if !loses {
                 winner = Some(version);
             }
-            self.kept.push((at, known_at, row_flags));
+            self.at_ts.push((at, known_at, row_flags));
         }
     }
 
     /// Moves the rows of the `ts` at hand to those that are to be stored.
     fn keep(&mut self) {
-        self.kept.sort_unstable_by_key(|&(at, known_at, _)| (known_at, at));
-        let rows = &mut self.decided.rows;
-        for (at, known_at, row_flags) in self.kept.drain(..) {
-            rows.ts.push(self.incoming.ts[at]);
-            rows.known_at.push(known_at);
-            rows.flags.push(row_flags);
-            for (to, from) in rows.columns.iter_mut().zip(&self.incoming.columns) {
-                to.push_from(from, at);
-            }
+        self.at_ts.sort_unstable_by_key(|&(at, known_at, _)| (known_at, at));
+        for (at, known_at, row_flags) in self.at_ts.drain(..) {
+            self.decided.kept.push(u32_len(at));
+            self.decided.known_at.push(known_at);
+            self.decided.flags.push(row_flags);
         }
     }
 
@@ -301,150 +315,9 @@ fn greatest<'a>(versions: impl Iterator<Item = &'a Version>) -> Option<Version> 
 }
 
 /// The greatest `ts` of a series, visible or not.
-fn newest_ts(snapshot: &Snapshot, series: SeriesId) -> Result<Option<i64>, Error> {
+fn newest_ts(snapshot: &Snapshot, series: SeriesId) -> Option<i64> {
     let generation = snapshot.generation();
-    let runs = generation.runs(series);
-    let in_memory = runs.iter().map(|run| run.zone.ts.max).max();
+    let in_memory = generation.memtable.slot(series).and_then(|slot| slot.ts_max());
     let on_disk = generation.extents(series).iter().map(|extent| extent.meta().zone.ts.max).max();
-    Ok(in_memory.max(on_disk))
-}
-
-/// The stored rows of the keys at hand, read a stretch of keys at a time.
-struct Stored<'a> {
-    snapshot: &'a Snapshot,
-    /// The series and its newest `ts`; `None` if nothing is stored.
-    series: Option<(SeriesId, i64)>,
-    ts: &'a [i64],
-    columns: Vec<barrow_types::ColumnId>,
-    reach: i64,
-    scanner: Option<Scanner>,
-    /// End of what the scanner reads.
-    scanned_to: i64,
-    rows: Option<Rows>,
-}
-
-impl<'a> Stored<'a> {
-    fn new(
-        schema: &Schema,
-        batch: &Batch,
-        snapshot: &'a Snapshot,
-        known: Option<SeriesId>,
-        incoming: &'a Incoming,
-        newest: Option<i64>,
-    ) -> Self {
-        let reach = match batch.step {
-            Step::Tick => LOOKUP_TICK_NANOS_MAX,
-            step => {
-                let width = step.width().map_or(31 * DAY_NANOS, |width| width.get());
-                width.saturating_mul(LOOKUP_STEPS_MAX)
-            }
-        };
-        Self {
-            snapshot,
-            series: known.zip(newest),
-            ts: &incoming.ts,
-            columns: schema.columns.iter().map(|column| column.id).collect(),
-            reach,
-            scanner: None,
-            scanned_to: i64::MIN,
-            rows: None,
-        }
-    }
-
-    /// The stored rows with the `ts` of incoming row `place`; places never fall.
-    fn at(&mut self, place: usize) -> Result<Vec<Version>, Error> {
-        let Some((series, newest)) = self.series else { return Ok(Vec::new()) };
-        let ts = self.ts[place];
-        if ts > newest {
-            return Ok(Vec::new());
-        }
-        if ts >= self.scanned_to {
-            let near = self.ts[place..]
-                .windows(2)
-                .take_while(|pair| pair[1].saturating_sub(pair[0]) <= self.reach);
-            let end = self.ts[place + near.count()].saturating_add(1);
-            self.scanned_to = end;
-            self.rows = None;
-            self.scanner = Some(self.snapshot.scan(Scan {
-                series,
-                start: Timestamp::from_nanos(ts),
-                end: Timestamp::from_nanos(end),
-                columns: self.columns.clone(),
-                as_of: None,
-                at_sequence: None,
-                revisions: Revisions::All,
-            })?);
-        }
-        while self.rows.as_ref().is_none_or(|rows| rows.ts.last().is_none_or(|&last| last < ts)) {
-            let next = match &mut self.scanner {
-                Some(scanner) => scanner.next()?,
-                None => None,
-            };
-            match next {
-                Some(rows) => self.rows = Some(rows),
-                None => {
-                    self.scanner = None;
-                    return Ok(Vec::new());
-                }
-            }
-        }
-        let rows = self.rows.as_ref().expect("invariant: the loop above found some");
-        let start = rows.ts.partition_point(|&t| t < ts);
-        let end = rows.ts.partition_point(|&t| t <= ts);
-        Ok((start..end).map(|at| self.version(at)).collect())
-    }
-
-    fn rows(&self) -> &Rows {
-        self.rows.as_ref().expect("invariant: only found versions are asked about")
-    }
-
-    fn version(&self, at: usize) -> Version {
-        let rows = self.rows();
-        Version { rank: rows.rank(at), retract: rows.is_retract(at), values: Place::Stored(at) }
-    }
-
-    /// The places of stored events with an id, sorted by it, and of those without, sorted by all
-    /// columns.
-    fn sorted(&self, found: Vec<Version>, ids: &[usize]) -> (Vec<usize>, Vec<usize>) {
-        let Some(rows) = self.rows.as_ref().filter(|_| !found.is_empty()) else {
-            return (Vec::new(), Vec::new());
-        };
-        let places = found.into_iter().filter_map(|version| match version.values {
-            Place::Stored(at) => Some(at),
-            Place::Incoming(_) => None,
-        });
-        let columns = &rows.columns[..];
-        let (mut with_id, mut without): (Vec<_>, Vec<_>) =
-            places.partition(|&at| has_id(columns, ids, at));
-        let all: Vec<usize> = (0..columns.len()).collect();
-        with_id.sort_by(|&a, &b| order((columns, a), (columns, b), ids));
-        without.sort_by(|&a, &b| order((columns, a), (columns, b), &all));
-        (with_id, without)
-    }
-
-    /// Those of `sorted` that are equal to row `at` of `columns` in the columns at `places`.
-    fn equal(
-        &self,
-        sorted: &[usize],
-        columns: &[Column],
-        at: usize,
-        places: &[usize],
-    ) -> Vec<Version> {
-        if sorted.is_empty() {
-            return Vec::new();
-        }
-        let order = |stored: usize| order((&self.rows().columns, stored), (columns, at), places);
-        let start = sorted.partition_point(|&stored| order(stored).is_lt());
-        let end = sorted.partition_point(|&stored| order(stored).is_le());
-        sorted[start..end].iter().map(|&stored| self.version(stored)).collect()
-    }
-
-    /// Whether a version has the same user columns as incoming row `at`.
-    fn same(&self, version: Place, incoming: &Incoming, at: usize) -> bool {
-        let (columns, other_at) = match version {
-            Place::Incoming(other_at) => (&incoming.columns, other_at),
-            Place::Stored(other_at) => (&self.rows().columns, other_at),
-        };
-        columns.iter().zip(&incoming.columns).all(|(a, b)| a.same(other_at, b, at))
-    }
+    in_memory.max(on_disk)
 }

@@ -2,33 +2,35 @@
 //!
 //! Sources write a missing side as an empty cell or as a price of 0; its size means nothing then.
 
-use std::borrow::Cow;
-
 use crate::rows::{Bitmap, Column, Values};
 
 /// Places of the price and the size of each side in the columns of quotes.
 const SIDES: [(usize, usize); 2] = [(0, 2), (1, 3)];
 
-/// The columns of quotes, with null for the price and the size of every side that is absent.
-pub(super) fn with_sides_absent(columns: &[Column]) -> Cow<'_, [Column]> {
-    let mut columns = Cow::Borrowed(columns);
-    for (price, size) in SIDES {
-        let Values::F64(prices) = &columns[price].values else {
+/// The columns of quotes, with null for the price and the size of every side that is absent;
+/// `None` if they are so already.
+pub(super) fn with_sides_absent(columns: &[Column]) -> Option<Vec<Column>> {
+    let mut changed: Option<Vec<Column>> = None;
+    for (price_at, size_at) in SIDES {
+        let (price, size) = (&columns[price_at], &columns[size_at]);
+        let Values::F64(prices) = &price.values else {
             unreachable!("invariant: prices are doubles")
         };
-        if columns[price].validity.is_none() && prices.iter().all(|&price| price != 0.0) {
+        let there = |at: usize| price.is_valid(at) && prices[at] != 0.0;
+        let keeps = |at: usize| there(at) || !price.is_valid(at) && !size.is_valid(at);
+        if (0..prices.len()).all(keeps) {
             continue;
         }
-        let there = |at: usize| columns[price].is_valid(at) && prices[at] != 0.0;
         let there: Vec<bool> = (0..prices.len()).map(there).collect();
-        for place in [price, size] {
-            let column = &columns.to_mut()[place];
+        let changed = changed.get_or_insert_with(|| columns.to_vec());
+        for place in [price_at, size_at] {
+            let column = &mut changed[place];
             let valid = (0..there.len()).map(|at| there[at] && column.is_valid(at));
             let validity: Bitmap = valid.collect();
-            columns.to_mut()[place].validity = Some(validity);
+            column.validity = Some(validity);
         }
     }
-    columns
+    changed
 }
 
 /// Whether a quote has a price on any side.
@@ -48,7 +50,7 @@ mod tests {
         ask.validity = Some([true, false, true, true].into_iter().collect());
         let columns =
             [doubles([1.0, 0.0, 1.0, 1.0]), ask, doubles([5.0; 4]), doubles([6.0, 6.0, 6.0, 0.0])];
-        let stored = with_sides_absent(&columns);
+        let stored = with_sides_absent(&columns).unwrap();
         let valid =
             |place: usize| -> Vec<bool> { (0..4).map(|at| stored[place].is_valid(at)).collect() };
         assert_eq!(valid(0), [true, false, true, true]);
@@ -57,7 +59,8 @@ mod tests {
         assert_eq!(valid(3), valid(1), "a size of 0 is a size");
         assert_eq!([0, 1, 2, 3].map(|at| has_side(&stored, at)), [true, false, true, true]);
         let full = [1.0; 4].map(|price| doubles([price; 4]));
-        assert!(matches!(with_sides_absent(&full), Cow::Borrowed(_)));
+        assert!(with_sides_absent(&full).is_none());
+        assert!(with_sides_absent(&stored).is_none(), "once is enough");
         let none = [0, 1, 2, 3].map(|_| Column::nulls(ColumnType::F64, 1));
         assert!(!has_side(&none, 0));
     }

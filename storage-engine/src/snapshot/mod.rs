@@ -176,9 +176,9 @@ impl Snapshot {
                 .iter()
                 .find(|run| (run.zone.sequence.min..=run.zone.sequence.max).contains(&sequence));
             let run = run.expect("invariant: the batch index tells what is in the memtable");
-            let at = run.rows.sequence.iter().position(|&found| found == sequence);
+            let at = run.range().find(|&at| run.rows().sequence[at] == sequence);
             let at = at.expect("invariant: every record adds a row to the ledger of batches");
-            return Ok(Some(batch_entry(&run.rows, at)));
+            return Ok(Some(batch_entry(run.rows(), at)));
         }
         let places: Vec<usize> = (0..dataset::BATCHES.columns.len()).collect();
         for extent in self.generation.extents(series).iter().rev() {

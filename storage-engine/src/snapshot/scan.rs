@@ -30,7 +30,7 @@ const PIECE_ROWS: usize = 32_768;
 const NEWEST_ROWS: usize = 64;
 
 enum Data {
-    Run(Arc<Run>),
+    Run(Run),
     Extent(Extent),
     /// What is left of an extent that reaches past the last piece, decoded.
     Decoded(Rows),
@@ -205,7 +205,7 @@ impl Scanner {
             .filter(|extent| overlaps(&extent.meta().zone))
             .cloned()
             .collect();
-        let runs: Vec<Arc<Run>> = generation
+        let runs: Vec<Run> = generation
             .runs(series)
             .into_iter()
             .filter(|run| overlaps(&run.zone) && !self.limits.admit_none_of(&run.zone))
@@ -227,7 +227,7 @@ impl Scanner {
             self.sources.push(Source {
                 zone: run.zone,
                 flags: run.flags,
-                rows: run.rows.len(),
+                rows: run.len(),
                 order: (Kind::Current, self.sources.len()),
                 data: Data::Run(run),
             });
@@ -320,13 +320,13 @@ impl Scanner {
         }
         // A run may be as long as a batch: what is in memory is cut where it has enough rows.
         for source in &self.sources {
-            let rows = match &source.data {
-                Data::Run(run) => &run.rows,
-                Data::Decoded(rows) => rows,
+            let ts = match &source.data {
+                Data::Run(run) => run.ts(),
+                Data::Decoded(rows) => &rows.ts,
                 Data::Extent(_) => continue,
             };
-            let start = rows.ts.partition_point(|&ts| ts < first);
-            if let Some(&enough) = rows.ts.get(start + PIECE_ROWS - 1) {
+            let start = ts.partition_point(|&ts| ts < first);
+            if let Some(&enough) = ts.get(start + PIECE_ROWS - 1) {
                 end = end.min(enough);
             }
         }
@@ -363,10 +363,7 @@ impl Scanner {
 
     fn read_source(&self, source: &mut Source, first: i64, last: i64) -> Result<Rows, Error> {
         match &source.data {
-            Data::Run(run) => {
-                let rows = &run.rows;
-                Ok(rows.slice_columns(range_of(rows, first, last), &self.places))
-            }
+            Data::Run(run) => Ok(run.rows().slice_columns(run.range_of(first, last), &self.places)),
             Data::Decoded(rows) => Ok(rows.slice(range_of(rows, first, last))),
             Data::Extent(extent) => {
                 let end = if source.zone.ts.max > last {
@@ -443,7 +440,7 @@ fn range_of(rows: &Rows, first: i64, last: i64) -> std::ops::Range<usize> {
 pub(super) fn newest(snapshot: &Snapshot, series: SeriesId) -> Result<Option<Arc<Rows>>, Error> {
     let generation = snapshot.generation();
     // Rows in memory change the answer only if they are not all older than it.
-    let in_memory = generation.memtable.newest_ts(series);
+    let in_memory = generation.memtable.slot(series).and_then(|slot| slot.ts_max());
     let is_older = |newest: &Option<Arc<Rows>>| match newest {
         Some(rows) => in_memory.is_none_or(|ts| ts < rows.ts[0]),
         None => in_memory.is_none(),
@@ -511,7 +508,7 @@ fn newest_from(
     };
     let mut newest: Option<(i64, i64)> = None;
     for run in runs.iter().filter(|run| run.zone.sequence.min <= snapshot.sequence().get()) {
-        newest = newest.max(before_end(&run.rows.ts));
+        newest = newest.max(before_end(run.ts()));
     }
     let mut extents: Vec<&Extent> = generation.extents(series).iter().collect();
     extents.sort_by_key(|extent| std::cmp::Reverse(extent.meta().zone.ts.max));

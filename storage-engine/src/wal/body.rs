@@ -7,17 +7,20 @@
 //! policy u8 (0 ingest, 1 ts_end), policy_nanos i64, counts 5 x u64,
 //! facts u8 (0 none, 1: session text, align text),
 //! new series: count u32, symbol text each          (ids are given in this order by `apply`)
-//! blocks: count u32, each
-//!     series u32 (high bit: place among the new series), rows u32,
-//!     ts i64 x rows,
-//!     flags u8 (0: all zero, 1: u8 x rows), known_at i64 x (rows with STATED or ASSUMED),
+//! blocks: count u32, each series u32 (high bit: place among the new series), rows u32
+//! rows, those of the first block first:
+//!     ts i64 x rows, in order within a block,
+//!     flags u8 (0: all zero, 1: u8 x rows, 2: u8, of every row),
+//!     known_at i64 x (rows with STATED or ASSUMED),
 //!     columns in the schema's order, each
 //!         kind u8, form u8 (0 all valid, 1 validity bitmap follows, 2 all null, nothing follows)
-//!         F64, I64: 8 bytes x rows; Text: length u32 x rows, then the bytes
+//!         F64, I64: 8 bytes x rows; Text: end among the bytes u32 x rows, length u32, the bytes
 //! dead letters: count u32, each row u64, reason text, detail text, raw text
 //! ```
 //!
 //! A text is its length as u32 and its bytes. Little-endian. Nothing follows the last field.
+
+use std::ops::Range;
 
 use barrow_types::{DatasetId, Nanos, PriceSide, SeriesKey, Source, Step, Symbol};
 
@@ -39,14 +42,13 @@ pub enum SeriesRef {
     New(u32),
 }
 
-/// The rows of one series, sorted. Until `apply`, `sequence` is empty and `known_at` counts only
-/// for rows that state or assume it.
-#[derive(Clone, Debug)]
+/// Which rows of a body are of one series.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
     /// Whose rows they are.
     pub series: SeriesRef,
-    /// The rows.
-    pub rows: Rows,
+    /// Where they are; the first block's begin at 0, each other's where the one before ends.
+    pub rows: Range<usize>,
 }
 
 /// One batch as the log holds it.
@@ -72,7 +74,10 @@ pub struct RowsBody {
     pub facts: Option<SourceFacts>,
     /// Symbols of the series that begin here.
     pub new_symbols: Vec<Symbol>,
-    /// Stored rows.
+    /// Stored rows, sorted within each block. Until `apply`, `sequence` is empty and `known_at`
+    /// counts only for rows that state or assume it.
+    pub rows: Rows,
+    /// Whose they are.
     pub blocks: Vec<Block>,
     /// Rejected rows.
     pub dead: Vec<Refused>,
@@ -98,8 +103,8 @@ impl RowsBody {
     /// The bytes of the body.
     pub fn encode(&self) -> Vec<u8> {
         let schema = schema(self.dataset).expect("invariant: prepare knows the dataset");
-        let rows_len: usize = self.blocks.iter().map(|block| block.rows.byte_len() + 64).sum();
-        let mut out = Vec::with_capacity(rows_len + 256);
+        let rows_len = self.rows.byte_len() + self.blocks.len() * 8;
+        let mut out = Vec::with_capacity(rows_len + 512);
         out.put_text(&self.batch_id);
         out.put_text(self.source.as_str());
         out.put_u16(self.dataset.get());
@@ -137,8 +142,13 @@ impl RowsBody {
         }
         out.put_u32(u32_len(self.blocks.len()));
         for block in &self.blocks {
-            encode_block(block, &mut out);
+            out.put_u32(match block.series {
+                SeriesRef::Known(id) => id,
+                SeriesRef::New(place) => NEW_SERIES | place,
+            });
+            out.put_u32(u32_len(block.rows.len()));
         }
+        encode_rows(&self.rows, &mut out);
         out.put_u32(u32_len(self.dead.len()));
         for dead in &self.dead {
             out.put_u64(dead.row);
@@ -190,9 +200,14 @@ impl RowsBody {
         let new_symbols = (0..fields.count(4)?)
             .map(|_| Symbol::new(fields.text()?).map_err(|_| Damaged("a symbol is not a name")))
             .collect::<Result<Vec<_>, _>>()?;
+        let mut row_count = 0;
         let blocks = (0..fields.count(8)?)
-            .map(|_| decode_block(schema, new_symbols.len(), &mut fields))
+            .map(|_| decode_block(&mut row_count, new_symbols.len(), &mut fields))
             .collect::<Result<Vec<_>, _>>()?;
+        let rows = decode_rows(schema, row_count, &mut fields)?;
+        if !blocks.iter().all(|block| rows.ts[block.rows.clone()].is_sorted()) {
+            return Err(Damaged("the rows of a block are not in order of ts"));
+        }
         let dead = (0..fields.count(20)?)
             .map(|_| {
                 Ok(Refused {
@@ -215,6 +230,7 @@ impl RowsBody {
             counts,
             facts,
             new_symbols,
+            rows,
             blocks,
             dead,
         })
@@ -246,23 +262,22 @@ pub(crate) const fn has_known_at(row_flags: u8) -> bool {
     row_flags & (flags::STATED | flags::ASSUMED) != 0
 }
 
-fn encode_block(block: &Block, out: &mut Vec<u8>) {
-    out.put_u32(match block.series {
-        SeriesRef::Known(id) => id,
-        SeriesRef::New(place) => NEW_SERIES | place,
-    });
-    let rows = &block.rows;
-    out.put_u32(u32_len(rows.len()));
+fn encode_rows(rows: &Rows, out: &mut Vec<u8>) {
     put_words(&rows.ts, i64::to_le_bytes, out);
-    if rows.flags.iter().all(|&row| row == 0) {
-        out.put_u8(0);
-    } else {
-        out.put_u8(1);
-        out.extend_from_slice(&rows.flags);
-        for (at, &row_flags) in rows.flags.iter().enumerate() {
-            if has_known_at(row_flags) {
-                out.put_i64(rows.known_at[at]);
-            }
+    match rows.flags.first() {
+        Some(&first) if rows.flags.iter().any(|&row| row != first) => {
+            out.put_u8(1);
+            out.extend_from_slice(&rows.flags);
+        }
+        None | Some(0) => out.put_u8(0),
+        Some(&first) => {
+            out.put_u8(2);
+            out.put_u8(first);
+        }
+    }
+    for (&row_flags, &known_at) in rows.flags.iter().zip(&rows.known_at) {
+        if has_known_at(row_flags) {
+            out.put_i64(known_at);
         }
     }
     for column in &rows.columns {
@@ -287,14 +302,16 @@ fn encode_column(column: &Column, out: &mut Vec<u8>) {
         Values::F64(values) => put_words(values, |value| value.to_bits().to_le_bytes(), out),
         Values::I64(values) => put_words(values, i64::to_le_bytes, out),
         Values::Text(texts) => {
-            texts.iter().for_each(|text| out.put_u32(u32_len(text.len())));
-            texts.iter().for_each(|text| out.extend_from_slice(text.as_bytes()));
+            texts.ends().iter().for_each(|&end| out.put_u32(end));
+            out.put_u32(u32_len(texts.byte_len()));
+            out.extend_from_slice(texts.bytes());
         }
     }
 }
 
+/// The next block; `row_count` is how many rows the blocks before it have.
 fn decode_block(
-    schema: &Schema,
+    row_count: &mut usize,
     new_count: usize,
     fields: &mut Fields<'_>,
 ) -> Result<Block, Damaged> {
@@ -306,18 +323,22 @@ fn decode_block(
     } else {
         return Err(Damaged("a block names a new series that the record does not bring"));
     };
-    let count = fields.count(8)?;
-    if count == 0 {
+    let start = *row_count;
+    let end = start.checked_add(fields.u32()? as usize);
+    *row_count = end.ok_or(Damaged("a count is larger than the bytes that follow"))?;
+    if start == *row_count {
         return Err(Damaged("a block has no rows"));
     }
+    Ok(Block { series, rows: start..*row_count })
+}
+
+fn decode_rows(schema: &Schema, count: usize, fields: &mut Fields<'_>) -> Result<Rows, Damaged> {
     let ts = take_words(count, i64::from_le_bytes, fields)?;
-    if !ts.is_sorted() {
-        return Err(Damaged("the rows of a block are not in order of ts"));
-    }
     let row_flags = match fields.u8()? {
         0 => vec![0; count],
         1 => fields.bytes(count)?.to_vec(),
-        _ => return Err(Damaged("the mark of flags is neither 0 nor 1")),
+        2 => vec![fields.u8()?; count],
+        _ => return Err(Damaged("the form of flags is not 0, 1 or 2")),
     };
     if row_flags.iter().any(|&row| row & !flags::ALL != 0) {
         return Err(Damaged("a row has a flag that this build does not know"));
@@ -338,8 +359,7 @@ fn decode_block(
             }
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let rows = Rows { ts, sequence: Vec::new(), known_at, flags: row_flags, columns };
-    Ok(Block { series, rows })
+    Ok(Rows { ts, sequence: Vec::new(), known_at, flags: row_flags, columns })
 }
 
 fn decode_column(count: usize, fields: &mut Fields<'_>) -> Result<Column, Damaged> {
@@ -359,16 +379,15 @@ fn decode_column(count: usize, fields: &mut Fields<'_>) -> Result<Column, Damage
         }
         ColumnType::I64 => Values::I64(take_words(count, i64::from_le_bytes, fields)?),
         ColumnType::Text => {
-            let mut lens = Vec::new();
-            for _ in 0..count {
-                lens.push(fields.u32()? as usize);
-            }
-            let mut texts = Texts::new();
-            for len in lens {
-                let text = std::str::from_utf8(fields.bytes(len)?);
-                texts.push(text.map_err(|_| Damaged("a text is not UTF-8"))?);
-            }
-            Values::Text(texts)
+            let len = count.checked_mul(4);
+            let ends = fields.bytes(len.ok_or(Damaged("a count is too large"))?)?;
+            let ends = ends.chunks_exact(4);
+            let ends = ends
+                .map(|end| u32::from_le_bytes(end.try_into().expect("invariant: 4 bytes")))
+                .collect();
+            let len = fields.u32()? as usize;
+            let texts = Texts::from_parts(ends, fields.bytes(len)?.to_vec());
+            Values::Text(texts.ok_or(Damaged("the bytes of texts are not texts"))?)
         }
     };
     Ok(Column { values, validity })
@@ -408,7 +427,8 @@ mod tests {
             counts: Counts { accepted: 1, superseded: 1, rejected: 1, ..Counts::default() },
             facts: Some(SourceFacts { session: "all".to_owned(), align: "clock".to_owned() }),
             new_symbols: vec![Symbol::new("A").unwrap()],
-            blocks: vec![Block { series: SeriesRef::New(0), rows }],
+            rows,
+            blocks: vec![Block { series: SeriesRef::New(0), rows: 0..2 }],
             dead: vec![Refused {
                 row: 3,
                 reason: "r".to_owned(),
@@ -452,7 +472,48 @@ mod tests {
         let bytes = body().encode();
         let decoded = RowsBody::decode(&bytes).unwrap();
         assert_eq!(decoded.encode(), bytes);
-        assert_eq!(decoded.blocks[0].rows.known_at, [0, 77]);
+        assert_eq!(decoded.rows.known_at, [0, 77]);
+        assert_eq!(decoded.blocks, body().blocks);
+    }
+
+    /// Trades of two series, with texts, all of them retractions.
+    fn trades() -> RowsBody {
+        let numbers = || Column::new(Values::F64(vec![1.0; 3]));
+        let texts = |texts: [&str; 3]| Column::new(Values::Text(texts.into_iter().collect()));
+        let mut number = texts(["", "7", ""]);
+        number.validity = Some([false, true, false].into_iter().collect());
+        let columns =
+            vec![numbers(), numbers(), texts(["N", "", "QQ"]), texts(["@", "", "\u{e4}"]), number];
+        let rows = Rows {
+            ts: vec![5, 5, 1],
+            sequence: Vec::new(),
+            known_at: vec![0; 3],
+            flags: vec![flags::RETRACT; 3],
+            columns,
+        };
+        let blocks = vec![
+            Block { series: SeriesRef::Known(9), rows: 0..2 },
+            Block { series: SeriesRef::New(0), rows: 2..3 },
+        ];
+        RowsBody { dataset: DatasetId::TRADES, step: Step::Tick, rows, blocks, ..body() }
+    }
+
+    #[test]
+    fn texts_and_flags_of_all_rows_come_back() {
+        let bytes = trades().encode();
+        let decoded = RowsBody::decode(&bytes).unwrap();
+        assert_eq!(decoded.encode(), bytes);
+        assert_eq!(decoded.blocks, trades().blocks);
+        assert_eq!(decoded.rows.flags, [flags::RETRACT; 3]);
+        for (found, expected) in decoded.rows.columns.iter().zip(&trades().rows.columns) {
+            assert!((0..3).all(|at| found.same(at, expected, at)));
+        }
+        let mut unsorted = trades();
+        unsorted.blocks = vec![Block { series: SeriesRef::Known(9), rows: 0..3 }];
+        assert!(RowsBody::decode(&unsorted.encode()).is_err());
+        for len in 0..bytes.len() {
+            assert!(RowsBody::decode(&bytes[..len]).is_err(), "cut at {len}");
+        }
     }
 
     #[test]
