@@ -239,19 +239,16 @@ impl Extent {
         })
     }
 
-    /// The user columns at `places` of the schema of the rows whose `ts` lies in
-    /// `ts_min..=ts_max`, and how many rows that is.
+    /// The user columns at `places` of the schema of some rows.
     pub(crate) fn read_columns(
         &self,
         disk: &dyn Disk,
         schema: &Schema,
         places: &[usize],
-        ts_min: i64,
-        ts_max: i64,
-    ) -> Result<(usize, Vec<Column>), Error> {
+        rows: Range<usize>,
+    ) -> Result<Vec<Column>, Error> {
         self.check_schema(schema)?;
-        let range = self.rows_within(disk, ts_min, ts_max)?;
-        Ok((range.len(), self.columns(disk, schema, places, range)?))
+        self.columns(disk, schema, places, rows)
     }
 
     /// The event times in `ts_min..=ts_max`, and which rows they are.
@@ -271,7 +268,7 @@ impl Extent {
     }
 
     /// Which rows have a `ts` in `ts_min..=ts_max`, if they are in order.
-    fn rows_within(
+    pub(crate) fn rows_within(
         &self,
         disk: &dyn Disk,
         ts_min: i64,
@@ -506,9 +503,10 @@ mod tests {
             &[0, 1, 2, 3, 4, 5, 6],
             &[6, 5, 4, 3, 2, 1, 0],
         ] {
-            let read = extent.read_columns(&disk, schema, places, first, last).unwrap();
-            assert_eq!(read.0, range.len());
-            for (column, &place) in read.1.iter().zip(places) {
+            let found = extent.rows_within(&disk, first, last).unwrap();
+            assert_eq!(found, range);
+            let read = extent.read_columns(&disk, schema, places, found).unwrap();
+            for (column, &place) in read.iter().zip(places) {
                 let mut pairs = range.clone().enumerate();
                 assert!(
                     pairs.all(|(at, row)| rows.columns[place].same(row, column, at)),

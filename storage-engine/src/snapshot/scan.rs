@@ -9,6 +9,7 @@
 //! The range is read in pieces that end where enough sources end, so that memory is bounded by the
 //! sources that overlap one piece.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use barrow_types::{SeriesId, SeriesKey, Timestamp};
@@ -24,6 +25,10 @@ use super::{Revisions, Scan, Snapshot};
 
 /// A piece ends once the sources that end in it have this many rows.
 const PIECE_ROWS: usize = 32_768;
+
+/// Rows of which columns alone are read at one time: so few that their memory is used again and
+/// again, because fresh memory costs more than decoding into it.
+const COLUMNS_ROWS: usize = 8_192;
 
 /// How many rows from the end of a source are looked at first for the newest row; doubles while
 /// they are all retracted.
@@ -91,6 +96,8 @@ pub struct Scanner {
     /// First and last `ts` still to read; `None` when done.
     range: Option<(i64, i64)>,
     sources: Vec<Source>,
+    /// An extent of which columns alone are being read, and its rows still to read.
+    plain: Option<(Extent, Range<usize>)>,
 }
 
 impl Scanner {
@@ -128,6 +135,7 @@ impl Scanner {
             filter: false,
             range,
             sources: Vec::new(),
+            plain: None,
             snapshot,
         };
         scanner.find_sources(scan.series);
@@ -176,6 +184,7 @@ impl Scanner {
             filter: false,
             range: Some((i64::MIN, i64::MAX)),
             sources: Vec::new(),
+            plain: None,
             snapshot,
         };
         extents.iter().for_each(|extent| scanner.add_extent(extent));
@@ -272,20 +281,21 @@ impl Scanner {
     /// # Errors
     /// As [`Self::next`].
     pub fn next_columns(&mut self) -> Result<Option<Vec<Column>>, Error> {
-        while let Some((first, last)) = self.range {
-            if self.is_plain(last) {
-                let source = self.sources.pop().expect("invariant: there is a plain one");
-                let Data::Extent(extent) = &source.data else {
-                    unreachable!("invariant: only extents are plain")
-                };
+        loop {
+            if let Some((extent, rows)) = &mut self.plain {
+                let end = rows.end.min(rows.start + COLUMNS_ROWS);
+                let piece = std::mem::replace(&mut rows.start, end)..end;
                 let disk = &*self.snapshot.generation().disk;
                 let asked = &self.places[..self.asked_count];
-                let (rows, columns) = extent.read_columns(disk, self.schema, asked, first, last)?;
-                let next = source.zone.ts.max.checked_add(1).filter(|&next| next <= last);
-                self.range = next.map(|next| (next, last)).filter(|_| !self.sources.is_empty());
-                if rows > 0 {
-                    return Ok(Some(columns));
+                let columns = extent.read_columns(disk, self.schema, asked, piece)?;
+                if end == rows.end {
+                    self.plain = None;
                 }
+                return Ok(Some(columns));
+            }
+            let Some((first, last)) = self.range else { return Ok(None) };
+            if self.is_plain(last) {
+                self.take_plain(first, last)?;
                 continue;
             }
             let rows = self.next_piece(first, last)?;
@@ -293,7 +303,20 @@ impl Scanner {
                 return Ok(Some(rows.columns));
             }
         }
-        Ok(None)
+    }
+
+    /// Takes the source that ends first, which is plain, to be read in pieces; the range begins
+    /// behind it then.
+    fn take_plain(&mut self, first: i64, last: i64) -> Result<(), Error> {
+        let source = self.sources.pop().expect("invariant: there is a plain one");
+        let Data::Extent(extent) = source.data else {
+            unreachable!("invariant: only extents are plain")
+        };
+        let rows = extent.rows_within(&*self.snapshot.generation().disk, first, last)?;
+        let next = source.zone.ts.max.checked_add(1).filter(|&next| next <= last);
+        self.range = next.map(|next| (next, last)).filter(|_| !self.sources.is_empty());
+        self.plain = (!rows.is_empty()).then_some((extent, rows));
+        Ok(())
     }
 
     /// Whether the source that ends first is an extent of visible rows and no other source has
