@@ -1,7 +1,7 @@
 //! The program `barrow`; everything else is in the library.
 
-/// Columns come and go by the hundred thousand: measured, a tenth of the processor time of an
-/// ingest, and memory that is given back after it.
+/// Columns come and go by the hundred thousand. The C library's allocator gives the large ones back
+/// to the system each time and faults them in again, and keeps the small ones for ever.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
