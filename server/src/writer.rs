@@ -258,6 +258,8 @@ fn flush_jobs(jobs: &Receiver<FlushJob>, done: &Sender<Flushed>, disk: &dyn Disk
 
 impl Writer {
     fn run(mut self) -> Result<(), Error> {
+        // What an earlier start left due.
+        self.compactions.start(&mut self.engine);
         loop {
             let idle = if self.unsealed { after(self.settings.seal_idle) } else { never() };
             let retry = self.compactions.not_before().map_or_else(never, at);

@@ -121,6 +121,7 @@ impl Compactions {
 
     /// Starts what is due or asked for.
     pub(super) fn start(&mut self, engine: &mut Engine) {
+        self.not_before = self.not_before.filter(|until| *until > Instant::now());
         if self.running || self.wants_flush() {
             return;
         }
@@ -131,7 +132,7 @@ impl Compactions {
                 asked.before.get_or_insert(stats);
             });
         }
-        let paused = self.not_before.is_some_and(|until| Instant::now() < until);
+        let paused = self.not_before.is_some();
         let scope = match is_asked {
             true => Scope::All,
             false if self.automatic && !paused && engine.compaction_due() => Scope::Due,
@@ -187,7 +188,8 @@ impl Compactions {
         }
     }
 
-    /// When the next one may start, if it has to wait for that.
+    /// When the next one may start, if it has to wait for that. Not long past, if it is past: see
+    /// [`Self::start`].
     pub(super) fn not_before(&self) -> Option<Instant> {
         self.not_before.filter(|_| self.automatic && !self.running)
     }

@@ -11,6 +11,7 @@ mod disk_faults;
 mod examples;
 mod harness;
 mod ingest;
+mod jobs;
 mod lifecycle;
 mod query;
 mod retract;
