@@ -46,10 +46,10 @@ fn main() {
         ask(&format!("spread, {threads} threads"), 1e3, &|_| questions.spread(threads));
     }
     ask("month", 1.0, &|turn| questions.month(turn));
-    ask("newest of all symbols, each", 1.0 / 1e3, &|_| questions.newest());
+    ask("newest rows of all symbols", 1.0 / 1e3, &|_| questions.newest());
 }
 
-/// `unit` is the microseconds of one; the newest rows are counted in nanoseconds each.
+/// `unit` is the microseconds of one.
 fn measure(name: &str, unit: f64, time: Duration, work: &dyn Fn(usize)) {
     let mut turn = 0;
     let mut again = || {
