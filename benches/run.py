@@ -339,7 +339,7 @@ class Bench:
         if question == "month" and not once:
             figures = Figures()
             for _ in range(self.runs):
-                what = "newest of all symbols, each"
+                what = "newest rows of all symbols"
                 figures.add(self.rust("scan", data=stores["symbol"], question=what))
             rows.append(["newest row", "ns", number(figures.median(what) / 500), *[""] * 5])
         return rows
