@@ -12,3 +12,7 @@ pub mod load;
 pub mod machine;
 pub mod server;
 pub mod source;
+
+/// The allocator of the server: what is measured in process allocates as it does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
