@@ -15,6 +15,7 @@
 
 pub mod batch;
 mod bytes;
+pub mod calendar;
 mod catalog;
 pub mod column;
 mod compact;

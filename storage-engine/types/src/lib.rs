@@ -6,6 +6,7 @@
 //! | [`Nanos`] | a span of time |
 //! | [`Sequence`] | the number of a log record; the order in which Barrow learned things |
 //! | [`Step`] | how long a bar is: a clock step from one second to one month, or none for ticks |
+//! | [`SessionSet`], [`Align`] | which hours of a trading day count, and where its bars begin |
 //! | [`PriceSide`] | which price a series is about: trade, bid, ask or mid |
 //! | [`Symbol`], [`Source`] | names as received, checked once |
 //! | [`SeriesKey`] | dataset, symbol as received, step, side and source: one raw series |
@@ -14,10 +15,12 @@
 
 mod name;
 mod series;
+mod session;
 mod step;
 mod time;
 
 pub use name::{NAME_LEN_MAX, NameError, Source, Symbol};
 pub use series::{ColumnId, DatasetId, PriceSide, Sequence, SeriesId, SeriesKey};
+pub use session::{Align, SessionSet};
 pub use step::Step;
 pub use time::{DAY_NANOS, Nanos, Timestamp, civil_from_days, days_from_civil};
