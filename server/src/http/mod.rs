@@ -6,6 +6,7 @@
 
 mod answer;
 mod body;
+mod calendars;
 pub(crate) mod columns;
 mod cursor;
 mod datasets;
@@ -206,6 +207,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/jobs", get(jobs::list).post(jobs::post))
         .route("/v1/jobs/{id}", get(jobs::show))
         .route("/v1/sources", get(sources::list))
+        .route("/v1/calendars", get(calendars::list))
+        .route("/v1/calendars/{name}", get(calendars::describe))
+        .route("/v1/calendars/{name}/sessions", get(calendars::sessions))
         .route("/v1/dead-letters", get(dead_letters::list))
         .route("/v1/dead-letters/{id}", get(dead_letters::show))
         .route("/v1/dead-letters/{id}/replay", post(dead_letters::replay));

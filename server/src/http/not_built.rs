@@ -11,7 +11,7 @@ use super::App;
 use super::error::Problem;
 
 /// Routes of which nothing is built.
-const ROUTES: [&str; 35] = [
+const ROUTES: [&str; 32] = [
     "/",
     "/openapi.json",
     "/v1/tables/{dataset}",
@@ -28,9 +28,6 @@ const ROUTES: [&str; 35] = [
     "/v1/feature-groups/{name}/{version}",
     "/v1/instruments",
     "/v1/instruments/{symbol}",
-    "/v1/calendars",
-    "/v1/calendars/{name}",
-    "/v1/calendars/{name}/sessions",
     "/v1/rules",
     "/v1/rules/{name}",
     "/v1/sources/{name}",
@@ -57,6 +54,8 @@ pub(crate) fn add(mut router: Router<Arc<App>>) -> Router<Arc<App>> {
     router
         .route("/v1/datasets", put(refuse))
         .route("/v1/datasets/{dataset}", put(refuse))
+        .route("/v1/calendars", put(refuse))
+        .route("/v1/calendars/{name}", put(refuse))
         .route("/v1/sources", put(refuse).merge(post(refuse)))
 }
 

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampNanosecondArray};
+use arrow::array::{ArrayRef, Date32Array, Int64Array, StringArray, TimestampNanosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use axum::Json;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use barrow_types::Timestamp;
+use barrow_types::{DAY_NANOS, Timestamp};
 use serde_json::{Value, json};
 
 use super::encode::{Format, csv_text};
@@ -18,8 +18,8 @@ use super::error::{Code, Problem};
 use super::time::{self, Zone};
 use crate::parquet_out::ParquetOut;
 
-/// A table: columns as (name, type), where a type is `text`, `i64` or `timestamp`; rows as objects,
-/// instants as [`instant`] writes them.
+/// A table: columns as (name, type), where a type is `text`, `i64`, `timestamp` or `date`; rows as
+/// objects, instants and dates as [`instant`] and [`date`] write them.
 ///
 /// # Errors
 /// The rows are not of these types; that would be a fault of ours.
@@ -28,9 +28,38 @@ pub(crate) fn table(
     columns: &[(&str, &str)],
     rows: &[Value],
 ) -> Result<Response, Problem> {
+    table_with_warnings(format, columns, rows, &[])
+}
+
+/// The same, with what a person should know: headers `barrow-warning`, and in JSON `warnings`.
+///
+/// # Errors
+/// As [`table`].
+pub(crate) fn table_with_warnings(
+    format: Format,
+    columns: &[(&str, &str)],
+    rows: &[Value],
+    warnings: &[String],
+) -> Result<Response, Problem> {
+    let mut response = answer(format, columns, rows, warnings)?;
+    for warning in warnings {
+        // Names that are not ASCII cannot stand in a header; JSON answers hold them.
+        if let Ok(warning) = HeaderValue::from_str(warning) {
+            response.headers_mut().append(HeaderName::from_static("barrow-warning"), warning);
+        }
+    }
+    Ok(response)
+}
+
+fn answer(
+    format: Format,
+    columns: &[(&str, &str)],
+    rows: &[Value],
+    warnings: &[String],
+) -> Result<Response, Problem> {
     let failed = |error: ArrowError| Problem::new(Code::Internal, error.to_string());
     let bytes = match format {
-        Format::Json => return Ok(json_table(columns, rows)),
+        Format::Json => return Ok(json_table(columns, rows, warnings)),
         Format::Csv => csv(columns, rows),
         Format::Arrow => arrow(columns, rows).map_err(failed)?,
         Format::Parquet => parquet(columns, rows).map_err(failed)?,
@@ -39,10 +68,14 @@ pub(crate) fn table(
     Ok(([(header::CONTENT_TYPE, kind)], bytes).into_response())
 }
 
-fn json_table(columns: &[(&str, &str)], rows: &[Value]) -> Response {
+fn json_table(columns: &[(&str, &str)], rows: &[Value], warnings: &[String]) -> Response {
     let columns: Vec<Value> =
         columns.iter().map(|(name, kind)| json!({"name": name, "type": kind})).collect();
-    Json(json!({"columns": columns, "rows": rows, "complete": true})).into_response()
+    let mut body = json!({"columns": columns, "rows": rows, "complete": true});
+    if !warnings.is_empty() {
+        body["warnings"] = json!(warnings);
+    }
+    Json(body).into_response()
 }
 
 fn csv(columns: &[(&str, &str)], rows: &[Value]) -> Vec<u8> {
@@ -79,11 +112,19 @@ fn batch(columns: &[(&str, &str)], rows: &[Value]) -> Result<RecordBatch, ArrowE
                 let times: TimestampNanosecondArray = cells.map(nanos).collect();
                 Arc::new(times.with_timezone("UTC"))
             }
+            "date" => {
+                let days = |cell: &Value| {
+                    let midnight = time::parse(cell.as_str()?, true).ok()?;
+                    i32::try_from(midnight.day()).ok()
+                };
+                Arc::new(cells.map(days).collect::<Date32Array>())
+            }
             _ => Arc::new(cells.map(Value::as_str).collect::<StringArray>()),
         };
         let kind = match kind {
             "i64" => DataType::Int64,
             "timestamp" => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+            "date" => DataType::Date32,
             _ => DataType::Utf8,
         };
         fields.push(Field::new(name, kind, true));
@@ -111,6 +152,14 @@ fn parquet(columns: &[(&str, &str)], rows: &[Value]) -> Result<Vec<u8>, ArrowErr
 pub(crate) fn instant(at: Timestamp) -> Value {
     let mut text = Vec::new();
     Zone::Utc.write(at, &mut text);
+    Value::String(String::from_utf8(text).expect("invariant: times are ASCII"))
+}
+
+/// A date, given in days since 1970, as text.
+pub(crate) fn date(days: i32) -> Value {
+    let mut text = Vec::new();
+    Zone::Utc.write(Timestamp::from_nanos(i64::from(days) * DAY_NANOS), &mut text);
+    text.truncate("2013-10-07".len());
     Value::String(String::from_utf8(text).expect("invariant: times are ASCII"))
 }
 

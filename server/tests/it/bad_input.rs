@@ -128,7 +128,7 @@ async fn what_is_not_built_is_named() {
         (Method::PUT, "/v1/feature-groups/g"),
         (Method::POST, "/v1/feature-groups/g/promote"),
         (Method::PUT, "/v1/datasets/mine"),
-        (Method::GET, "/v1/calendars/XNYS/sessions"),
+        (Method::PUT, "/v1/calendars/XTST"),
         (Method::POST, "/v1/jobs/1/cancel"),
         (Method::POST, "/v1/sql"),
         (Method::GET, "/v1/exports/1/files/part-0.parquet"),

@@ -5,6 +5,7 @@
 
 mod auth;
 mod bad_input;
+mod calendars;
 mod dead_letters;
 mod disk;
 mod disk_faults;

@@ -1,0 +1,211 @@
+//! `GET /v1/calendars`, `/v1/calendars/{name}` and `/v1/calendars/{name}/sessions`: which trading
+//! calendars there are, and their sessions.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use barrow_engine::calendar::{Calendar, Session};
+use barrow_types::{DAY_NANOS, Timestamp};
+use serde_json::{Value, json};
+
+use super::App;
+use super::encode::Format;
+use super::error::{Code, Problem};
+use super::params::{Known, Params};
+use super::table::{date, table, table_with_warnings};
+use super::time::{self, Zone};
+
+const LIST_KNOWN: Known = Known { built: &["format"], not_built: &["as_of", "at_sequence"] };
+const KNOWN: Known = Known { built: &[], not_built: &["as_of", "at_sequence"] };
+const SESSIONS_KNOWN: Known = Known {
+    built: &["start", "end", "tz", "format"],
+    not_built: &["as_of", "at_sequence", "limit", "cursor"],
+};
+
+/// The calendar of that name.
+///
+/// # Errors
+/// There is none; the problem lists those there are.
+pub(crate) fn calendar_of(name: &str) -> Result<Arc<Calendar>, Problem> {
+    Calendar::embedded(name).ok_or_else(|| {
+        let names: Vec<_> = Calendar::names().collect();
+        let detail = format!("there is no calendar '{name}'; there are {}", names.join(", "));
+        Problem::new(Code::NotFound, detail).about("name")
+    })
+}
+
+/// Lists the calendars.
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let params = Params::parse(query.as_deref(), &LIST_KNOWN)?;
+    let format = Format::negotiate(&params, &headers)?;
+    let rows = move || -> Vec<Value> {
+        Calendar::names().filter_map(Calendar::embedded).map(|c| description(&c)).collect()
+    };
+    let rows = app.query(rows).await?;
+    let columns = [
+        ("name", "text"),
+        ("zone", "text"),
+        ("version", "text"),
+        ("start", "date"),
+        ("end", "date"),
+        ("sessions", "i64"),
+        ("oracle", "text"),
+    ];
+    table(format, &columns, &rows)
+}
+
+/// Describes one calendar.
+pub(crate) async fn describe(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    Params::parse(query.as_deref(), &KNOWN)?;
+    let body = app.query(move || calendar_of(&name).map(|c| description(&c))).await??;
+    Ok(Json(body).into_response())
+}
+
+/// `end` is the day after the last one that the table covers, as everywhere.
+fn description(calendar: &Calendar) -> Value {
+    let (first, last) = calendar.covered();
+    json!({
+        "name": calendar.name(),
+        "zone": calendar.zone(),
+        "version": calendar.version(),
+        "start": date(first),
+        "end": date(last + 1),
+        "sessions": calendar.count(),
+        "oracle": calendar.oracle(),
+    })
+}
+
+/// Lists sessions: those of the dates from `start` on and before `end`, where these are dates;
+/// where they are instants, those that open from then on and before then.
+pub(crate) async fn sessions(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let params = Params::parse(query.as_deref(), &SESSIONS_KNOWN)?;
+    let format = Format::negotiate(&params, &headers)?;
+    let zone = params.read("tz", Zone::parse)?.unwrap_or(Zone::Utc);
+    let start = params.read("start", Bound::parse)?;
+    let end = params.read("end", Bound::parse)?;
+    if let (Some(start), Some(end)) = (start, end)
+        && start.nanos() > end.nanos()
+    {
+        return Err(Problem::parameter("start", "lies after end"));
+    }
+    let work = move || -> Result<_, Problem> {
+        let calendar = calendar_of(&name)?;
+        let warnings = outside(&calendar, start, end);
+        let (first, last) = calendar.covered();
+        let reach = |bound: Option<Bound>, days: i32, unasked: i32| {
+            bound.map_or(unasked, |bound| bound.date().saturating_add(days))
+        };
+        // Sessions open at most a day before their date, and not two days after it.
+        let dates = (reach(start, -2, first), reach(end, 2, last + 1));
+        let rows: Vec<Value> = calendar
+            .sessions(dates.0, dates.1)
+            .filter(|session| start.is_none_or(|start| !start.is_after(session)))
+            .filter(|session| end.is_none_or(|end| end.is_after(session)))
+            .map(|session| row(&session, &zone))
+            .collect();
+        Ok((rows, warnings))
+    };
+    let (rows, warnings) = app.query(work).await??;
+    let columns = [
+        ("session", "date"),
+        ("open", "timestamp"),
+        ("close", "timestamp"),
+        ("break_start", "timestamp"),
+        ("break_end", "timestamp"),
+        ("kind", "text"),
+        ("pre_open", "timestamp"),
+        ("post_close", "timestamp"),
+    ];
+    table_with_warnings(format, &columns, &rows, &warnings)
+}
+
+/// One end of a range of sessions.
+#[derive(Clone, Copy)]
+enum Bound {
+    Date(i32),
+    Instant(i64),
+}
+
+impl Bound {
+    fn parse(text: &str) -> Result<Self, String> {
+        let instant = time::parse_parameter(text)?;
+        // Only a date is so short.
+        if text.len() == "2013-10-07".len() && text.contains('-') {
+            let days = i32::try_from(instant.day());
+            return days.map(Self::Date).map_err(|_| format!("{text} is too far from 1970"));
+        }
+        Ok(Self::Instant(instant.nanos()))
+    }
+
+    /// As an instant: 00:00 UTC of a date.
+    fn nanos(self) -> i64 {
+        match self {
+            Self::Date(date) => i64::from(date) * DAY_NANOS,
+            Self::Instant(ts) => ts,
+        }
+    }
+
+    /// Its date by UTC.
+    fn date(self) -> i32 {
+        match self {
+            Self::Date(date) => date,
+            Self::Instant(ts) => i32::try_from(ts.div_euclid(DAY_NANOS))
+                .expect("invariant: 2^63 nanoseconds are 106751 days"),
+        }
+    }
+
+    /// Whether `session` lies before it.
+    fn is_after(self, session: &Session) -> bool {
+        match self {
+            Self::Date(date) => session.date < date,
+            Self::Instant(ts) => session.open < ts,
+        }
+    }
+}
+
+/// What a person should know if the question reaches beyond the table.
+fn outside(calendar: &Calendar, start: Option<Bound>, end: Option<Bound>) -> Vec<String> {
+    let (first, last) = calendar.covered();
+    let before = start.is_some_and(|start| start.date() < first);
+    let after = end.is_some_and(|end| end.date() > last + 1);
+    let shown = |day| date(day).as_str().unwrap_or_default().to_owned();
+    let warning = || {
+        let (name, first, last) = (calendar.name(), shown(first), shown(last));
+        format!("{name} is known from {first} to {last}; nothing is said of other dates")
+    };
+    (before || after).then(warning).into_iter().collect()
+}
+
+fn row(session: &Session, zone: &Zone) -> Value {
+    let time = |at: i64| {
+        let mut text = Vec::new();
+        zone.write(Timestamp::from_nanos(at), &mut text);
+        Value::String(String::from_utf8(text).expect("invariant: times are ASCII"))
+    };
+    json!({
+        "session": date(session.date),
+        "open": time(session.open),
+        "close": time(session.close),
+        "break_start": session.pause.map(|(from, _)| time(from)),
+        "break_end": session.pause.map(|(_, to)| time(to)),
+        "kind": session.kind.name(),
+        "pre_open": time(session.pre_open),
+        "post_close": time(session.post_close),
+    })
+}
