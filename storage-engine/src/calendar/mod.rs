@@ -57,7 +57,7 @@ static READ: [OnceLock<Arc<Calendar>>; EMBEDDED.len()] =
     [const { OnceLock::new() }; EMBEDDED.len()];
 
 /// Sessions by date.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Calendar {
     head: Head,
     /// The dates that `ranks` is about.
@@ -72,7 +72,7 @@ pub struct Calendar {
 }
 
 /// What is true of a calendar as a whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Head {
     name: String,
     zone: String,
@@ -83,7 +83,7 @@ struct Head {
 }
 
 /// Hours that some sessions share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 struct Shape {
     hours: Hours,
     kind: SessionKind,
@@ -193,27 +193,26 @@ impl Calendar {
         None
     }
 
-    /// A calendar of these sessions, which must be ascending.
-    fn build(head: Head, sessions: &[(i32, Shape)], stated: Vec<i32>) -> Self {
+    /// A calendar of these sessions, which must be ascending; each with its place in `shapes`.
+    fn build(head: Head, sessions: Vec<(i32, u32)>, shapes: Vec<Shape>, stated: Vec<i32>) -> Self {
         let (first, last) = head.covers;
         let from = stated.first().map_or(first, |&date| date.min(first));
         let to = stated.last().map_or(last, |&date| date.max(last)) + 1;
-        let mut shapes: Vec<Shape> = sessions.iter().map(|(_, shape)| *shape).collect();
-        shapes.sort_unstable();
-        shapes.dedup();
         let mut ranks = Vec::new();
-        let mut entries = Vec::with_capacity(sessions.len());
-        let narrow = |n: usize| u32::try_from(n).expect("invariant: dates are fewer than 2^32");
-        for (date, shape) in sessions {
-            let place = usize::try_from(*date - from).expect("invariant: dates are from `from` on");
-            ranks.resize(place + 1, narrow(entries.len()));
-            let shape = shapes.binary_search(shape).expect("invariant: it was put there above");
-            entries.push((*date, narrow(shape)));
+        let place = |date: i32| {
+            usize::try_from(date - from).expect("invariant: covered dates are from `from` on")
+        };
+        for (rank, (date, _)) in (0..).zip(&sessions) {
+            ranks.resize(place(*date) + 1, rank);
         }
-        let places = usize::try_from(to - from).expect("invariant: first <= last") + 1;
-        ranks.resize(places, narrow(entries.len()));
-        Self { head, dates: from..to, ranks, sessions: entries, shapes, stated }
+        ranks.resize(place(to) + 1, narrow(sessions.len()));
+        Self { head, dates: from..to, ranks, sessions, shapes, stated }
     }
+}
+
+/// Counts and places of sessions and shapes, of which there are fewer than dates.
+fn narrow(count: usize) -> u32 {
+    u32::try_from(count).expect("invariant: dates are fewer than 2^32")
 }
 
 /// The UTC day that contains `ts`.

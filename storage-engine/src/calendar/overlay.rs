@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::hours::{Day, SessionKind};
-use super::{Calendar, DATE_MAX, DATE_MIN, Shape};
+use barrow_types::DAY_NANOS;
+
+use super::hours::{Day, Hours, SessionKind};
+use super::{Calendar, DATE_MAX, DATE_MIN, Shape, narrow};
 
 impl Calendar {
     /// This calendar with some dates changed; of several changes of one date the last counts.
@@ -21,30 +23,33 @@ impl Calendar {
         if changes.is_empty() {
             return self.clone();
         }
-        let mut days: BTreeMap<i32, Shape> = self
-            .sessions
-            .iter()
-            .map(|&(date, shape)| (date, self.shapes[shape as usize]))
-            .collect();
+        let mut shapes = self.shapes.clone();
+        let mut sessions = Vec::with_capacity(self.sessions.len() + changes.len());
         let mut stated = self.stated.clone();
+        let mut rest = &self.sessions[..];
         for (&date, day) in &changes {
-            match day {
-                Day::Closed => days.remove(&date),
-                Day::Session(hours) => {
-                    let shape = Shape { hours: *hours, kind: SessionKind::Regular };
-                    days.insert(date, Shape { kind: self.kind_of(date, &shape), ..shape })
-                }
-            };
+            let before = rest.partition_point(|(other, _)| *other < date);
+            sessions.extend_from_slice(&rest[..before]);
+            rest = &rest[before..];
+            if rest.first().is_some_and(|(old, _)| *old == date) {
+                rest = &rest[1..];
+            }
+            if let Day::Session(hours) = day {
+                sessions.push((date, narrow(shapes.len())));
+                shapes.push(Shape { hours: *hours, kind: self.kind_of(date, hours) });
+            }
             if !self.covers(date) {
                 stated.push(date);
             }
         }
+        sessions.extend_from_slice(rest);
         stated.sort_unstable();
-        Self::build(self.head.clone(), &apart(days), stated)
+        let sessions = apart(sessions, &mut shapes);
+        Self::build(self.head.clone(), sessions, shapes, stated)
     }
 
     /// Of which kind a session of these hours is on `date`, going by the regular ones around it.
-    fn kind_of(&self, date: i32, shape: &Shape) -> SessionKind {
+    fn kind_of(&self, date: i32, hours: &Hours) -> SessionKind {
         let here = self.rank(date);
         let usual = |&(_, shape): &(i32, u32)| {
             let shape = self.shapes[shape as usize];
@@ -56,7 +61,6 @@ impl Calendar {
         if around.peek().is_none() {
             return SessionKind::Regular;
         }
-        let hours = &shape.hours;
         if around.clone().all(|usual| hours.close() < usual.close()) {
             SessionKind::EarlyClose
         } else if around.all(|usual| hours.open() > usual.open()) {
@@ -68,18 +72,19 @@ impl Calendar {
 }
 
 /// The sessions with what overlaps the one before cut off.
-fn apart(days: BTreeMap<i32, Shape>) -> Vec<(i32, Shape)> {
-    let mut kept: Vec<(i32, Shape)> = Vec::with_capacity(days.len());
-    for (date, shape) in days {
-        let hours = match kept.last() {
-            None => Some(shape.hours),
-            Some((earlier, before)) => {
-                let days_between = i64::from(date) - i64::from(*earlier);
-                let end = before.hours.post_close() - days_between * barrow_types::DAY_NANOS;
-                shape.hours.from(end)
-            }
-        };
-        kept.extend(hours.map(|hours| (date, Shape { hours, ..shape })));
-    }
+fn apart(sessions: Vec<(i32, u32)>, shapes: &mut Vec<Shape>) -> Vec<(i32, u32)> {
+    let mut end = i64::MIN;
+    let mut kept = sessions;
+    kept.retain_mut(|(date, place)| {
+        let midnight = i64::from(*date) * DAY_NANOS;
+        let shape = shapes[*place as usize];
+        let Some(hours) = shape.hours.from(end.saturating_sub(midnight)) else { return false };
+        if hours != shape.hours {
+            *place = narrow(shapes.len());
+            shapes.push(Shape { hours, ..shape });
+        }
+        end = midnight + hours.post_close();
+        true
+    });
     kept
 }

@@ -28,7 +28,7 @@
 use barrow_types::{DAY_NANOS, Symbol, civil_from_days, days_from_civil};
 
 use super::hours::{Hours, SessionKind};
-use super::{Calendar, DATE_MAX, DATE_MIN, Head, Shape};
+use super::{Calendar, DATE_MAX, DATE_MIN, Head, Shape, narrow};
 use crate::Error;
 
 const MINUTE_NANOS: i64 = 60_000_000_000;
@@ -67,10 +67,13 @@ struct Reading {
     version: Option<String>,
     oracle: Option<String>,
     covers: Option<(i32, i32)>,
-    shapes: Vec<(char, Shape)>,
+    letters: Vec<char>,
+    /// The shape of each letter.
+    shapes: Vec<Shape>,
     /// The month that the next line must be about, counted from year 0.
     month: Option<i64>,
-    sessions: Vec<(i32, Shape)>,
+    /// Dates, and the place of their shapes.
+    sessions: Vec<(i32, u32)>,
     /// When the last session ends, in nanoseconds since 1970.
     end: Option<i64>,
 }
@@ -96,10 +99,11 @@ impl Reading {
             "covers" => once(key, &mut self.covers, covers(value)?),
             "shape" => {
                 let (letter, shape) = shape(value)?;
-                if self.shapes.iter().any(|(other, _)| *other == letter) {
+                if self.letters.contains(&letter) {
                     return Err(format!("shape {letter} is there already"));
                 }
-                self.shapes.push((letter, shape));
+                self.letters.push(letter);
+                self.shapes.push(shape);
                 Ok(())
             }
             _ => Err(format!(
@@ -131,19 +135,20 @@ impl Reading {
                 continue;
             }
             let of_month = day - begin + 1;
-            let found = self.shapes.iter().find(|(known, _)| *known == letter);
-            let (_, shape) =
-                *found.ok_or_else(|| format!("day {of_month}: there is no shape '{letter}'"))?;
+            let place = self.letters.iter().position(|known| *known == letter);
+            let place =
+                place.ok_or_else(|| format!("day {of_month}: there is no shape '{letter}'"))?;
+            let hours = self.shapes[place].hours;
             let date = i32::try_from(day).ok().filter(|date| (first..=last).contains(date));
             let date = date.ok_or_else(|| format!("day {of_month} lies outside 'covers'"))?;
             let midnight = day * DAY_NANOS;
-            if self.end.is_some_and(|end| midnight + shape.hours.pre_open() < end) {
+            if self.end.is_some_and(|end| midnight + hours.pre_open() < end) {
                 return Err(format!(
                     "day {of_month} begins before the session before it has ended"
                 ));
             }
-            self.end = Some(midnight + shape.hours.post_close());
-            self.sessions.push((date, shape));
+            self.end = Some(midnight + hours.post_close());
+            self.sessions.push((date, narrow(place)));
         }
         self.month = Some(wanted + 1);
         Ok(())
@@ -163,7 +168,7 @@ impl Reading {
             oracle: self.oracle,
             covers,
         };
-        Ok(Calendar::build(head, &self.sessions, Vec::new()))
+        Ok(Calendar::build(head, self.sessions, self.shapes, Vec::new()))
     }
 }
 
@@ -259,6 +264,8 @@ fn first_of(month: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const GOOD: &str = "\
@@ -335,5 +342,24 @@ shape b 540 720 early_close
         let detail = Calendar::parse(&more).unwrap_err().detail().to_owned();
         assert!(detail.contains("line 11: 1970-03 is after the last date"), "{detail}");
         assert!(Calendar::parse("").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_table_is_refused_or_read_and_nothing_else(
+            edits in prop::collection::vec((0..GOOD.len(), 0_usize..4, "\\PC|[0-9. a-]"), 1..6),
+        ) {
+            let mut text: Vec<char> = GOOD.chars().collect();
+            for (place, removed, added) in edits {
+                let from = place.min(text.len());
+                let to = (from + removed).min(text.len());
+                text.splice(from..to, added.chars());
+            }
+            let text: String = text.into_iter().collect();
+            if let Ok(calendar) = Calendar::parse(&text) {
+                let (first, last) = calendar.covered();
+                prop_assert_eq!(calendar.sessions(first, last + 1).count(), calendar.count());
+            }
+        }
     }
 }

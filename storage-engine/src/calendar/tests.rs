@@ -62,7 +62,7 @@ fn every_embedded_calendar_reads_and_its_sessions_are_apart() {
         }
         assert_eq!(calendar.count(), rank, "{name}");
     }
-    assert_eq!(Calendar::embedded("XXXX"), None);
+    assert!(Calendar::embedded("XXXX").is_none());
 }
 
 /// Hours as the venues publish them; by UTC.
@@ -273,7 +273,8 @@ fn a_surprise_closure_and_an_added_day_change_their_dates_alone() {
             _ => assert_eq!(changed.session(day), calendar.session(day), "{day}"),
         }
     }
-    assert_eq!(calendar.with_days([]), *calendar);
+    let same = calendar.with_days([]);
+    assert!(same.sessions(DATE_MIN, DATE_MAX).eq(calendar.sessions(DATE_MIN, DATE_MAX)));
 }
 
 #[test]
