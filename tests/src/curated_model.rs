@@ -1,0 +1,194 @@
+//! What `layer=curated` must answer: slots, the rows chosen for them and the reasons of the empty
+//! ones, in the plainest way, written from `docs/CURATION.md` and the design alone.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`calendar`] | sessions and the slots they make expected |
+//! | [`facts`] | facts with both clocks |
+//! | [`rules`] | quality rules |
+//! | [`world`] | the rows and facts that are visible at (T, N), and what follows from them |
+//! | [`view`] | the answers: cells and gaps |
+//!
+//! Bars are those of [`crate::model`]. Like it, this shares the nouns of `barrow-types` with the
+//! engine and nothing else, saves no work, and is never changed to agree with the engine: where
+//! the two differ, the page decides.
+//!
+//! Where the page can be read in more than one way, this is the reading here:
+//!
+//! | about | reading | where |
+//! |---|---|---|
+//! | which series are candidates | those of which a row, a claim of the very symbol or a reject is visible at (T, N), whatever its `ts`; a binding alone makes none | [`world`] |
+//! | no candidate is bound at a slot | its reason is `not_listed`, `not_due` without a delay, `halted` or `missing` | [`view`] |
+//! | `fallback=session` | a row counts for a candidate only in slots whose start lies where it is bound; the session's slots count whole, beyond the range of the question too | [`view`] |
+//! | several rows in a slot | the last good one, not the last one if it is good | [`view`] |
+//! | the break clips | no: a bucket that runs into the break ends with its step; only the range's end clips | [`calendar`] |
+//! | 1d, 1w, 1mo with `session=extended` | from open to close as well | [`calendar`] |
+//! | `session` of a week or month | the date of its first session | [`calendar`] |
+//! | one slot of the clock in two sessions | answered for each of them | [`calendar`] |
+//! | which calendar | that in force at 00:00 UTC of the session's date; a name that nobody knows has no sessions | [`world`] |
+//! | an attribute whose value in force is empty | none is in force | [`world`] |
+//! | `corrected` | the row was counted so when it came: its key then had a visible row, and it ranks above all rows of its key then | [`view`] |
+//! | the watermark of `state` | of the candidate's symbol or `*`; the newest is the one with the greatest end | [`view`] |
+//! | a fact's assumed `known_at` | its `ts`, whatever its step; since it came if its `ts` is later than that. Claims, rejects and verdicts too | [`facts`] |
+//! | which rejections leave a mark | all of a row to insert with a symbol and a `ts` that can be stored | here |
+//! | a rule of which no fact is visible | is off | [`world`] |
+//! | a gap | a run of equal reasons in the order of expected slots: closed hours do not end it | [`view`] |
+
+pub mod calendar;
+pub mod facts;
+pub mod rules;
+pub mod view;
+pub mod world;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use crate::model::{Load, Model, Outcome, TS_SIZE_MAX, series_key};
+use calendar::Dates;
+use facts::{Arrival, Fact, Facts, Ledger, OfferedFact, Origin, Series};
+
+/// What a batch of bars says about its own completeness.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The symbols, or [`facts::EVERY_SYMBOL`].
+    pub symbol: String,
+    /// From when.
+    pub start: i64,
+    /// Until when.
+    pub end: i64,
+    /// Why.
+    pub origin: Origin,
+}
+
+/// Bars, and claims for the same source, step and side; either may be empty, not both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BarLoad {
+    /// The bars.
+    pub load: Load,
+    /// The claims.
+    pub claims: Vec<Claim>,
+}
+
+/// Facts of one ledger and, where their series have them, of one source, step and side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactLoad {
+    /// Its id.
+    pub id: String,
+    /// Whether it takes its keys away.
+    pub retract: bool,
+    /// The facts.
+    pub facts: Vec<OfferedFact>,
+}
+
+/// A batch as a sender offers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// Bars.
+    Bars(BarLoad),
+    /// Facts.
+    Facts(FactLoad),
+}
+
+impl Offer {
+    /// Its id.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Bars(bars) => &bars.load.id,
+            Self::Facts(facts) => &facts.id,
+        }
+    }
+}
+
+/// Everything stored.
+#[derive(Clone, Debug, Default)]
+pub struct CuratedModel {
+    calendars: BTreeMap<String, Dates>,
+    bars: Model,
+    facts: Facts,
+    /// When each record came in.
+    arrivals: BTreeMap<u64, i64>,
+}
+
+impl CuratedModel {
+    /// Nothing stored, and these calendars known from the start.
+    pub fn new(calendars: BTreeMap<String, Dates>) -> Self {
+        Self { calendars, ..Self::default() }
+    }
+
+    /// Stores a new batch that came in at `now` as record `sequence`; what became of its bars, or
+    /// of its facts.
+    pub fn apply(&mut self, offer: &Offer, sequence: u64, now: i64) -> Outcome {
+        self.arrivals.insert(sequence, now);
+        match offer {
+            Offer::Bars(bars) => self.apply_bars(bars, sequence, now),
+            Offer::Facts(facts) => {
+                let mut outcome = Outcome::default();
+                for (place, offered) in facts.facts.iter().enumerate() {
+                    let arrival = Arrival { sequence, place, now };
+                    self.facts.offer(offered, facts.retract, arrival, &mut outcome);
+                }
+                outcome
+            }
+        }
+    }
+
+    fn apply_bars(&mut self, bars: &BarLoad, sequence: u64, now: i64) -> Outcome {
+        let load = &bars.load;
+        let of = |symbol: &str| Series {
+            symbol: symbol.to_owned(),
+            source: load.source.clone(),
+            step: load.step,
+            side: load.side,
+        };
+        let outcome = self.bars.apply(load.clone(), sequence, now).outcome.clone();
+        let mut found = Vec::new();
+        for (row, reason) in &outcome.rejected {
+            let Some(offered) = load.rows.get(*row).filter(|_| !load.retract) else { continue };
+            let symbol = offered.symbol.as_deref().filter(|s| series_key(load, s).is_some());
+            let ts = offered.ts.filter(|ts| i128::from(*ts).abs() <= TS_SIZE_MAX);
+            if let (Some(symbol), Some(ts)) = (symbol, ts) {
+                let (of, reason) = (of(symbol), (*reason).to_owned());
+                found.push(Fact::Reject { of, ts, row: *row, reason });
+            }
+        }
+        for claim in &bars.claims {
+            let (start, end, origin) = (claim.start, claim.end, claim.origin);
+            found.push(Fact::Claim { of: of(&claim.symbol), start, end, origin });
+        }
+        for (place, fact) in found.into_iter().enumerate() {
+            let offered = OfferedFact { fact, known_at: None };
+            let arrival = Arrival { sequence, place, now };
+            self.facts.offer(&offered, false, arrival, &mut Outcome::default());
+        }
+        outcome
+    }
+
+    /// The bars.
+    pub const fn bars(&self) -> &Model {
+        &self.bars
+    }
+
+    /// The facts.
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The records that brought something, in order, each with its ingest time.
+    pub fn records(&self) -> impl Iterator<Item = (u64, i64)> {
+        self.arrivals.iter().map(|(sequence, now)| (*sequence, *now))
+    }
+
+    /// When the newest record up to `sequence` came in.
+    pub fn ingested_at(&self, sequence: u64) -> Option<i64> {
+        self.arrivals.range(..=sequence).next_back().map(|(_, now)| *now)
+    }
+
+    /// The visible facts of a ledger.
+    pub fn visible_facts(&self, ledger: Ledger, as_of: i64, at_sequence: u64) -> Vec<&Fact> {
+        let mut facts = self.facts.visible(as_of, at_sequence);
+        facts.retain(|fact| fact.key().ledger == ledger);
+        facts
+    }
+}

@@ -1,0 +1,266 @@
+//! The rows and facts that are visible at one (T, N), and what follows from them.
+
+use std::collections::BTreeSet;
+
+use barrow_types::{DAY_NANOS, DatasetId, PriceSide, SeriesKey, Step};
+
+use super::CuratedModel;
+use super::calendar::{Session, number};
+use super::facts::{Action, EVERY_SYMBOL, Fact, Origin, Ruling, Series};
+use super::rules::fires;
+use crate::model::Stored;
+
+/// Which candidate is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// The first one bound.
+    None,
+    /// The first with a good row in the session.
+    Session,
+    /// The first with a good row in the slot.
+    Slot,
+}
+
+/// A visible row and what rules and people say about it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judged<'a> {
+    pub(super) row: &'a Stored,
+    pub(super) is_quarantined: bool,
+    pub(super) is_flagged: bool,
+}
+
+/// What is visible.
+pub(super) struct World<'a> {
+    model: &'a CuratedModel,
+    as_of: i64,
+    at_sequence: u64,
+    facts: Vec<&'a Fact>,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(model: &'a CuratedModel, as_of: i64, at_sequence: u64) -> Self {
+        Self { model, as_of, at_sequence, facts: model.facts.visible(as_of, at_sequence) }
+    }
+
+    /// The instrument that a symbol of a source is at `at`; none if a fact says so.
+    pub(super) fn bound(&self, symbol: &str, source: &str, at: i64) -> Option<String> {
+        let rows = self.facts.iter().filter_map(|fact| match fact {
+            Fact::Binding { symbol: s, source: o, from, instrument }
+                if s == symbol && o == source && *from <= at =>
+            {
+                Some((*from, instrument))
+            }
+            _ => None,
+        });
+        match rows.max_by_key(|(from, _)| *from) {
+            None => Some(symbol.to_owned()),
+            Some((_, instrument)) => Some(instrument.clone()).filter(|name| !name.is_empty()),
+        }
+    }
+
+    /// The visible values of an attribute, each with its `ts`.
+    fn values(&self, instrument: &str, attribute: &str) -> Vec<(i64, &'a str)> {
+        let rows = self.facts.iter().filter_map(|fact| match fact {
+            Fact::Attribute { instrument: i, from, attribute: a, value }
+                if i == instrument && a == attribute =>
+            {
+                Some((*from, value.as_str()))
+            }
+            _ => None,
+        });
+        rows.collect()
+    }
+
+    /// The value of an attribute in force at `at`.
+    fn value(&self, instrument: &str, attribute: &str, at: i64) -> Option<&'a str> {
+        let values = self.values(instrument, attribute);
+        let newest = values.into_iter().filter(|(from, _)| *from <= at).max_by_key(|row| row.0);
+        newest.map(|(_, value)| value).filter(|value| !value.is_empty())
+    }
+
+    /// Whether the instrument is not listed at `at`.
+    pub(super) fn is_not_listed(&self, instrument: &str, at: i64) -> bool {
+        match self.value(instrument, "listed", at) {
+            Some(value) => value == "false",
+            None => !self.values(instrument, "listed").is_empty(),
+        }
+    }
+
+    /// The session of an instrument on a date, if it has one.
+    pub(super) fn session(&self, instrument: &str, date: i64) -> Option<Session> {
+        let Some(calendar) = self.value(instrument, "calendar", date * DAY_NANOS) else {
+            return Some(Session::of_clock(date));
+        };
+        let day = self.facts.iter().find_map(|fact| match fact {
+            Fact::CalendarDay { calendar: c, date: d, hours } if c == calendar && *d == date => {
+                Some(*hours)
+            }
+            _ => None,
+        });
+        let embedded = || self.model.calendars.get(calendar)?.get(&date).copied();
+        day.unwrap_or_else(embedded).map(|hours| Session::of(date, &hours))
+    }
+
+    fn setting(&self, wanted: &str) -> Option<&'a str> {
+        self.facts.iter().find_map(|fact| match fact {
+            Fact::Setting { key, value } if key == wanted => Some(value.as_str()),
+            _ => None,
+        })
+    }
+
+    /// What is chosen if the question does not say it.
+    pub(super) fn fallback(&self) -> Fallback {
+        match self.setting("fallback") {
+            None | Some("session") => Fallback::Session,
+            Some("slot") => Fallback::Slot,
+            Some("none") => Fallback::None,
+            Some(other) => panic!("fallback {other}: nobody offers that"),
+        }
+    }
+
+    /// How long after a slot's end the source publishes.
+    pub(super) fn publish_delay(&self, source: &str) -> i64 {
+        let value = self.setting(&format!("publish_delay:{source}"));
+        value.map_or(0, |text| text.parse().expect("invariant: nobody offers another delay"))
+    }
+
+    /// The raw series that there are, in order of preference.
+    pub(super) fn series(&self, step: Step, side: PriceSide) -> Vec<Series> {
+        let mut found = BTreeSet::new();
+        for key in self.model.bars.series(self.at_sequence) {
+            let is_asked = (key.dataset, key.step, key.side) == (DatasetId::BARS, step, side);
+            if is_asked && !self.visible(key).is_empty() {
+                found.insert((key.source.as_str().to_owned(), key.symbol.as_str().to_owned()));
+            }
+        }
+        for fact in &self.facts {
+            if let Fact::Claim { of, .. } | Fact::Reject { of, .. } = fact
+                && (of.step, of.side) == (step, side)
+                && of.symbol != EVERY_SYMBOL
+            {
+                found.insert((of.source.clone(), of.symbol.clone()));
+            }
+        }
+        let preferred: Vec<&str> =
+            self.setting("sources").unwrap_or_default().split_whitespace().collect();
+        let place = |source: &str| {
+            preferred.iter().position(|name| *name == source).unwrap_or(preferred.len())
+        };
+        let series = |(source, symbol)| Series { symbol, source, step, side };
+        let mut series: Vec<Series> = found.into_iter().map(series).collect();
+        // What is equal in this order stays in order of source and symbol.
+        series.sort_by_key(|series| place(&series.source));
+        series
+    }
+
+    fn visible(&self, key: &SeriesKey) -> Vec<&'a Stored> {
+        self.model.bars.visible(key, i64::MIN, i64::MAX, self.as_of, self.at_sequence)
+    }
+
+    /// The visible rows of a series, in order of `ts`, judged.
+    pub(super) fn rows(&self, series: &Series) -> Vec<Judged<'a>> {
+        let rows = self.visible(&series.key());
+        let judged = |at: usize| Judged {
+            row: rows[at],
+            is_quarantined: self.is_quarantined(series, &rows, at),
+            is_flagged: !self.fired(Action::Flag, &rows, at).is_empty(),
+        };
+        (0..rows.len()).map(judged).collect()
+    }
+
+    /// The enabled rules with that action which fire on a row.
+    fn fired(&self, wanted: Action, rows: &[&Stored], at: usize) -> Vec<&'a str> {
+        let rules = self.facts.iter().filter_map(|fact| match fact {
+            Fact::Rule { rule, enabled: true, action, thresholds, .. } if *action == wanted => {
+                fires(rule, thresholds, rows, at).then_some(rule.as_str())
+            }
+            _ => None,
+        });
+        rules.collect()
+    }
+
+    fn is_quarantined(&self, series: &Series, rows: &[&Stored], at: usize) -> bool {
+        let row = rows[at];
+        let says = |wanted: &str, ruling: Ruling| {
+            self.facts.iter().any(|fact| match fact {
+                Fact::Verdict { of, ts, rule, act, of_sequence, .. } => {
+                    (of, *ts, rule.as_str()) == (series, row.ts, wanted)
+                        && (*act, *of_sequence) == (ruling, row.sequence)
+                }
+                _ => false,
+            })
+        };
+        let fired = self.fired(Action::Quarantine, rows, at);
+        fired.iter().any(|rule| !says(rule, Ruling::Release)) || says("manual", Ruling::Quarantine)
+    }
+
+    /// Claims about a series: those of its symbol and those of every symbol.
+    fn claims(&self, series: &Series) -> Vec<(i64, i64, Origin)> {
+        let claims = self.facts.iter().filter_map(|fact| match fact {
+            Fact::Claim { of, start, end, origin }
+                if (&of.source, of.step, of.side) == (&series.source, series.step, series.side)
+                    && (of.symbol == series.symbol || of.symbol == EVERY_SYMBOL) =>
+            {
+                Some((*start, *end, *origin))
+            }
+            _ => None,
+        });
+        claims.collect()
+    }
+
+    /// Whether claims about a series together cover [start, end).
+    pub(super) fn is_claimed(&self, series: &Series, start: i64, end: i64) -> bool {
+        let claims = self.claims(series);
+        let mut covered = start;
+        while covered < end {
+            let on = claims.iter().filter(|claim| claim.0 <= covered && covered < claim.1);
+            match on.map(|claim| claim.1).max() {
+                Some(until) => covered = until,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Up to when the source says that it has delivered the series, if it says so at all.
+    pub(super) fn watermark(&self, series: &Series) -> Option<i64> {
+        let claims = self.claims(series);
+        let watermarks = claims.iter().filter(|claim| claim.2 == Origin::Watermark);
+        watermarks.map(|claim| claim.1).max()
+    }
+
+    /// Whether a row of the series for that slot was turned away.
+    pub(super) fn has_reject(&self, series: &Series, slot: i64) -> bool {
+        self.facts.iter().any(|fact| match fact {
+            Fact::Reject { of, ts, .. } => of == series && number(of.step, *ts) == slot,
+            _ => false,
+        })
+    }
+
+    /// Whether trading was halted in some of [start, end).
+    pub(super) fn is_halted(&self, wanted: &str, start: i64, end: i64) -> bool {
+        self.facts.iter().any(|fact| match fact {
+            Fact::Halt { instrument, start: from, end: until, .. } => {
+                instrument == wanted && meet((*from, until.unwrap_or(i64::MAX)), (start, end))
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether the source of a series delivered nothing in some of [start, end).
+    pub(super) fn is_out(&self, series: &Series, start: i64, end: i64) -> bool {
+        self.facts.iter().any(|fact| match fact {
+            Fact::Outage { symbol, source, start: from, end: until, .. } => {
+                *source == series.source
+                    && (*symbol == series.symbol || symbol == EVERY_SYMBOL)
+                    && meet((*from, until.unwrap_or(i64::MAX)), (start, end))
+            }
+            _ => false,
+        })
+    }
+}
+
+/// Whether two ranges share some time.
+fn meet(one: (i64, i64), other: (i64, i64)) -> bool {
+    one.0.max(other.0) < one.1.min(other.1)
+}

@@ -1,0 +1,368 @@
+//! What happens to a store whose curated layer is asked about, at random: few symbols, sources and
+//! sessions, so that rows, facts and times collide.
+//!
+//! | module | what it draws |
+//! |---|---|
+//! | this | batches of bars, and marks for whoever drives an engine through the same |
+//! | [`setting`] | the calendars and instruments that all of it is about |
+//! | [`facts`] | batches of facts |
+//! | [`questions`] | questions |
+//!
+//! An act is plain data. Acts are drawn one after the other from what the model holds by then,
+//! because retractions and verdicts are about rows that are there. A driver gives every act to its
+//! engine and to a [`CuratedModel`], each offer with the sequence that the engine gave it.
+
+pub mod facts;
+pub mod questions;
+pub mod setting;
+
+use barrow_types::{DAY_NANOS, PriceSide, Step};
+
+use crate::curated_model::facts::{EVERY_SYMBOL, Origin, Series};
+use crate::curated_model::{BarLoad, Claim, CuratedModel, FactLoad, Offer};
+use crate::model::{COLUMN_COUNT, Load, Offered, Table, Value, series_key};
+use crate::random::Random;
+use setting::{DATES, MINUTE, SECOND, SOURCES, SYMBOLS};
+
+/// What is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// These batches come in as one group.
+    Commit(Vec<Offer>),
+    /// What is in memory is written to segments.
+    Flush,
+    /// Segments are merged: all of them, or what is due.
+    Compact {
+        /// All of them.
+        all: bool,
+    },
+    /// The store is closed and opened again.
+    Reopen,
+    /// The process dies and the store is opened again.
+    Crash,
+}
+
+/// An act and when it is done. Time never falls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timed {
+    /// When.
+    pub now: i64,
+    /// What.
+    pub act: Act,
+}
+
+/// Draws acts, and questions in between.
+#[derive(Clone, Debug)]
+pub struct Generator {
+    random: Random,
+    now: i64,
+    ids: u64,
+    steps: Vec<Step>,
+    sources: usize,
+    symbols: usize,
+}
+
+impl Generator {
+    /// The generator of that seed.
+    pub fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let steps = match random.below(10) {
+            0..5 => vec![Step::M1],
+            5 => vec![Step::M5],
+            6 => vec![Step::D1],
+            7 => vec![Step::M1, Step::D1],
+            8 => vec![Step::M1, Step::M5],
+            _ => vec![Step::D1, Step::W1, Step::Mo1],
+        };
+        // History, or sessions as they happen.
+        let days = if random.chance(50) { DATES[DATES.len() - 1] + 1 } else { DATES[0] };
+        let now = days * DAY_NANOS + setting::OPEN + MINUTE;
+        let sources = 1 + usize::from(random.chance(85)) + usize::from(random.chance(25));
+        let symbols = 1 + random.place(SYMBOLS.len());
+        Self { random, now, ids: 0, steps, sources, symbols }
+    }
+
+    /// What comes before everything else: calendars, instruments and rules.
+    pub fn prologue(&mut self) -> Timed {
+        let all = [setting::calendar_days(), setting::instruments(), setting::rules()];
+        let offers = all.map(|facts| {
+            let (id, retract) = (self.id(), false);
+            Offer::Facts(FactLoad { id, retract, facts })
+        });
+        Timed { now: self.now, act: Act::Commit(offers.into()) }
+    }
+
+    /// The next act.
+    pub fn act(&mut self, model: &CuratedModel) -> Timed {
+        self.tick();
+        let act = match self.random.below(100) {
+            0..84 => {
+                let batches = if self.random.chance(80) { 1 } else { 1 + self.random.below(3) };
+                Act::Commit((0..batches).map(|_| self.offer(model)).collect())
+            }
+            84..90 => Act::Flush,
+            90..94 => Act::Compact { all: self.random.chance(50) },
+            94..97 => Act::Reopen,
+            _ => Act::Crash,
+        };
+        Timed { now: self.now, act }
+    }
+
+    /// What time it is.
+    pub const fn now(&self) -> i64 {
+        self.now
+    }
+
+    fn tick(&mut self) {
+        self.now += match self.random.below(10) {
+            0..5 => SECOND,
+            5..8 => self.span(4 * MINUTE),
+            8 => 20 * MINUTE,
+            _ => {
+                let today = self.now.div_euclid(DAY_NANOS);
+                let next = DATES.iter().find(|date| **date > today);
+                next.map_or(SECOND, |date| date * DAY_NANOS + setting::OPEN - self.now)
+            }
+        };
+    }
+
+    fn offer(&mut self, model: &CuratedModel) -> Offer {
+        match self.random.below(100) {
+            0..48 => Offer::Bars(self.bars(model)),
+            48..56 => self.retraction(model).map_or_else(
+                || Offer::Bars(self.bars(model)),
+                |load| Offer::Bars(BarLoad { load, claims: Vec::new() }),
+            ),
+            _ => Offer::Facts(self.facts(model)),
+        }
+    }
+
+    /// Bars of one source, mostly one after the other; sometimes with claims, sometimes only those.
+    fn bars(&mut self, model: &CuratedModel) -> BarLoad {
+        let mut load = self.empty_load();
+        let rows = if self.random.chance(8) { 0 } else { 1 + self.random.below(9) };
+        let symbol = self.symbol();
+        let mut ts = self.bar_time(load.step);
+        for _ in 0..rows {
+            let mut row = self.bar(symbol, ts);
+            if self.random.chance(12) {
+                row.symbol = Some(self.symbol().to_owned());
+            }
+            self.repeat(model, &load, &mut row);
+            load.rows.push(row);
+            ts = if self.random.chance(80) {
+                self.after(load.step, ts)
+            } else {
+                self.bar_time(load.step)
+            };
+        }
+        if self.random.chance(15) {
+            load.policy = Some([0, 15 * MINUTE][self.random.place(2)]);
+        }
+        let mut claims = Vec::new();
+        if rows == 0 || self.random.chance(25) {
+            let of = self.series_of(&load, symbol);
+            let (start, end) = self.claimed(&of);
+            let origin = self.origin();
+            claims.push(Claim { symbol: of.symbol, start, end, origin });
+        }
+        BarLoad { load, claims }
+    }
+
+    fn empty_load(&mut self) -> Load {
+        Load {
+            id: self.id(),
+            table: Table::Bars,
+            source: self.source().to_owned(),
+            step: self.step(),
+            side: self.side(),
+            policy: None,
+            retract: false,
+            rows: Vec::new(),
+            refused: 0,
+        }
+    }
+
+    /// Takes away some bars of one series.
+    fn retraction(&mut self, model: &CuratedModel) -> Option<Load> {
+        let mut load = Load { retract: true, ..self.empty_load() };
+        let symbol = self.symbol();
+        let key = series_key(&load, symbol)?;
+        for row in model.bars().visible(&key, i64::MIN, i64::MAX, i64::MAX, u64::MAX) {
+            if self.random.chance(25) {
+                let (symbol, ts) = (Some(symbol.to_owned()), Some(row.ts));
+                load.rows.push(Offered { symbol, ts, known_at: None, values: Vec::new() });
+            }
+        }
+        Some(load).filter(|load| !load.rows.is_empty())
+    }
+
+    /// A bar: mostly in order, sometimes with a defect that a rule sees or the door turns away.
+    fn bar(&mut self, symbol: &str, ts: i64) -> Offered {
+        let close = [10.0, 10.0, 10.5, 11.0][self.random.place(4)];
+        let mut prices = [10.25, 12.0, 9.0, close];
+        let mut volume = Some([0.0, 100.0, 200.0][self.random.place(3)]);
+        match self.random.below(40) {
+            0..3 => prices[1] = 10.0,
+            3..5 => prices[2] = -1.0,
+            5 => volume = None,
+            6 => prices[self.random.place(4)] = f64::NAN,
+            _ => {}
+        }
+        let double = |value: f64| Value::F64(value.to_bits());
+        let mut values: Vec<Value> = prices.map(double).into();
+        values.push(volume.map_or(Value::Null, double));
+        values.resize(COLUMN_COUNT, Value::Null);
+        if self.random.chance(2) {
+            values[self.random.place(4)] = Value::Null;
+        }
+        if self.random.chance(20) {
+            values[6] = Value::I64(7);
+        }
+        let known_at = match self.random.below(40) {
+            0..6 => Some(self.past(2 * DAY_NANOS)),
+            6 => Some(ts.min(self.now)),
+            7 => Some(self.now + SECOND),
+            _ => None,
+        };
+        Offered { symbol: Some(symbol.to_owned()), ts: Some(ts), known_at, values }
+    }
+
+    /// Makes some rows say again what is visible, or was at some time.
+    fn repeat(&mut self, model: &CuratedModel, load: &Load, row: &mut Offered) {
+        let key = row.symbol.as_deref().and_then(|symbol| series_key(load, symbol));
+        if let (Some(key), Some(ts)) = (key, row.ts)
+            && self.random.chance(20)
+        {
+            let mut known = model.bars().all(&key, ts, ts + 1, i64::MAX, u64::MAX);
+            known.retain(|row| !row.retract);
+            if !known.is_empty() {
+                row.values.clone_from(&known[self.random.place(known.len())].values);
+            }
+        }
+    }
+
+    /// When a bar begins: in or near a session that has begun, rarely in the future.
+    fn bar_time(&mut self, step: Step) -> i64 {
+        let at =
+            if self.random.chance(98) { self.moment() } else { self.now + self.span(DAY_NANOS) };
+        match step {
+            Step::D1 => at.div_euclid(DAY_NANOS) * DAY_NANOS,
+            Step::W1 => setting::monday(at),
+            Step::Mo1 => setting::first_of_month(at),
+            _ => {
+                let width = step.width().map_or(MINUTE, |width| width.get());
+                let start = match self.random.below(10) {
+                    0..7 => at.div_euclid(MINUTE) * MINUTE,
+                    7..9 => at.div_euclid(width) * width,
+                    _ => at.div_euclid(30 * SECOND) * 30 * SECOND,
+                };
+                if start <= self.now { start } else { self.now }
+            }
+        }
+    }
+
+    /// When the bar after one begins.
+    fn after(&mut self, step: Step, ts: i64) -> i64 {
+        let next = if step == Step::Mo1 {
+            setting::first_of_month(ts + 31 * DAY_NANOS)
+        } else {
+            ts + step.width().map_or(MINUTE, |width| width.get())
+        };
+        if next <= self.now { next } else { self.bar_time(step) }
+    }
+
+    /// An instant in or near a session, not later than now.
+    fn moment(&mut self) -> i64 {
+        for _ in 0..4 {
+            let date = DATES[self.random.place(DATES.len())];
+            let open = if self.random.chance(85) { setting::OPEN } else { setting::LATE_OPEN };
+            let at = date * DAY_NANOS + open - 6 * MINUTE + self.span(24 * MINUTE);
+            if at <= self.now {
+                return at;
+            }
+        }
+        self.past(12 * MINUTE)
+    }
+
+    /// An instant of the time before now.
+    fn past(&mut self, reach: i64) -> i64 {
+        self.now - self.span(reach)
+    }
+
+    /// A range that a source may say it has delivered.
+    fn claimed(&mut self, of: &Series) -> (i64, i64) {
+        let at = self.moment();
+        let (start, length) = if of.step.is_dated() || self.random.chance(20) {
+            let midnight = at.div_euclid(DAY_NANOS) * DAY_NANOS;
+            (midnight - [0, DAY_NANOS][self.random.place(2)], [1, 2, 8][self.random.place(3)])
+        } else {
+            let width = [MINUTE, 30 * SECOND][self.random.place(2)];
+            (at.div_euclid(width) * width, 0)
+        };
+        let length = match length {
+            0 => MINUTE + self.span(9 * MINUTE).div_euclid(MINUTE) * MINUTE,
+            days => days * DAY_NANOS,
+        };
+        let end = (start + length).min(self.now);
+        (start.min(end - 1), end)
+    }
+
+    fn origin(&mut self) -> Origin {
+        [Origin::Covers, Origin::Complete, Origin::Watermark][self.random.place(3)]
+    }
+
+    fn series_of(&mut self, load: &Load, symbol: &str) -> Series {
+        let every = self.random.chance(20);
+        let symbol = if every { EVERY_SYMBOL } else { symbol }.to_owned();
+        Series { symbol, source: load.source.clone(), step: load.step, side: load.side }
+    }
+
+    fn id(&mut self) -> String {
+        self.ids += 1;
+        format!("batch-{}", self.ids)
+    }
+
+    fn symbol(&mut self) -> &'static str {
+        SYMBOLS[self.random.place(self.symbols)]
+    }
+
+    fn source(&mut self) -> &'static str {
+        SOURCES[self.random.place(self.sources)]
+    }
+
+    fn step(&mut self) -> Step {
+        self.steps[self.random.place(self.steps.len())]
+    }
+
+    fn side(&mut self) -> PriceSide {
+        if self.random.chance(95) { PriceSide::Trade } else { PriceSide::Bid }
+    }
+
+    /// A number from 0 up to `bound`, without it.
+    fn span(&mut self, bound: i64) -> i64 {
+        self.random.below(bound.unsigned_abs()).cast_signed()
+    }
+}
+
+/// A schedule of so many acts after the prologue, played to a model alone: each offer is a record.
+pub fn play(seed: u64, acts: usize) -> (Generator, CuratedModel, Vec<Timed>) {
+    let mut generator = Generator::new(seed);
+    let mut model = CuratedModel::default();
+    let mut sequence = 0;
+    let mut done = Vec::new();
+    for at in 0..=acts {
+        let timed = if at == 0 { generator.prologue() } else { generator.act(&model) };
+        if let Act::Commit(offers) = &timed.act {
+            for offer in offers {
+                sequence += 1;
+                model.apply(offer, sequence, timed.now);
+            }
+        }
+        done.push(timed);
+    }
+    (generator, model, done)
+}
+
+#[cfg(test)]
+mod tests;

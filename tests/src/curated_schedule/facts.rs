@@ -1,0 +1,279 @@
+//! Batches of facts at random: new ones, other versions of known ones, retractions.
+
+use barrow_types::DAY_NANOS;
+
+use super::Generator;
+use super::setting::{self, CALENDARS, DATES, INSTRUMENTS, MINUTE, OPEN, SECOND, SOURCES};
+use crate::curated_model::calendar::Hours;
+use crate::curated_model::facts::{
+    ALWAYS, Action, EVERY_SYMBOL, Fact, Ledger, OfferedFact, Ruling, Series,
+};
+use crate::curated_model::rules::RULES;
+use crate::curated_model::{CuratedModel, FactLoad};
+use crate::model::{Stored, Table};
+
+/// The ledgers that come from outside, as often as they are drawn. Rejects are the door's.
+const LEDGERS: [Ledger; 16] = [
+    Ledger::CalendarDays,
+    Ledger::CalendarDays,
+    Ledger::Bindings,
+    Ledger::Bindings,
+    Ledger::Bindings,
+    Ledger::Instruments,
+    Ledger::Claims,
+    Ledger::Claims,
+    Ledger::Halts,
+    Ledger::Outages,
+    Ledger::Settings,
+    Ledger::Settings,
+    Ledger::Rules,
+    Ledger::Rules,
+    Ledger::Verdicts,
+    Ledger::Verdicts,
+];
+
+impl Generator {
+    /// A batch of facts, or a retraction of one.
+    pub(super) fn facts(&mut self, model: &CuratedModel) -> FactLoad {
+        let id = self.id();
+        let ledger = LEDGERS[self.random.place(LEDGERS.len())];
+        let known = model.visible_facts(ledger, i64::MAX, u64::MAX);
+        // A rule that is taken away would be applied as it is by default.
+        let may_go = ledger != Ledger::Rules && !known.is_empty();
+        if may_go && self.random.chance(12) {
+            let fact = known[self.random.place(known.len())].clone();
+            let facts = vec![OfferedFact { fact, known_at: None }];
+            return FactLoad { id, retract: true, facts };
+        }
+        let mut facts: Vec<OfferedFact> = Vec::new();
+        for _ in 0..=self.random.below(3) {
+            let fact = if !known.is_empty() && self.random.chance(35) {
+                let known = known[self.random.place(known.len())].clone();
+                self.revised(known)
+            } else {
+                self.fact(model, ledger)
+            };
+            // Who does not know better says when it was announced only now and then.
+            let known_at = match self.random.below(10) {
+                0 => Some(self.past(5 * DAY_NANOS)),
+                1 => Some(self.moment()),
+                2 => Some(fact.key().ts).filter(|ts| *ts <= self.now),
+                _ => None,
+            };
+            facts.push(OfferedFact { fact, known_at });
+        }
+        // A batch is of one source, step and side.
+        let place = |offered: &OfferedFact| {
+            let key = offered.fact.key();
+            (key.source, key.step, key.side)
+        };
+        let first = place(&facts[0]);
+        facts.retain(|offered| place(offered) == first);
+        FactLoad { id, retract: false, facts }
+    }
+
+    /// A fact of a ledger about anything.
+    fn fact(&mut self, model: &CuratedModel, ledger: Ledger) -> Fact {
+        let (symbol, source) = (self.symbol().to_owned(), self.source().to_owned());
+        match ledger {
+            Ledger::CalendarDays => {
+                let calendar = CALENDARS[usize::from(self.random.chance(20))];
+                // Saturday is drawn too.
+                let date = [DATES[0], DATES[1], DATES[1] + 1, DATES[2], DATES[3]];
+                let date = date[self.random.place(date.len())];
+                let hours = self.hours(calendar);
+                Fact::CalendarDay { calendar: calendar.to_owned(), date, hours }
+            }
+            Ledger::Bindings => {
+                let (from, instrument) = (self.since(), self.instrument());
+                Fact::Binding { symbol, source, from, instrument }
+            }
+            Ledger::Instruments => {
+                let instrument = INSTRUMENTS[self.random.place(INSTRUMENTS.len())].to_owned();
+                if self.random.chance(30) {
+                    let value = self.calendar();
+                    let (from, attribute) = (ALWAYS, "calendar".to_owned());
+                    return Fact::Attribute { instrument, from, attribute, value };
+                }
+                let (from, attribute) = (self.since(), "listed".to_owned());
+                let value = self.random.chance(60).to_string();
+                Fact::Attribute { instrument, from, attribute, value }
+            }
+            Ledger::Claims => {
+                let (step, side) = (self.step(), self.side());
+                let every = self.random.chance(25);
+                let symbol = if every { EVERY_SYMBOL.to_owned() } else { symbol };
+                let of = Series { symbol, source, step, side };
+                let (start, end) = self.claimed(&of);
+                Fact::Claim { of, start, end, origin: self.origin() }
+            }
+            Ledger::Halts => {
+                let start = self.moment();
+                let (end, note) = (self.end(start), String::new());
+                let instrument = INSTRUMENTS[self.random.place(INSTRUMENTS.len())].to_owned();
+                Fact::Halt { instrument, start, end, note }
+            }
+            Ledger::Outages => {
+                let every = self.random.chance(40);
+                let symbol = if every { EVERY_SYMBOL.to_owned() } else { symbol };
+                let start = self.moment();
+                let (end, note) = (self.end(start), String::new());
+                Fact::Outage { symbol, source, start, end, note }
+            }
+            Ledger::Settings => {
+                let delay = format!("publish_delay:{source}");
+                let key = ["sources", "fallback", &delay][self.random.place(3)].to_owned();
+                let value = self.value(&key);
+                Fact::Setting { key, value }
+            }
+            Ledger::Rules => {
+                let rule = RULES[self.random.place(RULES.len())].to_owned();
+                self.rule(rule)
+            }
+            Ledger::Verdicts => self.verdict(model),
+            Ledger::Rejects => panic!("invariant: nobody sends rejects"),
+        }
+    }
+
+    /// Another version of a known fact.
+    fn revised(&mut self, fact: Fact) -> Fact {
+        match fact {
+            Fact::CalendarDay { calendar, date, .. } => {
+                let hours = self.hours(&calendar);
+                Fact::CalendarDay { calendar, date, hours }
+            }
+            Fact::Binding { symbol, source, from, .. } => {
+                let instrument = self.instrument();
+                Fact::Binding { symbol, source, from, instrument }
+            }
+            Fact::Attribute { instrument, from, attribute, .. } => {
+                let listed = self.random.chance(60).to_string();
+                let value = if attribute == "calendar" { self.calendar() } else { listed };
+                Fact::Attribute { instrument, from, attribute, value }
+            }
+            Fact::Claim { of, start, end, .. } => {
+                Fact::Claim { of, start, end, origin: self.origin() }
+            }
+            Fact::Halt { instrument, start, note, .. } => {
+                Fact::Halt { instrument, start, end: self.end(start), note }
+            }
+            Fact::Outage { symbol, source, start, note, .. } => {
+                Fact::Outage { symbol, source, start, end: self.end(start), note }
+            }
+            Fact::Setting { key, .. } => {
+                let value = self.value(&key);
+                Fact::Setting { key, value }
+            }
+            Fact::Rule { rule, .. } => self.rule(rule),
+            Fact::Verdict { of, ts, rule, act, of_sequence, note } => {
+                let act = match act {
+                    Ruling::Quarantine => Ruling::Release,
+                    Ruling::Release => Ruling::Quarantine,
+                };
+                Fact::Verdict { of, ts, rule, act, of_sequence, note }
+            }
+            Fact::Reject { .. } => fact,
+        }
+    }
+
+    /// Since when something may be so: ever, a midnight, or an instant.
+    fn since(&mut self) -> i64 {
+        match self.random.below(10) {
+            0..4 => ALWAYS,
+            4..6 => self.moment().div_euclid(DAY_NANOS) * DAY_NANOS,
+            6..9 => self.moment().div_euclid(MINUTE) * MINUTE,
+            _ => self.moment(),
+        }
+    }
+
+    /// When something that began may be over: by now, or not.
+    fn end(&mut self, start: i64) -> Option<i64> {
+        let end = start + [SECOND, MINUTE, 4 * MINUTE, DAY_NANOS][self.random.place(4)];
+        Some(end.min(self.now)).filter(|end| *end > start && self.random.chance(80))
+    }
+
+    fn instrument(&mut self) -> String {
+        let place = self.random.place(2 * INSTRUMENTS.len() + 1);
+        // One in nine is none.
+        INSTRUMENTS.get(place / 2).copied().unwrap_or_default().to_owned()
+    }
+
+    fn calendar(&mut self) -> String {
+        [CALENDARS[0], CALENDARS[0], CALENDARS[1], ""][self.random.place(4)].to_owned()
+    }
+
+    /// The hours of a date: as ever, shorter, with a break, none.
+    fn hours(&mut self, calendar: &str) -> Option<Hours> {
+        let mut hours = setting::hours(calendar);
+        match self.random.below(6) {
+            0 => return None,
+            1 => hours.close = hours.open + 5 * MINUTE,
+            2 => {
+                let stop = hours.open + 3 * MINUTE + self.span(3) * 30 * SECOND;
+                hours.pause = Some((stop, stop + MINUTE + self.span(4) * 30 * SECOND));
+            }
+            3 => (hours.pre_open, hours.post_close) = (None, Some(hours.close + MINUTE)),
+            4 if calendar == "TINY" => hours.open = OPEN - 90 * SECOND,
+            _ => {}
+        }
+        Some(hours)
+    }
+
+    fn value(&mut self, key: &str) -> String {
+        match key {
+            "sources" => {
+                let mut names: Vec<&str> = SOURCES.into();
+                names.rotate_left(self.random.place(SOURCES.len()));
+                names.truncate(self.random.place(SOURCES.len() + 1));
+                names.join(" ")
+            }
+            "fallback" => ["none", "session", "slot"][self.random.place(3)].to_owned(),
+            _ => [0, 1, 30 * SECOND, 2 * MINUTE, DAY_NANOS][self.random.place(5)].to_string(),
+        }
+    }
+
+    fn rule(&mut self, rule: String) -> Fact {
+        let n = 2 + self.span(3);
+        let thresholds = if rule == "stale_price" { vec![("n".to_owned(), n)] } else { Vec::new() };
+        Fact::Rule {
+            rule,
+            enabled: self.random.chance(80),
+            severity: "warn".to_owned(),
+            action: if self.random.chance(50) { Action::Quarantine } else { Action::Flag },
+            thresholds,
+        }
+    }
+
+    /// A verdict about some row there is, mostly the visible one of its key.
+    fn verdict(&mut self, model: &CuratedModel) -> Fact {
+        let keys: Vec<_> = model.bars().series(u64::MAX).collect();
+        let mut found: Vec<(Series, &Stored)> = Vec::new();
+        if !keys.is_empty() {
+            let key = keys[self.random.place(keys.len())];
+            debug_assert_eq!(Table::of(key.dataset), Table::Bars);
+            let (symbol, source) = (key.symbol.to_string(), key.source.to_string());
+            let of = Series { symbol, source, step: key.step, side: key.side };
+            let (start, end) = (i64::MIN, i64::MAX);
+            let rows = if self.random.chance(75) {
+                model.bars().visible(key, start, end, i64::MAX, u64::MAX)
+            } else {
+                model.bars().all(key, start, end, i64::MAX, u64::MAX)
+            };
+            found.extend(rows.into_iter().map(|row| (of.clone(), row)));
+        }
+        let is_manual = self.random.chance(60);
+        let rule = if is_manual { "manual" } else { RULES[self.random.place(RULES.len())] };
+        let releases = !is_manual || self.random.chance(25);
+        let act = if releases { Ruling::Release } else { Ruling::Quarantine };
+        let (of, ts, of_sequence) = if found.is_empty() {
+            let (symbol, source) = (self.symbol().to_owned(), self.source().to_owned());
+            let (step, side) = (self.step(), self.side());
+            (Series { symbol, source, step, side }, self.bar_time(step), 1)
+        } else {
+            let (of, row) = found[self.random.place(found.len())].clone();
+            (of, row.ts, row.sequence)
+        };
+        let (rule, note) = (rule.to_owned(), String::new());
+        Fact::Verdict { of, ts, rule, act, of_sequence, note }
+    }
+}

@@ -1,0 +1,104 @@
+//! The small world of the schedules: four session dates around the turn of a week and a month.
+
+use barrow_types::{DAY_NANOS, civil_from_days, days_from_civil};
+
+use crate::curated_model::calendar::Hours;
+use crate::curated_model::facts::{ALWAYS, Action, Fact, OfferedFact};
+use crate::curated_model::rules::RULES;
+
+/// One second.
+pub const SECOND: i64 = 1_000_000_000;
+
+/// One minute.
+pub const MINUTE: i64 = 60 * SECOND;
+
+/// The dates that have a session at first: Thursday 2024-02-29, Friday, Monday and Tuesday.
+pub const DATES: [i64; 4] = [
+    days_from_civil(2024, 2, 29),
+    days_from_civil(2024, 3, 1),
+    days_from_civil(2024, 3, 4),
+    days_from_civil(2024, 3, 5),
+];
+
+/// When the sessions of the calendar TINY open: no bucket of five minutes begins then.
+pub const OPEN: i64 = (14 * 60 + 31) * MINUTE;
+
+/// When the sessions of the calendar LATE open: on the day before their date.
+pub const LATE_OPEN: i64 = -5 * MINUTE;
+
+/// Names of symbols, as received.
+pub const SYMBOLS: [&str; 3] = ["AAA", "BBB", "CC.C"];
+
+/// Names of sources; unlike their order of preference often is.
+pub const SOURCES: [&str; 3] = ["one", "two", "six"];
+
+/// Names of instruments: two are also symbols.
+pub const INSTRUMENTS: [&str; 4] = ["AAA", "BBB", "I1", "I2"];
+
+/// The calendars. An instrument may also have none.
+pub const CALENDARS: [&str; 2] = ["TINY", "LATE"];
+
+/// The hours of a calendar's dates at first.
+pub fn hours(calendar: &str) -> Hours {
+    if calendar == "LATE" {
+        let (pause, pre_open, post_close) = (None, None, None);
+        let close = 4 * MINUTE;
+        return Hours { open: LATE_OPEN, close, pause, pre_open, post_close };
+    }
+    Hours {
+        open: OPEN,
+        close: OPEN + 12 * MINUTE,
+        pause: None,
+        pre_open: Some(OPEN - 3 * MINUTE),
+        post_close: Some(OPEN + 15 * MINUTE),
+    }
+}
+
+/// What the calendars are at first.
+pub(super) fn calendar_days() -> Vec<OfferedFact> {
+    let days = CALENDARS.into_iter().flat_map(|calendar| {
+        DATES.map(|date| {
+            let hours = Some(hours(calendar));
+            Fact::CalendarDay { calendar: calendar.to_owned(), date, hours }
+        })
+    });
+    offered(days)
+}
+
+/// What the instruments are at first.
+pub(super) fn instruments() -> Vec<OfferedFact> {
+    let calendars = [CALENDARS[0], CALENDARS[0], CALENDARS[0], CALENDARS[1]];
+    offered(INSTRUMENTS.into_iter().zip(calendars).map(|(instrument, calendar)| Fact::Attribute {
+        instrument: instrument.to_owned(),
+        from: ALWAYS,
+        attribute: "calendar".to_owned(),
+        value: calendar.to_owned(),
+    }))
+}
+
+/// How the rules are applied at first: all of them flag.
+pub(super) fn rules() -> Vec<OfferedFact> {
+    offered(RULES.into_iter().map(|rule| Fact::Rule {
+        rule: rule.to_owned(),
+        enabled: true,
+        severity: "warn".to_owned(),
+        action: Action::Flag,
+        thresholds: if rule == "stale_price" { vec![("n".to_owned(), 3)] } else { Vec::new() },
+    }))
+}
+
+fn offered(facts: impl Iterator<Item = Fact>) -> Vec<OfferedFact> {
+    facts.map(|fact| OfferedFact { fact, known_at: None }).collect()
+}
+
+/// 00:00 UTC of the Monday of a week.
+pub(super) fn monday(at: i64) -> i64 {
+    let day = at.div_euclid(DAY_NANOS);
+    (day - (day + 3).rem_euclid(7)) * DAY_NANOS
+}
+
+/// 00:00 UTC of the first day of a month.
+pub(super) fn first_of_month(at: i64) -> i64 {
+    let (year, month, _) = civil_from_days(at.div_euclid(DAY_NANOS));
+    days_from_civil(year, month, 1) * DAY_NANOS
+}
