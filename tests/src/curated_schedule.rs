@@ -58,6 +58,7 @@ pub struct Generator {
     now: i64,
     ids: u64,
     steps: Vec<Step>,
+    dates: usize,
     sources: usize,
     symbols: usize,
 }
@@ -74,22 +75,24 @@ impl Generator {
             8 => vec![Step::M1, Step::M5],
             _ => vec![Step::D1, Step::W1, Step::Mo1],
         };
+        let dates = [1, 2, 2, DATES.len()][random.place(4)];
         // History, or sessions as they happen.
-        let days = if random.chance(50) { DATES[DATES.len() - 1] + 1 } else { DATES[0] };
+        let days = if random.chance(60) { DATES[DATES.len() - 1] + 1 } else { DATES[0] };
         let now = days * DAY_NANOS + setting::OPEN + MINUTE;
         let sources = 1 + usize::from(random.chance(85)) + usize::from(random.chance(25));
-        let symbols = 1 + random.place(SYMBOLS.len());
-        Self { random, now, ids: 0, steps, sources, symbols }
+        let symbols = [1, 2, 2, SYMBOLS.len()][random.place(4)];
+        Self { random, now, ids: 0, steps, dates, sources, symbols }
     }
 
-    /// What comes before everything else: calendars, instruments and rules.
+    /// What comes before everything else: calendars, instruments, rules and bindings.
     pub fn prologue(&mut self) -> Timed {
         let all = [setting::calendar_days(), setting::instruments(), setting::rules()];
-        let offers = all.map(|facts| {
+        let loads = all.map(|facts| {
             let (id, retract) = (self.id(), false);
-            Offer::Facts(FactLoad { id, retract, facts })
+            FactLoad { id, retract, facts }
         });
-        Timed { now: self.now, act: Act::Commit(offers.into()) }
+        let loads = loads.into_iter().chain(self.first_bindings());
+        Timed { now: self.now, act: Act::Commit(loads.map(Offer::Facts).collect()) }
     }
 
     /// The next act.
@@ -128,8 +131,8 @@ impl Generator {
 
     fn offer(&mut self, model: &CuratedModel) -> Offer {
         match self.random.below(100) {
-            0..48 => Offer::Bars(self.bars(model)),
-            48..56 => self.retraction(model).map_or_else(
+            0..54 => Offer::Bars(self.bars(model)),
+            54..59 => self.retraction(model).map_or_else(
                 || Offer::Bars(self.bars(model)),
                 |load| Offer::Bars(BarLoad { load, claims: Vec::new() }),
             ),
@@ -140,7 +143,7 @@ impl Generator {
     /// Bars of one source, mostly one after the other; sometimes with claims, sometimes only those.
     fn bars(&mut self, model: &CuratedModel) -> BarLoad {
         let mut load = self.empty_load();
-        let rows = if self.random.chance(8) { 0 } else { 1 + self.random.below(9) };
+        let rows = if self.random.chance(8) { 0 } else { 1 + self.random.below(8) };
         let symbol = self.symbol();
         let mut ts = self.bar_time(load.step);
         for _ in 0..rows {
@@ -156,7 +159,7 @@ impl Generator {
                 self.bar_time(load.step)
             };
         }
-        if self.random.chance(15) {
+        if self.random.chance(30) {
             load.policy = Some([0, 15 * MINUTE][self.random.place(2)]);
         }
         let mut claims = Vec::new();
@@ -275,14 +278,18 @@ impl Generator {
     /// An instant in or near a session, not later than now.
     fn moment(&mut self) -> i64 {
         for _ in 0..4 {
-            let date = DATES[self.random.place(DATES.len())];
-            let open = if self.random.chance(85) { setting::OPEN } else { setting::LATE_OPEN };
-            let at = date * DAY_NANOS + open - 6 * MINUTE + self.span(24 * MINUTE);
+            let date = self.date();
+            let open = if self.random.chance(95) { setting::OPEN } else { setting::LATE_OPEN };
+            let at = date * DAY_NANOS + open - 2 * MINUTE + self.span(11 * MINUTE);
             if at <= self.now {
                 return at;
             }
         }
-        self.past(12 * MINUTE)
+        self.past(6 * MINUTE)
+    }
+
+    fn date(&mut self) -> i64 {
+        DATES[self.random.place(self.dates)]
     }
 
     /// An instant of the time before now.
@@ -301,7 +308,7 @@ impl Generator {
             (at.div_euclid(width) * width, 0)
         };
         let length = match length {
-            0 => MINUTE + self.span(9 * MINUTE).div_euclid(MINUTE) * MINUTE,
+            0 => MINUTE + self.span(5 * MINUTE).div_euclid(MINUTE) * MINUTE,
             days => days * DAY_NANOS,
         };
         let end = (start + length).min(self.now);
@@ -336,7 +343,7 @@ impl Generator {
     }
 
     fn side(&mut self) -> PriceSide {
-        if self.random.chance(95) { PriceSide::Trade } else { PriceSide::Bid }
+        if self.random.chance(97) { PriceSide::Trade } else { PriceSide::Bid }
     }
 
     /// A number from 0 up to `bound`, without it.

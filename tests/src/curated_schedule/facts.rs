@@ -3,19 +3,19 @@
 use barrow_types::DAY_NANOS;
 
 use super::Generator;
-use super::setting::{self, CALENDARS, DATES, INSTRUMENTS, MINUTE, OPEN, SECOND, SOURCES};
+use super::setting::{self, CALENDARS, DATES, INSTRUMENTS, MINUTE, OPEN, SECOND, SOURCES, SYMBOLS};
 use crate::curated_model::calendar::Hours;
 use crate::curated_model::facts::{
     ALWAYS, Action, EVERY_SYMBOL, Fact, Ledger, OfferedFact, Ruling, Series,
 };
 use crate::curated_model::rules::RULES;
 use crate::curated_model::{CuratedModel, FactLoad};
-use crate::model::{Stored, Table};
+use crate::model::Stored;
 
 /// The ledgers that come from outside, as often as they are drawn. Rejects are the door's.
 const LEDGERS: [Ledger; 16] = [
     Ledger::CalendarDays,
-    Ledger::CalendarDays,
+    Ledger::Claims,
     Ledger::Bindings,
     Ledger::Bindings,
     Ledger::Bindings,
@@ -33,14 +33,34 @@ const LEDGERS: [Ledger; 16] = [
 ];
 
 impl Generator {
+    /// What the first bindings are, if there are any: some symbols of the last source.
+    pub(super) fn first_bindings(&mut self) -> Option<FactLoad> {
+        let mut facts = Vec::new();
+        let source = SOURCES[self.sources - 1].to_owned();
+        for symbol in &SYMBOLS[..self.symbols] {
+            if self.random.chance(50) {
+                let (symbol, source, from) = ((*symbol).to_owned(), source.clone(), self.since());
+                let instrument = INSTRUMENTS[[0, 2][self.random.place(2)]].to_owned();
+                let fact = Fact::Binding { symbol, source, from, instrument };
+                facts.push(OfferedFact { fact, known_at: None });
+            }
+        }
+        let (id, retract) = (self.id(), false);
+        if facts.is_empty() { None } else { Some(FactLoad { id, retract, facts }) }
+    }
+
     /// A batch of facts, or a retraction of one.
     pub(super) fn facts(&mut self, model: &CuratedModel) -> FactLoad {
         let id = self.id();
         let ledger = LEDGERS[self.random.place(LEDGERS.len())];
         let known = model.visible_facts(ledger, i64::MAX, u64::MAX);
         // A rule that is taken away would be applied as it is by default.
-        let may_go = ledger != Ledger::Rules && !known.is_empty();
-        if may_go && self.random.chance(12) {
+        let percent = match ledger {
+            Ledger::Rules => 0,
+            Ledger::CalendarDays | Ledger::Instruments => 5,
+            _ => 12,
+        };
+        if !known.is_empty() && self.random.chance(percent) {
             let fact = known[self.random.place(known.len())].clone();
             let facts = vec![OfferedFact { fact, known_at: None }];
             return FactLoad { id, retract: true, facts };
@@ -79,8 +99,7 @@ impl Generator {
             Ledger::CalendarDays => {
                 let calendar = CALENDARS[usize::from(self.random.chance(20))];
                 // Saturday is drawn too.
-                let date = [DATES[0], DATES[1], DATES[1] + 1, DATES[2], DATES[3]];
-                let date = date[self.random.place(date.len())];
+                let date = if self.random.chance(85) { self.date() } else { DATES[1] + 1 };
                 let hours = self.hours(calendar);
                 Fact::CalendarDay { calendar: calendar.to_owned(), date, hours }
             }
@@ -89,8 +108,8 @@ impl Generator {
                 Fact::Binding { symbol, source, from, instrument }
             }
             Ledger::Instruments => {
-                let instrument = INSTRUMENTS[self.random.place(INSTRUMENTS.len())].to_owned();
-                if self.random.chance(30) {
+                let instrument = self.existing_instrument().to_owned();
+                if self.random.chance(12) {
                     let value = self.calendar();
                     let (from, attribute) = (ALWAYS, "calendar".to_owned());
                     return Fact::Attribute { instrument, from, attribute, value };
@@ -110,7 +129,7 @@ impl Generator {
             Ledger::Halts => {
                 let start = self.moment();
                 let (end, note) = (self.end(start), String::new());
-                let instrument = INSTRUMENTS[self.random.place(INSTRUMENTS.len())].to_owned();
+                let instrument = self.existing_instrument().to_owned();
                 Fact::Halt { instrument, start, end, note }
             }
             Ledger::Outages => {
@@ -188,28 +207,38 @@ impl Generator {
 
     /// When something that began may be over: by now, or not.
     fn end(&mut self, start: i64) -> Option<i64> {
-        let end = start + [SECOND, MINUTE, 4 * MINUTE, DAY_NANOS][self.random.place(4)];
-        Some(end.min(self.now)).filter(|end| *end > start && self.random.chance(80))
+        let end = start + [SECOND, MINUTE, 3 * MINUTE, DAY_NANOS][self.random.place(4)];
+        Some(end.min(self.now)).filter(|end| *end > start && self.random.chance(85))
     }
 
+    /// What a symbol may be: an instrument, or none.
     fn instrument(&mut self) -> String {
-        let place = self.random.place(2 * INSTRUMENTS.len() + 1);
-        // One in nine is none.
-        INSTRUMENTS.get(place / 2).copied().unwrap_or_default().to_owned()
+        if self.random.chance(10) { String::new() } else { self.existing_instrument().to_owned() }
+    }
+
+    /// One of the instruments, mostly one that symbols are without a binding too.
+    pub(super) fn existing_instrument(&mut self) -> &'static str {
+        match self.random.below(20) {
+            0..10 => INSTRUMENTS[0],
+            10..14 => INSTRUMENTS[1],
+            14..19 => INSTRUMENTS[2],
+            _ => INSTRUMENTS[3],
+        }
     }
 
     fn calendar(&mut self) -> String {
-        [CALENDARS[0], CALENDARS[0], CALENDARS[1], ""][self.random.place(4)].to_owned()
+        [CALENDARS[0], CALENDARS[0], CALENDARS[0], CALENDARS[1], ""][self.random.place(5)]
+            .to_owned()
     }
 
     /// The hours of a date: as ever, shorter, with a break, none.
     fn hours(&mut self, calendar: &str) -> Option<Hours> {
         let mut hours = setting::hours(calendar);
-        match self.random.below(6) {
+        match self.random.below(10) {
             0 => return None,
-            1 => hours.close = hours.open + 5 * MINUTE,
+            1 => hours.close = hours.open + 4 * MINUTE,
             2 => {
-                let stop = hours.open + 3 * MINUTE + self.span(3) * 30 * SECOND;
+                let stop = hours.open + 2 * MINUTE + self.span(3) * 30 * SECOND;
                 hours.pause = Some((stop, stop + MINUTE + self.span(4) * 30 * SECOND));
             }
             3 => (hours.pre_open, hours.post_close) = (None, Some(hours.close + MINUTE)),
@@ -250,7 +279,6 @@ impl Generator {
         let mut found: Vec<(Series, &Stored)> = Vec::new();
         if !keys.is_empty() {
             let key = keys[self.random.place(keys.len())];
-            debug_assert_eq!(Table::of(key.dataset), Table::Bars);
             let (symbol, source) = (key.symbol.to_string(), key.source.to_string());
             let of = Series { symbol, source, step: key.step, side: key.side };
             let (start, end) = (i64::MIN, i64::MAX);

@@ -3,9 +3,10 @@
 use barrow_types::{DAY_NANOS, PriceSide, Step};
 
 use super::Generator;
-use super::setting::{DATES, INSTRUMENTS, MINUTE, SECOND};
+use super::setting::{DATES, MINUTE, SECOND, SYMBOLS};
 use crate::curated_model::CuratedModel;
 use crate::curated_model::calendar::{Align, SessionSet};
+use crate::curated_model::facts::Fact;
 use crate::curated_model::view::Ask;
 use crate::curated_model::world::Fallback;
 
@@ -64,9 +65,9 @@ impl Generator {
         let fallbacks = [Fallback::None, Fallback::Session, Fallback::Slot];
         let set = [SessionSet::Regular, SessionSet::Extended, SessionSet::All];
         let fallback = fallbacks.get(self.random.place(fallbacks.len() + 3)).copied();
-        let as_of = if self.random.chance(50) { Some(self.instant(model)) } else { None };
+        let as_of = if self.random.chance(45) { Some(self.instant(model)) } else { None };
         Question {
-            instrument: INSTRUMENTS[self.random.place(INSTRUMENTS.len())].to_owned(),
+            instrument: self.asked_instrument(model).to_owned(),
             step,
             side: self.side(),
             set: set[self.random.place(set.len())],
@@ -80,18 +81,34 @@ impl Generator {
         }
     }
 
-    /// One session, some minutes of one, or all dates there are.
+    /// An instrument, mostly one that some symbol is or was.
+    fn asked_instrument(&mut self, model: &CuratedModel) -> &'static str {
+        let drawn = self.existing_instrument();
+        let is_symbol = SYMBOLS[..self.symbols].contains(&drawn);
+        let is_bound = || {
+            let bound = |fact: &Fact| match fact {
+                Fact::Binding { instrument, .. } => instrument == drawn,
+                _ => false,
+            };
+            model.facts().stored().iter().any(|stored| bound(&stored.fact))
+        };
+        if is_symbol || is_bound() || self.random.chance(15) { drawn } else { SYMBOLS[0] }
+    }
+
+    /// All dates there are, one, or some minutes of a session.
     fn range(&mut self, step: Step) -> (i64, i64) {
         let (first, last) = (DATES[0] * DAY_NANOS, (DATES[3] + 1) * DAY_NANOS);
-        let of_any_length = step.is_dated() || self.random.chance(25);
         let at = self.moment();
         let minute = at.div_euclid(MINUTE) * MINUTE;
+        let midnight = at.div_euclid(DAY_NANOS) * DAY_NANOS;
+        let is_wide = step.is_dated() || self.random.chance(12);
         match self.random.below(10) {
-            0..4 if of_any_length => (first - DAY_NANOS, last + DAY_NANOS),
-            4..6 if of_any_length => (at, last),
-            0..7 => (minute - 20 * MINUTE, minute + 20 * MINUTE),
-            7..9 => (minute, minute + 7 * MINUTE),
-            _ => (at, at + self.span(20 * MINUTE)),
+            0..4 if is_wide => (first - DAY_NANOS, last + DAY_NANOS),
+            4..6 if is_wide => (at - DAY_NANOS, last),
+            6..9 if is_wide => (midnight, midnight + DAY_NANOS),
+            0..6 => (minute - 10 * MINUTE, minute + 10 * MINUTE),
+            6..9 => (minute, minute + 4 * MINUTE),
+            _ => (at, at + self.span(10 * MINUTE)),
         }
     }
 
@@ -99,22 +116,22 @@ impl Generator {
     fn instant(&mut self, model: &CuratedModel) -> i64 {
         let beside = self.span(3) - 1;
         let at = match self.random.below(10) {
-            0..4 => {
+            0..3 => {
                 let facts = model.facts().stored();
                 if facts.is_empty() { self.now } else { self.pick(facts).known_at }
             }
-            4 | 5 => {
+            3..6 => {
                 let keys: Vec<_> = model.bars().series(u64::MAX).collect();
                 let rows = |key| model.bars().all(key, i64::MIN, i64::MAX, i64::MAX, u64::MAX);
                 let rows: Vec<_> = keys.into_iter().flat_map(rows).collect();
                 if rows.is_empty() { self.now } else { self.pick(&rows).known_at }
             }
-            6 | 7 => {
+            6..8 => {
                 let records: Vec<_> = model.records().collect();
                 if records.is_empty() { self.now } else { self.pick(&records).1 }
             }
             8 => self.moment().div_euclid(30 * SECOND) * 30 * SECOND,
-            _ => self.past(6 * DAY_NANOS),
+            _ => self.past(3 * DAY_NANOS),
         };
         // Before the first of the schedule's dates hardly anything is known.
         let first = (DATES[0] - 2) * DAY_NANOS;

@@ -42,15 +42,15 @@ pub const CALENDARS: [&str; 2] = ["TINY", "LATE"];
 pub fn hours(calendar: &str) -> Hours {
     if calendar == "LATE" {
         let (pause, pre_open, post_close) = (None, None, None);
-        let close = 4 * MINUTE;
+        let close = 2 * MINUTE;
         return Hours { open: LATE_OPEN, close, pause, pre_open, post_close };
     }
     Hours {
         open: OPEN,
-        close: OPEN + 12 * MINUTE,
+        close: OPEN + 7 * MINUTE,
         pause: None,
-        pre_open: Some(OPEN - 3 * MINUTE),
-        post_close: Some(OPEN + 15 * MINUTE),
+        pre_open: Some(OPEN - MINUTE),
+        post_close: Some(OPEN + 8 * MINUTE),
     }
 }
 

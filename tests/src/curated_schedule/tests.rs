@@ -75,6 +75,10 @@ fn schedules_meet_everything_the_page_tells_apart() {
             let question = generator.question(&model);
             let ask = question.ask(&model);
             let cells = model.curated(&ask);
+            met.count("question");
+            if cells.iter().any(|cell| cell.row.is_some()) {
+                met.count("question with rows");
+            }
             for cell in &cells {
                 met.count(format!("{:?}", cell.reason));
                 let Some(row) = &cell.row else { continue };
@@ -109,6 +113,8 @@ fn schedules_meet_everything_the_page_tells_apart() {
     met.expect(&reasons.map(|reason| format!("{reason:?}")).each_ref().map(String::as_str));
     let states = [State::Provisional, State::Final, State::Corrected];
     met.expect(&states.map(|state| format!("{state:?}")).each_ref().map(String::as_str));
+    let (questions, seen) = (met.0["question"], met.0["question with rows"]);
+    assert!(3 * seen >= questions, "{seen} of {questions} questions see a row");
     met.expect(&["flagged", "clean", "Flush", "Compact", "Reopen", "Crash", "group"]);
     met.expect(&["rejected bar", "stated bar", "retracted bars", "claims alone", "policy"]);
     met.expect(&["stated fact", "retracted fact", "Rejects", "Verdicts", "Bindings", "Rules"]);
