@@ -8,10 +8,10 @@ is not expected is off session. Then, on a fresh server, loaded with `--calendar
 - `GET /v1/gaps` lists exactly those runs of empty slots, with their start, end, reason and count;
 - `GET /v1/bars?layer=curated&gaps=true` answers exactly the expected slots, each with `is_gap` and
   `reason` as computed here.
-Both once as loaded, where every empty slot is `missing`, and once with `--complete`, where the slots
-of a symbol from that of its first row to that of its last are claimed: empty ones are `no_trade`,
-but for those of a row that was turned away. What is known from elsewhere (counts, holes and days
-of tests/gaps.toml) is compared with what pandas says, with and without a server.
+Both once as loaded, where every empty slot is `missing`, and once with `--complete`, where the
+slots of a symbol from that of its first row to that of its last are claimed: empty ones are
+`no_trade`, but for those of a row that was turned away. What is known from elsewhere (counts,
+holes and days of tests/gaps.toml) is compared with what pandas says, with and without a server.
 
 Run: python tests/gaps.py --barrow target/release/barrow [PART_OF_A_PATH ...]
 `--expect-only` needs no server, `--holes N` shows the N longest holes of each symbol. Needs
@@ -19,19 +19,28 @@ tests/requirements.txt. Ends with 1 on any difference; without the data it says 
 """
 
 import argparse
+import io
 import re
 import sys
 import tempfile
 import time
 import tomllib
+import urllib.error
+import urllib.parse
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import recipes
+import sessions
+from pyarrow import ipc
 from recipes import DATA, ROOT, Difference
 
-REASONS = {0: "ok", 4: "no_trade", 7: "quarantined", 8: "missing"}
-OK, NO_TRADE, QUARANTINED, MISSING = REASONS
+REASONS = {0: "ok", 4: "no_trade", 8: "missing"}
+OK, NO_TRADE, MISSING = REASONS
 
 
 # --- the files ----------------------------------------------------------------------------------
@@ -69,9 +78,6 @@ class Face:
 
 def read(path, recipe):
     """The faces of a file."""
-    import numpy as np
-    import pandas as pd
-
     modules = (np, pd, None)
     whole = recipes.read_table(modules, DATA / path, recipe)
     out = []
@@ -82,18 +88,16 @@ def read(path, recipe):
         away = frame[needed.isna().any(axis=1) | np.isinf(needed).any(axis=1)]
         if counts["rejected"] != len(away):
             raise Difference(f"{counts['rejected']} rows rejected, {len(away)} without a price")
-        stored = stored.assign(ts=stored_times(pd, stored["ts"], recipe))
+        stored = stored.assign(ts=stored_times(stored["ts"], recipe))
         rows = stored.drop_duplicates(["symbol", "ts"], keep="last")
-        away = away[["symbol", "ts"]].assign(ts=stored_times(pd, away["ts"], recipe))
+        away = away[["symbol", "ts"]].assign(ts=stored_times(away["ts"], recipe))
         rows = rows.sort_values(["symbol", "ts"], ignore_index=True)
         out.append(Face(side, counts, rows, away))
     return out
 
 
-def stored_times(pd, times, recipe):
-    """Nanoseconds as the store keeps them: the start of the bar; of dated bars their (first) date."""
-    import sessions
-
+def stored_times(times, recipe):
+    """Nanoseconds as the store keeps them: the bar's start; of dated bars their (first) date."""
     if not len(times):
         return []
     step = recipe["timeframe"]
@@ -140,16 +144,11 @@ class Expected:
 
     def reasons(self, complete):
         """Of each slot the code of its reason."""
-        import numpy as np
-
         claimed = self.within & ~self.refused if complete else False
         return np.where(self.there, OK, np.where(claimed, NO_TRADE, MISSING))
 
     def gaps(self, complete=False):
         """(start, end, reason, slots) of each run of empty slots of one reason, in order."""
-        import numpy as np
-        import sessions
-
         reasons, out = self.reasons(complete), []
         for code in np.unique(reasons):
             if code != OK:
@@ -164,9 +163,6 @@ class Expected:
 
     def holes(self):
         """(slots, start, end) of each run of empty slots between the first row and the last."""
-        import numpy as np
-        import sessions
-
         return [
             (int(last - first + 1), int(self.slots.start[first]), int(self.slots.end[last]))
             for first, last in sessions.runs(np.flatnonzero(self.within & ~self.there))
@@ -180,23 +176,20 @@ class Expected:
 
 def expect(entry, recipe, faces):
     """What is expected of each symbol, price side and session set."""
-    import numpy as np
-    import pandas as pd
-    import sessions
-
     step, align = recipe["timeframe"], entry.get("align", "session")
     # What a claim covers: the slots of the clock from the first row to the last, stored or not.
-    every = pd.concat([f[["symbol", "ts"]] for face in faces for f in (face.rows, face.turned_away)])
+    both = (rows for face in faces for rows in (face.rows, face.turned_away))
+    every = pd.concat([rows[["symbol", "ts"]] for rows in both])
     bounds = every.astype({"ts": "int64"}).groupby("symbol")["ts"].agg(["min", "max"])
     out = []
     for face in faces:
-        away = {symbol: rows["ts"].to_numpy(np.int64) for symbol, rows in face.turned_away.groupby("symbol")}
+        away = face.turned_away
         for symbol, rows in face.rows.groupby("symbol", sort=False):
             times = rows["ts"].to_numpy(np.int64)
             numbers = sessions.number_of(times, step)
             ends = sessions.number_of(bounds.loc[symbol, ["min", "max"]].to_numpy(np.int64), step)
-            none = np.array([], dtype=np.int64)
-            refused = sessions.number_of(away.get(symbol, none), step)
+            refused = away.loc[away["symbol"] == symbol, "ts"].to_numpy(np.int64)
+            refused = sessions.number_of(refused, step)
             for which in entry["sessions"]:
                 slots = sessions.slots(
                     entry["calendar"], step, which, align, times.min(), times.max()
@@ -237,8 +230,6 @@ def known(path, entry, found):
 
 def check_day(day, found):
     """Raises unless the session has as many slots and rows as are known."""
-    import numpy as np
-
     start, end = instant(day["start"]), instant(day["end"])
     for e in found:
         if e.symbol == day["symbol"] and e.which == day["session"]:
@@ -256,8 +247,6 @@ def check_day(day, found):
 
 def instant(text):
     """Nanoseconds of an instant of tests/gaps.toml."""
-    import pandas as pd
-
     return pd.Timestamp(text).tz_convert("UTC").as_unit("ns").value
 
 
@@ -266,13 +255,6 @@ def instant(text):
 
 def ask(server, route, **query):
     """The answer as an Arrow table."""
-    import io
-    import urllib.error
-    import urllib.parse
-    import urllib.request
-
-    from pyarrow import ipc
-
     url = f"{server.url}/v1/{route}?{urllib.parse.urlencode(query | {'format': 'arrow'})}"
     try:
         with urllib.request.urlopen(url) as reply:
@@ -283,22 +265,16 @@ def ask(server, route, **query):
 
 def times_of(table, name):
     """A column of times as nanoseconds."""
-    import pyarrow as pa
-
     return table.column(name).cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_numpy()
 
 
 def texts_of(table, name):
     """A column of texts, in a dictionary or not."""
-    import pyarrow as pa
-
     return table.column(name).cast(pa.string()).to_pylist()
 
 
 def compare(server, entry, recipe, e, complete):
     """Raises unless the server says of this symbol what pandas says."""
-    import numpy as np
-
     query = {
         "symbols": e.symbol,
         # As nanoseconds: a bare date would be a session.
@@ -335,18 +311,22 @@ def compare(server, entry, recipe, e, complete):
             raise Difference(f"{where}: {name} of slot {at} is {mine[at]}, not {theirs[at]}")
 
 
+def calendar_args(entry):
+    """The options of the import that attach the calendar."""
+    return [] if entry["calendar"] == "none" else ["--calendar", entry["calendar"]]
+
+
 def check(barrow, path, entry, recipe, found, complete):
     """Loads one file on a fresh store, and compares it."""
-    more = [] if entry["calendar"] == "none" else ["--calendar", entry["calendar"]]
-    more += ["--complete"] if complete else []
+    more = calendar_args(entry) + (["--complete"] if complete else [])
     recipe = recipe | {"args": recipe["args"] + more}
-    with tempfile.TemporaryDirectory(prefix="barrow-gaps-") as folder:
-        with recipes.Server(barrow, folder) as server:
-            code, out, err = recipes.run_import(barrow, server, DATA / path, recipe)
-            if code != 0:
-                raise Difference(f"import ended with {code}: {(err or out).strip()}")
-            for e in found:
-                compare(server, entry, recipe, e, complete)
+    folder = tempfile.TemporaryDirectory(prefix="barrow-gaps-")
+    with folder, recipes.Server(barrow, folder.name) as server:
+        code, out, err = recipes.run_import(barrow, server, DATA / path, recipe)
+        if code != 0:
+            raise Difference(f"import ended with {code}: {(err or out).strip()}")
+        for e in found:
+            compare(server, entry, recipe, e, complete)
 
 
 # --- the command --------------------------------------------------------------------------------
@@ -365,8 +345,6 @@ def longest(found):
 
 
 def moment(at):
-    import pandas as pd
-
     return pd.Timestamp(at).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -399,13 +377,14 @@ def show(path, entry, found):
 def show_holes(found, count):
     for e in found:
         for slots, start, end in sorted(e.holes(), key=lambda hole: -hole[0])[:count]:
-            print(f"    {e.symbol} {e.side} {e.which}: {slots} from {moment(start)} to {moment(end)}")
+            where = f"{e.symbol} {e.side} {e.which}"
+            print(f"    {where}: {slots} from {moment(start)} to {moment(end)}")
 
 
 def main():
     parser = argparse.ArgumentParser(description="Compares gaps of real files with pandas.")
     parser.add_argument("--barrow", default=str(ROOT / "target/debug/barrow"))
-    parser.add_argument("--expect-only", action="store_true", help="no server: only what pandas says")
+    parser.add_argument("--expect-only", action="store_true", help="only what pandas says")
     parser.add_argument("--holes", type=int, default=0, help="show so many holes of each symbol")
     parser.add_argument("parts", nargs="*", help="only files whose path contains one of these")
     options = parser.parse_args()

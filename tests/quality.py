@@ -22,10 +22,10 @@ spike                 |r| > 12 * sigma, and one of the next 3 rows has a close c
                       of the row before) of the 60 rows before that exist, at least 20. A return
                       exists if both closes are > 0. Windows go over session bounds
 split_suspect         dated steps. q = close of the row before / open lies within 0.5 % of n or 1/n
-                      (|q / n - 1| <= 0.005), n of 2, 3, 4, 5, 7, 8, 10, 20; and the median volume of
-                      this row and the 4 after it over that of the 5 before is > 1 if q > 1, < 1 if
-                      q < 1 (fewer rows at the ends of the series, at least 1); and no split is on
-                      record for the date (none is here: the actions in the files are not loaded)
+                      (|q / n - 1| <= 0.005), n of 2, 3, 4, 5, 7, 8, 10, 20; and the median volume
+                      of this row and the 4 after it over that of the 5 before is > 1 if q > 1,
+                      < 1 if q < 1 (fewer rows at the ends of the series, at least 1); and no split
+                      is on record for the date (the actions in the files are not loaded)
 duplicate_key         a row equal to the one that is visible at its key: counted where it comes in
 conflicting_duplicate a row with other values than the one that is visible at its key, in one batch
 off_session           the row's slot is not expected in regular hours (and, beside, in extended)
@@ -34,15 +34,31 @@ gap_vs_calendar       an empty expected slot, counted by session date with at le
 The median of an even number of values is the mean (a + b) / 2 of the middle two. The session date
 of a row is that of the session whose extended hours hold it, else its date in UTC.
 
-Run: python tests/quality.py [--rows RULE] [PART_OF_A_PATH ...]
+In brackets stand counts that are no rule: rows with volume 0, rows with |r| > 12 * sigma whether
+reverted or not, rows whose sigma is 0, rows outside extended hours, empty slots.
+
+With `--barrow` each file is loaded on a fresh server with `--calendar`, and each rule's number by
+`GET /v1/quality/bars` must be the one counted here. What is known from elsewhere (`fires` in
+tests/gaps.toml) is compared with and without a server.
+
+Run: python tests/quality.py [--barrow target/release/barrow] [--rows RULE] [PART_OF_A_PATH ...]
+Needs tests/requirements.txt. Ends with 1 on any difference; without the data it says so and ends
+with 0.
 """
 
 import argparse
+import json
 import sys
+import tempfile
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
 
 import gaps
 import numpy as np
+import recipes
 import sessions
 from recipes import DATA, Difference
 
@@ -141,7 +157,8 @@ def volume_spike(s):
     fires = np.zeros(len(s), bool)
     for part in chunks(len(s)):
         middle, count = median(before(s.value["volume"], WINDOW)[part])
-        fires[part] = (count >= ENOUGH) & (middle > 0) & (s.value["volume"][part] > VOLUME_K * middle)
+        high = s.value["volume"][part] > VOLUME_K * middle
+        fires[part] = (count >= ENOUGH) & (middle > 0) & high
     return fires
 
 
@@ -221,58 +238,122 @@ RULES = (
 # --- a file -------------------------------------------------------------------------------------
 
 
-def count(path, entry, recipe):
-    """(side, rows, numbers by rule, rows by rule) of each price side of the file."""
-    faces = gaps.read(path, recipe)
+def count(entry, recipe, faces):
+    """(face, number by rule, rows by rule) of each price side of the file."""
     expected = gaps.expect(entry, recipe, faces)
     for face in faces:
         numbers, fired = {}, {}
-        for symbol, rows in face.rows.groupby("symbol", sort=False):
+        for _, rows in face.rows.groupby("symbol", sort=False):
             s = Series(entry, recipe, rows)
             masks = {rule.__name__: rule(s) for rule in RULES}
             masks["off_session"] = ~s.expected["regular"]
-            masks["off_extended"] = ~s.expected["extended"]
-            far, flat = jumps(s)
-            masks["(jump)"], masks["(sigma 0)"] = far, flat
+            masks["(off extended)"] = ~s.expected["extended"]
+            masks["(volume 0)"] = s.value["volume"] == 0
+            masks["(jump)"], masks["(sigma 0)"] = jumps(s)
             for name, mask in masks.items():
                 numbers[name] = numbers.get(name, 0) + int(mask.sum())
                 fired.setdefault(name, []).append(rows[mask])
         numbers["duplicate_key"] = face.counts["duplicates"]
         numbers["conflicting_duplicate"] = face.counts["corrected"]
-        for e in expected:
-            if e.side == face.side and e.which == entry["sessions"][0]:
-                empty = len(np.unique(e.slots.session[~e.there]))
-                numbers["gap_vs_calendar"] = numbers.get("gap_vs_calendar", 0) + empty
-        yield face.side, len(face.rows), numbers, fired
+        of = [e for e in expected if e.side == face.side and e.which == entry["sessions"][0]]
+        numbers["gap_vs_calendar"] = sum(len(np.unique(e.slots.session[~e.there])) for e in of)
+        numbers["(empty slots)"] = sum(e.missing for e in of)
+        yield face, numbers, fired
+
+
+def known(entry, numbers):
+    """Raises unless what is known from elsewhere was counted."""
+    for rule, wanted in entry.get("fires", {}).items():
+        if numbers[rule] != wanted:
+            raise Difference(f"{rule}: {numbers[rule]} counted, known are {wanted}")
+
+
+def answered(server, face, recipe):
+    """What the server says of each rule: the sum over symbols and sessions."""
+    day = [int(at) // sessions.DAY for at in (face.rows["ts"].min(), face.rows["ts"].max())]
+    query = {
+        "symbols": ",".join(sorted(face.rows["symbol"].unique())),
+        "start_date": np.datetime64(day[0] - 1, "D"),
+        "end_date": np.datetime64(day[1] + 2, "D"),
+        "frequency": recipe["timeframe"],
+        "price": face.side,
+        "source": recipe["source"],
+    }
+    url = f"{server.url}/v1/quality/bars?{urllib.parse.urlencode(query)}"
+    try:
+        with urllib.request.urlopen(url) as reply:
+            metrics = json.loads(reply.read())["metrics"]
+    except urllib.error.HTTPError as error:
+        raise Difference(f"GET {url}: {error.code} {error.read().decode()[:500]}") from error
+    found = {}
+    for metric in metrics:
+        name = metric["metric_name"]
+        found[name] = found.get(name, 0) + metric["value"]
+    return found
+
+
+def check(barrow, path, entry, recipe, counted):
+    """Loads the file on a fresh store and compares each rule's number."""
+    with_calendar = recipe | {"args": recipe["args"] + gaps.calendar_args(entry)}
+    folder = tempfile.TemporaryDirectory(prefix="barrow-quality-")
+    with folder, recipes.Server(barrow, folder.name) as server:
+        code, out, err = recipes.run_import(barrow, server, DATA / path, with_calendar)
+        if code != 0:
+            raise Difference(f"import ended with {code}: {(err or out).strip()}")
+        for face, numbers, _ in counted:
+            theirs = answered(server, face, recipe)
+            for rule, mine in numbers.items():
+                if not rule.startswith("(") and theirs.get(rule) != mine:
+                    told = f"{mine} counted, the server says {theirs.get(rule)}"
+                    raise Difference(f"{face.side} {rule}: {told}")
+
+
+def show(path, counted, options):
+    for face, numbers, fired in counted:
+        told = ", ".join(f"{name} {n}" for name, n in numbers.items() if n)
+        print(f"{path} ({face.side}) {len(face.rows)} rows: {told or 'nothing'}", flush=True)
+        for frame in (frame for rule in options.rows for frame in fired[rule]):
+            if len(frame):
+                shown = frame.head(options.at_most)
+                print(shown.assign(ts=shown["ts"].map(gaps.moment)).to_string(header=False))
 
 
 def main():
     parser = argparse.ArgumentParser(description="Counts where quality rules must fire.")
+    parser.add_argument("--barrow", help="compare with this server; without: only count")
     parser.add_argument("--rows", action="append", default=[], help="show the rows of this rule")
-    parser.add_argument("--at-most", type=int, default=20, help="so many of each file")
+    parser.add_argument("--at-most", type=int, default=20, help="so many of each symbol")
     parser.add_argument("parts", nargs="*", help="only files whose path contains one of these")
     options = parser.parse_args()
     if not DATA.is_dir():
         print(f"SKIPPED: no real data at {DATA}")
         return 0
-    started, totals, rows = time.monotonic(), {}, 0
+    started, totals, rows, wrong = time.monotonic(), {}, 0, []
     for path, entry, recipe in gaps.loads(options.parts):
-        for side, number, numbers, fired in count(path, entry, recipe):
-            rows += number
+        counted = list(count(entry, recipe, gaps.read(path, recipe)))
+        show(path, counted, options)
+        for face, numbers, _ in counted:
+            rows += len(face.rows)
             for name, n in numbers.items():
                 totals[name] = totals.get(name, 0) + n
-            told = ", ".join(f"{name} {n}" for name, n in numbers.items() if n)
-            print(f"{path} ({side}) {number} rows: {told or 'nothing'}", flush=True)
-            for rule in options.rows:
-                for frame in fired[rule]:
-                    if len(frame):
-                        shown = frame.head(options.at_most)
-                        shown = shown.assign(ts=shown["ts"].map(gaps.moment))
-                        print(shown.to_string(header=False))
-    print(f"\n{rows} rows; {time.monotonic() - started:.0f} s")
+        try:
+            for _, numbers, _ in counted:
+                known(entry, numbers)
+            if options.barrow:
+                check(str(Path(options.barrow).resolve()), path, entry, recipe, counted)
+        except Difference as difference:
+            wrong.append((str(path), str(difference)))
+            print("    DIFFERS", flush=True)
+    print("\nIn all:")
     for name, n in totals.items():
-        print(f"{name:<24} {n:>8}")
-    return 0
+        print(f"  {name:<24} {n:>8}")
+    if wrong:
+        print("\nDifferences:")
+        for name, message in wrong:
+            print(f"  {name}: {message}")
+    told = "the server counts the same" if options.barrow else "counted"
+    print(f"\n{rows} rows {told}; {len(wrong)} differ; {time.monotonic() - started:.0f} s")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
