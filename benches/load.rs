@@ -40,7 +40,9 @@ pub fn batch(id: String, bars: &Bars) -> Batch {
         side: PriceSide::Trade,
         known_at_policy: KnownAt::Ingest,
         facts: None,
+        claims: Vec::new(),
         act: Act::Insert,
+        is_import: false,
         symbols: Symbols {
             names: (first..=last).map(symbol).collect(),
             of_row: bars.symbol.iter().map(|of| of - first).collect(),

@@ -4,16 +4,19 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch,
-    StringArray, TimestampNanosecondArray,
+    ArrayRef, BooleanArray, Date32Array, DictionaryArray, Float64Array, Int32Array, Int64Array,
+    RecordBatch, StringArray, TimestampNanosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimeUnit};
 use arrow::error::ArrowError;
+use barrow_engine::State;
+use barrow_engine::gaps::Reason;
 use barrow_engine::rows::{Bitmap, Column, Values, flags};
 use barrow_types::{PriceSide, Step, Timestamp};
 
 use crate::http::columns::{Layout, Out, OutType, PerRow, Piece};
+use crate::http::slots::{DqStatus, NO_SOURCE as NO_NAME, Slots};
 
 /// Turns pieces of one answer into record batches of one schema and the same dictionaries.
 pub(crate) struct ArrowOut {
@@ -23,6 +26,10 @@ pub(crate) struct ArrowOut {
     sources: ArrayRef,
     timeframes: ArrayRef,
     prices: ArrayRef,
+    states: ArrayRef,
+    statuses: ArrayRef,
+    reasons: ArrayRef,
+    instruments: ArrayRef,
 }
 
 fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> ArrayRef {
@@ -37,7 +44,7 @@ impl ArrowOut {
             .iter()
             .map(|column| {
                 let kind = data_type(column.kind());
-                Field::new(column.name(), kind, column.is_nullable(layout.retractions))
+                Field::new(column.name(), kind, column.is_nullable(layout.hollow))
             })
             .collect();
         Self {
@@ -47,6 +54,10 @@ impl ArrowOut {
             sources: names(layout.sources.iter().map(String::as_str)),
             timeframes: names(Step::ALL.iter().map(|step| step.name())),
             prices: names(PriceSide::ALL.iter().map(|side| side.name())),
+            states: names(State::ALL.iter().map(|state| state.name())),
+            statuses: names(DqStatus::ALL.iter().map(|status| status.name())),
+            reasons: names(Reason::ALL.iter().map(|reason| reason.name())),
+            instruments: names(layout.instruments.iter().map(String::as_str)),
         }
     }
 
@@ -60,14 +71,20 @@ impl ArrowOut {
     /// # Errors
     /// The piece does not fit the layout; that would be a fault of ours.
     pub(crate) fn batch(&self, piece: Piece) -> Result<RecordBatch, ArrowError> {
-        let Piece { symbol, source, step, side, mut rows } = piece;
+        let Piece { symbol, source, step, side, mut rows, slots } = piece;
         let len = rows.len();
+        let mut slots = slots.unwrap_or_default();
+        let is_curated = !slots.reason.is_empty();
+        let gaps = gaps(&slots);
         let flagged = |all: &[u8], flag: u8| {
             let bits = BooleanBuffer::collect_bool(len, |at| all[at] & flag != 0);
-            Arc::new(BooleanArray::new(bits, None))
+            Arc::new(BooleanArray::new(bits, gaps.clone()))
+        };
+        let flag = |of: &dyn Fn(usize) -> bool| {
+            Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(len, of), None))
         };
         let is_end = |column: &Out| matches!(column, Out::TsEnd | Out::AvailableAt);
-        let ends = if self.columns.iter().any(|(column, _)| is_end(column)) {
+        let ends = if !is_curated && self.columns.iter().any(|(column, _)| is_end(column)) {
             times(step_ends(step, &rows.ts))
         } else {
             times(Vec::new())
@@ -82,14 +99,40 @@ impl ArrowOut {
                     dictionary(PerRow::One(step.code().into()), len, &self.timeframes)?
                 }
                 Out::Price => dictionary(side.clone(), len, &self.prices)?,
+                Out::State => {
+                    let place = |state: &Option<State>| state.map_or(NO_NAME, State::place);
+                    let places = slots.state.iter().map(place).collect();
+                    dictionary(PerRow::Each(places), len, &self.states)?
+                }
+                Out::DqStatus => {
+                    let places = slots.dq_status.iter().map(|status| status.place()).collect();
+                    dictionary(PerRow::Each(places), len, &self.statuses)?
+                }
+                Out::Reason => {
+                    let places = slots.reason.iter().map(|&code| code.into()).collect();
+                    dictionary(PerRow::Each(places), len, &self.reasons)?
+                }
+                Out::InstrumentId => {
+                    dictionary(PerRow::One(slots.instrument), len, &self.instruments)?
+                }
+                Out::Session => Arc::new(Date32Array::from(std::mem::take(&mut slots.session))),
+                Out::Stale => flag(&|_| false),
+                Out::IsGap => flag(&|at| slots.is_gap(at)),
+                Out::IsFilled => flag(&|at| slots.is_filled[at]),
+                Out::Coverage => {
+                    let shares = (0..len).map(|at| slots.coverage(at));
+                    Arc::new(Float64Array::from_iter_values(shares))
+                }
                 Out::Ts => times(std::mem::take(&mut rows.ts)),
+                Out::TsEnd if is_curated => times(std::mem::take(&mut slots.ts_end)),
+                Out::AvailableAt if is_curated => times(std::mem::take(&mut slots.available_at)),
                 Out::TsEnd | Out::AvailableAt => Arc::clone(&ends),
-                Out::KnownAt => times(std::mem::take(&mut rows.known_at)),
+                Out::KnownAt => times_or_null(std::mem::take(&mut rows.known_at), gaps.clone()),
                 Out::Assumed => flagged(&rows.flags, flags::ASSUMED),
                 Out::Retracted => flagged(&rows.flags, flags::RETRACT),
                 Out::Sequence => {
-                    let numbers = rows.sequence.iter().map(|n| n.cast_signed());
-                    Arc::new(Int64Array::from_iter_values(numbers))
+                    let numbers: Vec<i64> = rows.sequence.iter().map(|n| n.cast_signed()).collect();
+                    Arc::new(Int64Array::new(numbers.into(), gaps.clone()))
                 }
                 Out::User(..) => {
                     let column = place.and_then(|at| user.get_mut(at)).and_then(Option::take);
@@ -109,11 +152,23 @@ fn data_type(kind: OutType) -> DataType {
         OutType::I64 => DataType::Int64,
         OutType::Text => DataType::Utf8,
         OutType::Bool => DataType::Boolean,
+        OutType::Date => DataType::Date32,
     }
 }
 
 fn times(nanos: Vec<i64>) -> ArrayRef {
-    Arc::new(TimestampNanosecondArray::new(nanos.into(), None).with_timezone("UTC"))
+    times_or_null(nanos, None)
+}
+
+fn times_or_null(nanos: Vec<i64>, nulls: Option<NullBuffer>) -> ArrayRef {
+    Arc::new(TimestampNanosecondArray::new(nanos.into(), nulls).with_timezone("UTC"))
+}
+
+/// Where rows say nothing because their slots are empty; `None` if none is.
+fn gaps(slots: &Slots) -> Option<NullBuffer> {
+    let is_row = |at| !slots.is_gap(at);
+    let any = (0..slots.reason.len()).any(|at| !is_row(at));
+    any.then(|| NullBuffer::new(BooleanBuffer::collect_bool(slots.reason.len(), is_row)))
 }
 
 fn step_ends(step: Step, ts: &[i64]) -> Vec<i64> {
@@ -126,7 +181,10 @@ fn dictionary(of: PerRow, len: usize, names: &ArrayRef) -> Result<ArrayRef, Arro
         PerRow::One(place) => vec![key(place); len],
         PerRow::Each(places) => places.into_iter().map(key).collect(),
     };
-    let keys = Int32Array::new(ScalarBuffer::from(keys), None);
+    let is_name = |at: usize| keys[at] != key(NO_NAME);
+    let any_null = (0..len).any(|at| !is_name(at));
+    let nulls = any_null.then(|| NullBuffer::new(BooleanBuffer::collect_bool(len, is_name)));
+    let keys = Int32Array::new(ScalarBuffer::from(keys), nulls);
     Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(names))?))
 }
 
@@ -155,6 +213,8 @@ mod tests {
     use barrow_engine::dataset::BARS;
     use barrow_engine::rows::Rows;
 
+    use crate::http::columns::Hollow;
+
     use super::*;
 
     fn piece() -> Piece {
@@ -173,6 +233,7 @@ mod tests {
             step: Step::M1,
             side: PerRow::One(PriceSide::Bid.code().into()),
             rows,
+            slots: None,
         }
     }
 
@@ -187,7 +248,8 @@ mod tests {
             columns,
             symbols: vec!["A".into(), "B".into()],
             sources: vec!["x".into(), "y".into()],
-            retractions: true,
+            instruments: Vec::new(),
+            hollow: Hollow::Retractions,
         }
     }
 

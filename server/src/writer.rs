@@ -40,7 +40,8 @@ struct Request {
 }
 
 enum Message {
-    Commit(Box<Request>),
+    /// Batches of one group; at least one.
+    Commit(Vec<Request>),
     Compact(compaction::Reply),
     Stop,
 }
@@ -71,8 +72,27 @@ impl Intake {
 
     /// Returns once the batch is durable and visible.
     pub(crate) async fn commit(&self, prepared: Prepared) -> Result<Applied, IntakeError> {
-        let (reply, answer) = oneshot::channel();
-        match self.messages.try_send(Message::Commit(Box::new(Request { prepared, reply }))) {
+        let mut answers = self.commit_together(vec![prepared]).await?;
+        answers.pop().expect("invariant: there is an answer to each batch")
+    }
+
+    /// Returns once all of these batches are durable; they share a sync and become visible at one
+    /// instant.
+    pub(crate) async fn commit_together(
+        &self,
+        group: Vec<Prepared>,
+    ) -> Result<Vec<Result<Applied, IntakeError>>, IntakeError> {
+        let (requests, answers): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .map(|prepared| {
+                let (reply, answer) = oneshot::channel();
+                (Request { prepared, reply }, answer)
+            })
+            .unzip();
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.messages.try_send(Message::Commit(requests)) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
                 self.metrics.refused(Refusal::Queue);
@@ -80,11 +100,14 @@ impl Intake {
             }
             Err(TrySendError::Disconnected(_)) => return Err(IntakeError::Stopping),
         }
-        match answer.await {
-            Ok(Ok(applied)) => Ok(applied),
-            Ok(Err(error)) => Err(IntakeError::Engine(error)),
-            Err(_) => Err(IntakeError::Stopping),
+        let mut applied = Vec::with_capacity(answers.len());
+        for answer in answers {
+            applied.push(match answer.await {
+                Ok(result) => result.map_err(IntakeError::Engine),
+                Err(_) => Err(IntakeError::Stopping),
+            });
         }
+        Ok(applied)
     }
 
     /// Writes what is in memory to segments, merges all segments that can be, and returns then.
@@ -310,16 +333,18 @@ impl Writer {
     }
 
     /// Commits `first` and whatever else is waiting. Returns whether to go on.
-    fn commit_group(&mut self, first: Box<Request>) -> bool {
-        let mut bytes = first.prepared.byte_len();
-        let mut group = vec![*first];
+    fn commit_group(&mut self, mut group: Vec<Request>) -> bool {
+        let bytes_of = |requests: &[Request]| -> usize {
+            requests.iter().map(|request| request.prepared.byte_len()).sum()
+        };
+        let mut bytes = bytes_of(&group);
         let mut go_on = true;
         while group.len() < self.settings.group_batches_max && bytes < self.settings.group_bytes_max
         {
             match self.messages.try_recv() {
-                Ok(Message::Commit(request)) => {
-                    bytes += request.prepared.byte_len();
-                    group.push(*request);
+                Ok(Message::Commit(requests)) => {
+                    bytes += bytes_of(&requests);
+                    group.extend(requests);
                 }
                 Ok(Message::Compact(reply)) => self.ask_to_compact(reply),
                 Ok(Message::Stop) => {

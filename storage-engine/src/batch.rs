@@ -2,6 +2,7 @@
 
 use barrow_types::{DatasetId, Nanos, PriceSide, Sequence, Step, Timestamp};
 
+use crate::quality::RuleId;
 use crate::rows::Column;
 
 /// Longest batch id, in bytes.
@@ -41,6 +42,49 @@ pub struct SourceFacts {
     pub session: String,
     /// `session` or `clock`.
     pub align: String,
+}
+
+/// That what a source has delivered for a range of time is all there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Of which symbol; [`crate::dataset::facts::EVERY_SYMBOL`] for all.
+    pub symbol: String,
+    /// The first instant of the range.
+    pub start: Timestamp,
+    /// Its end, not in it; not in the future.
+    pub end: Timestamp,
+    /// Why it is said.
+    pub origin: ClaimOrigin,
+}
+
+/// Why a claim is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimOrigin {
+    /// The sender of a batch says that it covers the range.
+    Covers,
+    /// An import was said to be complete.
+    Complete,
+    /// The source's watermark has passed.
+    Watermark,
+}
+
+impl ClaimOrigin {
+    /// Every origin.
+    pub const ALL: [Self; 3] = [Self::Covers, Self::Complete, Self::Watermark];
+
+    /// The origin of that name, if there is one.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|origin| origin.name() == name)
+    }
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Covers => "covers",
+            Self::Complete => "complete",
+            Self::Watermark => "watermark",
+        }
+    }
 }
 
 /// The symbol of every row: a place in `names`.
@@ -93,8 +137,15 @@ pub struct Batch {
     pub known_at_policy: KnownAt,
     /// Facts about the source to be stored with the batch.
     pub facts: Option<SourceFacts>,
+    /// What it claims to be all of, for its source, step and side; a retraction takes these claims
+    /// back. Not taken if a row is rejected that does not tell its symbol and time, because it may
+    /// lie in any gap.
+    pub claims: Vec<Claim>,
     /// What to do.
     pub act: Act,
+    /// Whether it is an import: rules that turn rows away only flag them then, because a file is
+    /// kept as it is.
+    pub is_import: bool,
     /// The rows' symbols.
     pub symbols: Symbols,
     /// The rows' event times, i64 nanoseconds; as long as `symbols.of_row`.
@@ -113,13 +164,18 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// The number of row `at` as the sender counts.
+    pub(crate) fn number(&self, at: usize) -> u64 {
+        self.numbers.as_ref().map_or(at as u64, |numbers| numbers[at])
+    }
+
     /// How many rows it brings, readable or not.
     pub fn row_count(&self) -> u64 {
         self.symbols.of_row.len() as u64 + self.refused.len() as u64
     }
 }
 
-/// Why the door rejects a row: it cannot be stored truthfully.
+/// Why the door rejects a row: it cannot be stored truthfully, or a rule says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// The symbol is missing or cannot be a name.
@@ -140,6 +196,8 @@ pub enum Reason {
     NoSide,
     /// A retraction of a key under which nothing is visible.
     NothingToRetract,
+    /// A quality rule fires whose action is to reject.
+    Rule(RuleId),
 }
 
 impl Reason {
@@ -155,6 +213,7 @@ impl Reason {
             Self::FutureKnownAt => "future_known_at",
             Self::NoSide => "no_side",
             Self::NothingToRetract => "nothing_to_retract",
+            Self::Rule(rule) => rule.name(),
         }
     }
 }
@@ -206,6 +265,8 @@ pub struct Applied {
     /// The first [`ERRORS_MAX`] rejected rows. Empty in the answer to a repeated batch, whose
     /// rejected rows are in the dead letters.
     pub errors: Vec<RowError>,
+    /// Claims that were taken, those that were there already among them.
+    pub claims: u64,
     /// Whether the batch was there before and nothing was stored now.
     pub repeated: bool,
 }

@@ -1,5 +1,7 @@
 //! The built-in tables: which columns they have and how their rows are told apart.
 
+pub mod facts;
+
 use barrow_types::{ColumnId, DatasetId};
 
 use crate::rows::ColumnType;
@@ -149,6 +151,7 @@ pub static BATCHES: Schema = Schema {
         column(8, "superseded", ColumnType::I64, false),
         column(9, "rejected", ColumnType::I64, false),
         column(10, "known_at_policy", ColumnType::Text, true),
+        column(11, "claims", ColumnType::I64, false),
     ],
 };
 
@@ -200,8 +203,27 @@ pub static SERIES: Schema = Schema {
 };
 
 /// Every schema there is.
-pub static SCHEMAS: [&Schema; 7] =
-    [&BARS, &TRADES, &QUOTES, &BATCHES, &DEAD_LETTERS, &SOURCE_FACTS, &SERIES];
+pub static SCHEMAS: [&Schema; 19] = [
+    &BARS,
+    &TRADES,
+    &QUOTES,
+    &BATCHES,
+    &DEAD_LETTERS,
+    &SOURCE_FACTS,
+    &SERIES,
+    &facts::CALENDAR_DAYS,
+    &facts::BINDINGS,
+    &facts::INSTRUMENTS,
+    &facts::ACTIONS,
+    &facts::CLAIMS,
+    &facts::REJECTS,
+    &facts::HALTS,
+    &facts::OUTAGES,
+    &facts::SETTINGS,
+    &facts::RULES,
+    &facts::VERDICTS,
+    &facts::REPEATS,
+];
 
 /// The schema of a dataset, if it is built.
 pub fn schema(dataset: DatasetId) -> Option<&'static Schema> {
@@ -221,8 +243,15 @@ mod tests {
             }
             let names: Vec<_> =
                 schema.id_places().iter().map(|&at| schema.columns[at].name).collect();
-            let expected: &[&str] =
-                if schema.name == "trades" { &["venue", "trade_id"] } else { &[] };
+            let expected: &[&str] = match schema.name {
+                "trades" => &["venue", "trade_id"],
+                "instruments" => &["attribute"],
+                "actions" => &["kind"],
+                "claims" => &["end"],
+                "settings" => &["key"],
+                "rules" | "verdicts" => &["rule"],
+                _ => &[],
+            };
             assert_eq!(names, expected, "{}", schema.name);
         }
     }

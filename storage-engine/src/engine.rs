@@ -208,7 +208,8 @@ impl Engine {
                 self.options.batch_bytes_max
             )));
         }
-        let series = view.generation().catalog.len() + ready.content.new_symbols.len();
+        let new = ready.content.sections.iter().map(|section| section.new_symbols.len());
+        let series = view.generation().catalog.len() + new.sum::<usize>();
         if series > self.options.series_max as usize {
             return Err(Error::full(format!(
                 "the store would have {series} series, more than series_max = {}; raise the \
@@ -233,6 +234,7 @@ impl Engine {
             now,
             counts: content.counts,
             errors,
+            claims: content.claims,
             repeated: false,
         };
         self.touched.extend(apply::apply(generation, content, sequence, now));

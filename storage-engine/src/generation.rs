@@ -10,8 +10,11 @@ use barrow_types::{Sequence, SeriesId, Timestamp};
 use parking_lot::RwLock;
 
 use crate::catalog::Catalog;
+use crate::dataset::facts::REFERENCE;
 use crate::disk::Disk;
+use crate::gaps::Masks;
 use crate::memtable::{Memtable, Run};
+use crate::reference::Facts;
 use crate::rows::Rows;
 use crate::segment::{Extent, Segment};
 use crate::snapshot::Snapshot;
@@ -29,6 +32,10 @@ pub(crate) struct Generation {
     pub(crate) memtable: Arc<Memtable>,
     /// The memtable holds every record after this one.
     pub(crate) floor: Sequence,
+    /// States of the facts that were read; of all generations.
+    pub(crate) facts: Arc<Facts>,
+    /// Masks that were made; of all generations.
+    pub(crate) masks: Arc<Masks>,
 }
 
 impl Generation {
@@ -44,7 +51,27 @@ impl Generation {
             add_extents(&mut extents, segment);
         }
         let newest = unknown(extents.len());
-        Self { disk, catalog, segments, extents, newest, memtable: Arc::new(memtable), floor }
+        let facts = Arc::new(Facts::new());
+        for dataset in REFERENCE {
+            for (series, _) in catalog.list(dataset, None, Sequence::MAX) {
+                for extent in extents.get(series.index()).into_iter().flat_map(|all| all.iter()) {
+                    let zone = extent.meta().zone;
+                    facts.note(zone.sequence.max, zone.known_at.max);
+                }
+            }
+        }
+        let memtable = Arc::new(memtable);
+        Self {
+            disk,
+            catalog,
+            segments,
+            extents,
+            newest,
+            memtable,
+            floor,
+            facts,
+            masks: Arc::default(),
+        }
     }
 
     /// This generation after a flush of everything up to `floor` into `segment`.
@@ -89,6 +116,8 @@ impl Generation {
             extents,
             memtable,
             floor,
+            facts: Arc::clone(&self.facts),
+            masks: Arc::clone(&self.masks),
         }
     }
 

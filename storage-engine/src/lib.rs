@@ -19,17 +19,21 @@ pub mod calendar;
 mod catalog;
 pub mod column;
 mod compact;
+mod curate;
 pub mod dataset;
 pub mod disk;
 mod engine;
 mod error;
 mod flush;
+pub mod gaps;
 mod generation;
 mod inspect;
 pub mod manifest;
 mod memtable;
 mod options;
 mod prepare;
+pub mod quality;
+mod reference;
 pub mod rows;
 pub mod segment;
 mod snapshot;
@@ -38,6 +42,10 @@ mod visible;
 pub mod wal;
 
 pub use compact::{CompactDone, CompactJob, Scope};
+pub use curate::{
+    Adjust, Adjustment, Anchor, Candidate, Content, Curated, CuratedScan, Fallback, Piece,
+    SlotSpan, State,
+};
 pub use engine::{Engine, Reader, Recovery, Stats};
 pub use error::{Error, ErrorKind};
 pub use flush::{FlushDone, FlushJob};
@@ -45,6 +53,7 @@ pub use inspect::{Inspection, inspect};
 pub use memtable::{Span, Zone};
 pub use options::Options;
 pub use prepare::{Prepared, prepare, retraction_of};
+pub use reference::{Action, Reference, RuleFact, Since};
 pub use snapshot::{
     BatchEntry, DeadLetter, LetterId, Revisions, Scan, Scanner, Snapshot, SourceFactRow,
 };

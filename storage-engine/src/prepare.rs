@@ -4,22 +4,26 @@
 //! (the *door*), sorts the rest by series, looks up the keys that are there already, decides what
 //! each row is (`outcome`), and encodes and checksums the body of the record.
 
+mod claims;
 mod door;
 pub(crate) mod hash;
 mod incoming;
 mod outcome;
 mod quotes;
+mod repeats;
 mod retract;
 mod stored;
 
 use barrow_types::{DatasetId, SeriesId, SeriesKey, Source, Step, Symbol, Timestamp};
 
 use crate::batch::{Act, Applied, BATCH_ID_LEN_MAX, Batch, ERRORS_MAX, RowError};
-use crate::dataset::{self, Identity, Schema};
+use crate::bytes::u32_len;
+use crate::dataset::{self, Identity, Schema, facts};
 use crate::error::Error;
+use crate::quality::{RuleSet, is_judged};
 use crate::rows::{Column, ColumnType, Rows};
 use crate::snapshot::{BatchEntry, Snapshot};
-use crate::wal::body::{Block, RowsBody, SeriesRef};
+use crate::wal::body::{Block, RowsBody, Section, SeriesRef};
 use crate::wal::record::Body;
 
 pub use retract::retraction_of;
@@ -27,8 +31,8 @@ pub use retract::retraction_of;
 use incoming::{Incoming, give_back};
 use outcome::{Decided, Validity};
 
-/// The tables that take rows from outside; the others are ledgers.
-const USER_DATASETS: [DatasetId; 3] = [DatasetId::BARS, DatasetId::TRADES, DatasetId::QUOTES];
+/// The tables of market data.
+const MARKET: [DatasetId; 3] = [DatasetId::BARS, DatasetId::TRADES, DatasetId::QUOTES];
 
 /// A batch that is ready to be logged, or was there before.
 pub struct Prepared {
@@ -58,7 +62,9 @@ impl Prepared {
     /// What was prepared.
     pub(crate) fn into_batch(mut self) -> Batch {
         if let Outcome::Ready(ready) = self.outcome {
-            let Rows { ts, columns, .. } = ready.content.rows;
+            let own = ready.content.sections.into_iter().next();
+            let own = own.expect("invariant: a body has a section");
+            let Rows { ts, columns, .. } = own.rows;
             give_back(ts, columns, &mut self.batch);
         }
         self.batch
@@ -81,6 +87,7 @@ pub(crate) fn repeated(entry: &BatchEntry) -> Applied {
         now: entry.now,
         counts: entry.counts,
         errors: Vec::new(),
+        claims: entry.claims,
         repeated: true,
     }
 }
@@ -111,13 +118,16 @@ pub fn prepare(mut batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<
         });
     }
     let now = now.max(snapshot.now());
+    claims::check(&batch.claims, now)?;
     let mut validity = Validity::always(now);
     let others = match batch.dataset {
         DatasetId::QUOTES => quotes::with_sides_absent(&batch.columns),
         _ => None,
     };
     let columns = others.as_ref().unwrap_or(&batch.columns);
-    let door = door::Door::new(&batch, schema, columns, now);
+    let judged = batch.act == Act::Insert && !batch.is_import && is_judged(batch.dataset);
+    let rules = judged.then(|| RuleSet::newest(snapshot, batch.dataset)).transpose()?;
+    let door = door::Door::new(&batch, schema, columns, rules.as_ref(), now);
     let (admitted, mut rejected) = door.admit(&mut validity);
     let incoming = Incoming::new(&mut batch, schema, others, &admitted, snapshot);
     let decided = outcome::decide(&batch, schema, snapshot, &incoming, now, &mut validity)?;
@@ -125,39 +135,24 @@ pub fn prepare(mut batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<
         rejected.retraction(incoming.places[at] as usize);
     }
     let mut counts = decided.counts;
-    let mut blocks = Vec::with_capacity(incoming.series.len());
-    let mut touched = Vec::with_capacity(incoming.series.len());
-    let mut new_symbols = Vec::new();
-    let mut new_keys = Vec::new();
-    for (series, decided) in incoming.series.iter().zip(&decided.of_series) {
-        let stored = match series.known {
-            Some(id) => {
-                touched.extend(decided.depends_on_stored.then_some(id));
-                SeriesRef::Known(id.get())
-            }
-            None => {
-                let name = &batch.symbols.names[series.name];
-                let symbol = Symbol::new(name).expect("invariant: the door checked it");
-                new_keys.push(SeriesKey {
-                    dataset: batch.dataset,
-                    symbol: symbol.clone(),
-                    step: batch.step,
-                    side: batch.side,
-                    source: source.clone(),
-                });
-                let place = crate::bytes::u32_len(new_symbols.len());
-                if !decided.rows.is_empty() {
-                    new_symbols.push(symbol);
-                }
-                SeriesRef::New(place)
-            }
-        };
-        if !decided.rows.is_empty() {
-            blocks.push(Block { series: stored, rows: decided.rows.clone() });
-        }
+    let mut series = Touched::default();
+    if judged {
+        series.depend_on(snapshot, RuleSet::key(batch.dataset));
     }
-    let Decided { kept, known_at, flags, .. } = decided;
-    let rows = incoming.into_rows(&kept, known_at, flags, &mut batch);
+    let repeats = repeats::batch(&batch, &source, &incoming, &decided);
+    let own = series.section(incoming, decided, &mut batch, &source);
+    let mut sections = vec![own];
+    let marks = rejected.marks(&batch, &source);
+    let claims = if marks.all { claims::batch(&batch, &source, now) } else { None };
+    let claims_count = claims.as_ref().map_or(0, |claims| claims.symbols.of_row.len() as u64);
+    for mut more in marks.batch.into_iter().chain(repeats).chain(claims) {
+        let schema = dataset::schema(more.dataset).expect("invariant: these are datasets of ours");
+        let all: Vec<u32> = (0..u32_len(more.symbols.of_row.len())).collect();
+        let incoming = Incoming::new(&mut more, schema, None, &all, snapshot);
+        let decided = outcome::decide(&more, schema, snapshot, &incoming, now, &mut validity)?;
+        sections.push(series.section(incoming, decided, &mut more, &source));
+    }
+    sections.retain(|section| section.dataset == batch.dataset || !section.blocks.is_empty());
     let dead = rejected.into_dead_letters(&batch);
     counts.rejected = dead.len() as u64;
     let errors = dead
@@ -172,22 +167,79 @@ pub fn prepare(mut batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<
     let content = RowsBody {
         batch_id: batch.id.clone(),
         source,
-        dataset: batch.dataset,
-        step: batch.step,
-        side: batch.side,
         body_hash,
         policy: batch.known_at_policy,
         counts,
+        claims: claims_count,
         facts: batch.facts.clone(),
-        new_symbols,
-        rows,
-        blocks,
+        sections,
         dead,
     };
     let body = Body::new(content.encode());
+    let Touched { touched, new_keys } = series;
     let ready = Ready { content, body, errors, touched, new_keys };
     let outcome = Outcome::Ready(Box::new(ready));
     Ok(Prepared { batch, at: snapshot.clone(), outcome, validity })
+}
+
+/// Series that the outcome of a batch depends on.
+#[derive(Default)]
+struct Touched {
+    touched: Vec<SeriesId>,
+    new_keys: Vec<SeriesKey>,
+}
+
+impl Touched {
+    /// The outcome may be another after rows of the series `key` came.
+    fn depend_on(&mut self, snapshot: &Snapshot, key: SeriesKey) {
+        match snapshot.generation().catalog.find(&key) {
+            Some(series) => self.touched.push(series),
+            None => self.new_keys.push(key),
+        }
+    }
+
+    /// The rows of `batch` that are stored, as a section of the record.
+    fn section(
+        &mut self,
+        incoming: Incoming,
+        decided: Decided,
+        batch: &mut Batch,
+        source: &Source,
+    ) -> Section {
+        let (dataset, step, side) = (batch.dataset, batch.step, batch.side);
+        let mut blocks = Vec::with_capacity(incoming.series.len());
+        let mut new_symbols = Vec::new();
+        for (series, decided) in incoming.series.iter().zip(&decided.of_series) {
+            let stored = match series.known {
+                Some(id) => {
+                    self.touched.extend(decided.depends_on_stored.then_some(id));
+                    SeriesRef::Known(id.get())
+                }
+                None => {
+                    let name = &batch.symbols.names[series.name];
+                    let symbol = Symbol::new(name).expect("invariant: the door checked it");
+                    self.new_keys.push(SeriesKey {
+                        dataset,
+                        symbol: symbol.clone(),
+                        step,
+                        side,
+                        source: source.clone(),
+                    });
+                    let place = u32_len(new_symbols.len());
+                    if !decided.rows.is_empty() {
+                        new_symbols.push(symbol);
+                    }
+                    SeriesRef::New(place)
+                }
+            };
+            if !decided.rows.is_empty() {
+                blocks.push(Block { series: stored, rows: decided.rows.clone() });
+            }
+        }
+        let Decided { kept, known_at, flags, .. } = decided;
+        let rows = incoming.into_rows(&kept, known_at, flags, batch);
+        Section { dataset, step, side, new_symbols, rows, blocks }
+    }
 }
 
 /// What can be said of a batch without looking at its rows' values.
@@ -204,13 +256,21 @@ fn check(batch: &Batch) -> Result<(&'static Schema, Source), Error> {
     let source =
         Source::new(&batch.source).map_err(|error| Error::invalid(format!("source {error}")))?;
     let schema = dataset::schema(batch.dataset)
-        .filter(|schema| USER_DATASETS.contains(&schema.dataset))
+        .filter(|schema| {
+            MARKET.contains(&schema.dataset) || facts::STATED.contains(&schema.dataset)
+        })
         .ok_or_else(|| Error::invalid(format!("dataset {} takes no rows", batch.dataset.get())))?;
     if batch.dataset == DatasetId::BARS && batch.step == Step::Tick {
         return Err(Error::invalid("timeframe: bars need a step such as 1m or 1d"));
     }
-    if batch.dataset != DatasetId::BARS && batch.step != Step::Tick {
+    if batch.dataset != DatasetId::BARS
+        && batch.dataset != DatasetId::VERDICTS
+        && batch.step != Step::Tick
+    {
         return Err(Error::invalid(format!("timeframe: {} have none", schema.name)));
+    }
+    if !MARKET.contains(&batch.dataset) && !batch.claims.is_empty() {
+        return Err(Error::invalid(format!("covers: {} are not claimed", schema.name)));
     }
     for (name, value, allowed) in batch.facts.iter().flat_map(|facts| {
         [

@@ -39,8 +39,10 @@ pub mod flags {
     pub const STATED: u8 = 2;
     /// `known_at` comes from a policy for loads of history, not from anybody's clock.
     pub const ASSUMED: u8 = 4;
+    /// The row took the place of another that was visible when it came.
+    pub const CORRECTED: u8 = 8;
     /// Every flag there is.
-    pub const ALL: u8 = RETRACT | STATED | ASSUMED;
+    pub const ALL: u8 = RETRACT | STATED | ASSUMED | CORRECTED;
 }
 
 /// The order of rows of one key: the greatest is the one that is visible.

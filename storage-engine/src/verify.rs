@@ -90,10 +90,13 @@ fn check_log(disk: &dyn Disk, found: &Found, report: &mut VerifyReport) {
             return Ok(());
         }
         let Some(content) = open::decode(&found.generation, header, body)? else { return Ok(()) };
-        rows += content.rows.len() as u64;
-        for symbol in &content.new_symbols {
-            let since = Sequence::new(header.sequence);
-            found.generation.catalog.add(content.key(symbol.clone()), since);
+        let since = Sequence::new(header.sequence);
+        for section in &content.sections {
+            rows += section.rows.ts.len() as u64;
+            for symbol in &section.new_symbols {
+                let key = section.key(symbol.clone(), &content.source);
+                found.generation.catalog.add(key, since);
+            }
         }
         Ok(())
     });

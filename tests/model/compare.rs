@@ -139,7 +139,8 @@ impl Shown {
             sequence: row.sequence,
             flags: set(row.retract, flags::RETRACT)
                 | set(row.stated, flags::STATED)
-                | set(row.assumed, flags::ASSUMED),
+                | set(row.assumed, flags::ASSUMED)
+                | set(row.corrected, flags::CORRECTED),
             values: columns.iter().map(|place| row.values[*place].clone()).collect(),
         }
     }

@@ -320,7 +320,9 @@ pub(crate) fn batch(random: &mut Random, load: &Load) -> Batch {
             .policy
             .map_or(KnownAt::Ingest, |delay| KnownAt::TsEnd(Nanos::new(delay))),
         facts: None,
+        claims: Vec::new(),
         act: if load.retract { Act::Retract } else { Act::Insert },
+        is_import: true,
         symbols: symbols(random, rows),
         ts: column(random, ColumnType::I64, &ts),
         known_at,

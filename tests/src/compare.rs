@@ -143,7 +143,8 @@ fn rows(what: &str, found: &Rows, expected: &[&Stored]) -> Result<(), Trouble> {
     let expected = expected.iter().map(|row| {
         let row_flags = set(row.retract, flags::RETRACT)
             | set(row.stated, flags::STATED)
-            | set(row.assumed, flags::ASSUMED);
+            | set(row.assumed, flags::ASSUMED)
+            | set(row.corrected, flags::CORRECTED);
         (row.ts, row.known_at, row.sequence, row_flags, row.values.clone())
     });
     let found = (0..found.len()).map(|at| {

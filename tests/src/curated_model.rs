@@ -17,21 +17,13 @@
 //!
 //! | about | reading | where |
 //! |---|---|---|
-//! | which series are candidates | those of which a row, a claim of the very symbol or a reject is visible at (T, N), whatever its `ts`; a binding alone makes none | [`world`] |
-//! | no candidate is bound at a slot | its reason is `not_listed`, `not_due` without a delay, `halted` or `missing` | [`view`] |
-//! | `fallback=session` | a row counts for a candidate only in slots whose start lies where it is bound; the session's slots count whole, beyond the range of the question too | [`view`] |
-//! | several rows in a slot | the last good one, not the last one if it is good | [`view`] |
-//! | the break clips | no: a bucket that runs into the break ends with its step; only the range's end clips | [`calendar`] |
 //! | 1d, 1w, 1mo with `session=extended` | from open to close as well | [`calendar`] |
-//! | `session` of a week or month | the date of its first session | [`calendar`] |
-//! | one slot of the clock in two sessions | answered for each of them | [`calendar`] |
-//! | which calendar | that in force at 00:00 UTC of the session's date; a name that nobody knows has no sessions | [`world`] |
+//! | several rows in a slot | the last good one, not the last one if it is good | [`view`] |
+//! | the session of a row, for rules | that which goes on at its `ts`, before the open and after the close too, else its UTC date | [`view`] |
 //! | an attribute whose value in force is empty | none is in force | [`world`] |
-//! | `corrected` | the row was counted so when it came: its key then had a visible row, and it ranks above all rows of its key then | [`view`] |
+//! | `corrected` | the row was counted so when it came: its key then had a visible row, and it ranks above all rows of its key then | [`crate::model`] |
 //! | the watermark of `state` | of the candidate's symbol or `*`; the newest is the one with the greatest end | [`view`] |
-//! | a fact's assumed `known_at` | its `ts`, whatever its step; since it came if its `ts` is later than that. Claims, rejects and verdicts too | [`facts`] |
 //! | which rejections leave a mark | all of a row to insert with a symbol and a `ts` that can be stored | here |
-//! | a rule of which no fact is visible | is off | [`world`] |
 //! | a gap | a run of equal reasons in the order of expected slots: closed hours do not end it | [`view`] |
 
 pub mod calendar;
@@ -45,9 +37,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::model::{Load, Model, Outcome, TS_SIZE_MAX, series_key};
+use crate::model::{Load, Model, Offered, Outcome, TS_SIZE_MAX, series_key, ts_end};
 use calendar::Dates;
 use facts::{Arrival, Fact, Facts, Ledger, OfferedFact, Origin, Series};
+use rules::turns_away;
+use world::World;
 
 /// What a batch of bars says about its own completeness.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,13 +56,16 @@ pub struct Claim {
     pub origin: Origin,
 }
 
-/// Bars, and claims for the same source, step and side; either may be empty, not both.
+/// Bars, and claims for the same source, step and side; either may be empty, not both. A
+/// retraction takes the claims back too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BarLoad {
     /// The bars.
     pub load: Load,
     /// The claims.
     pub claims: Vec<Claim>,
+    /// Whether rules turn nothing away, because a file is kept as it is.
+    pub is_import: bool,
 }
 
 /// Facts of one ledger and, where their series have them, of one source, step and side.
@@ -142,27 +139,44 @@ impl CuratedModel {
             step: load.step,
             side: load.side,
         };
-        let outcome = self.bars.apply(load.clone(), sequence, now).outcome.clone();
+        let judges = !load.retract && !bars.is_import;
+        let rejecting = if judges { self.rejecting() } else { Vec::new() };
+        let judge = |row: &Offered| turns_away(&rejecting, row);
+        let entry = self.bars.apply_judged(load.clone(), sequence, now, judge);
+        let outcome = entry.outcome.clone();
         let mut found = Vec::new();
-        for (row, reason) in &outcome.rejected {
-            let Some(offered) = load.rows.get(*row).filter(|_| !load.retract) else { continue };
+        let mut all_are_marked = load.refused == 0;
+        let brought = if load.retract { &[] } else { &outcome.rejected[..] };
+        for (row, reason) in brought {
+            let Some(offered) = load.rows.get(*row) else { continue };
             let symbol = offered.symbol.as_deref().filter(|s| series_key(load, s).is_some());
             let ts = offered.ts.filter(|ts| i128::from(*ts).abs() <= TS_SIZE_MAX);
-            if let (Some(symbol), Some(ts)) = (symbol, ts) {
-                let (of, reason) = (of(symbol), (*reason).to_owned());
-                found.push(Fact::Reject { of, ts, row: *row, reason });
-            }
+            let Some((symbol, ts)) = symbol.zip(ts) else {
+                all_are_marked = false;
+                continue;
+            };
+            let assumed = load.policy.map(|delay| ts_end(load.step, ts) + i128::from(delay));
+            let assumed = assumed.and_then(|at| i64::try_from(at).ok()).filter(|at| *at <= now);
+            let fact = Fact::Reject { of: of(symbol), ts, row: *row, reason: (*reason).to_owned() };
+            found.push((fact, Some(assumed.unwrap_or(now))));
         }
-        for claim in &bars.claims {
+        for claim in bars.claims.iter().filter(|_| all_are_marked) {
             let (start, end, origin) = (claim.start, claim.end, claim.origin);
-            found.push(Fact::Claim { of: of(&claim.symbol), start, end, origin });
+            let policy = load.policy.filter(|_| !load.retract);
+            let known_at = policy.map(|delay| end.saturating_add(delay).min(now));
+            found.push((Fact::Claim { of: of(&claim.symbol), start, end, origin }, known_at));
         }
-        for (place, fact) in found.into_iter().enumerate() {
-            let offered = OfferedFact { fact, known_at: None };
+        for (place, (fact, known_at)) in found.into_iter().enumerate() {
+            let offered = OfferedFact { fact, known_at };
             let arrival = Arrival { sequence, place, now };
-            self.facts.offer(&offered, false, arrival, &mut Outcome::default());
+            self.facts.offer(&offered, load.retract, arrival, &mut Outcome::default());
         }
         outcome
+    }
+
+    /// The rules that turn rows away now.
+    fn rejecting(&self) -> Vec<&'static str> {
+        World::new(self, i64::MAX, u64::MAX).rejecting()
     }
 
     /// The bars.

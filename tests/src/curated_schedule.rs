@@ -18,11 +18,11 @@ pub mod setting;
 
 use barrow_types::{DAY_NANOS, PriceSide, Step};
 
-use crate::curated_model::facts::{EVERY_SYMBOL, Origin, Series};
+use crate::curated_model::facts::{EVERY_SYMBOL, Fact, Ledger, Origin};
 use crate::curated_model::{BarLoad, Claim, CuratedModel, FactLoad, Offer};
 use crate::model::{COLUMN_COUNT, Load, Offered, Table, Value, series_key};
 use crate::random::Random;
-use setting::{DATES, MINUTE, SECOND, SOURCES, SYMBOLS};
+use setting::{DATES, HOUR, MINUTE, SECOND, SOURCES, SYMBOLS};
 
 /// What is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +38,8 @@ pub enum Act {
     },
     /// The store is closed and opened again.
     Reopen,
-    /// The process dies and the store is opened again.
-    Crash,
+    /// The process dies, perhaps while a batch comes in, and the store is opened again.
+    Crash(Option<Offer>),
 }
 
 /// An act and when it is done. Time never falls.
@@ -61,18 +61,20 @@ pub struct Generator {
     dates: usize,
     sources: usize,
     symbols: usize,
+    has_quality: bool,
 }
 
 impl Generator {
     /// The generator of that seed.
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let steps = match random.below(10) {
+        let steps = match random.below(11) {
             0..5 => vec![Step::M1],
             5 => vec![Step::M5],
             6 => vec![Step::D1],
             7 => vec![Step::M1, Step::D1],
             8 => vec![Step::M1, Step::M5],
+            9 => vec![Step::H4],
             _ => vec![Step::D1, Step::W1, Step::Mo1],
         };
         let dates = [1, 2, 2, DATES.len()][random.place(4)];
@@ -81,12 +83,21 @@ impl Generator {
         let now = days * DAY_NANOS + setting::OPEN + MINUTE;
         let sources = 1 + usize::from(random.chance(85)) + usize::from(random.chance(25));
         let symbols = [1, 2, 2, SYMBOLS.len()][random.place(4)];
-        Self { random, now, ids: 0, steps, dates, sources, symbols }
+        Self { random, now, ids: 0, steps, dates, sources, symbols, has_quality: true }
+    }
+
+    /// The same without rules that apply and without verdicts.
+    #[must_use]
+    pub fn without_quality(self) -> Self {
+        Self { has_quality: false, ..self }
     }
 
     /// What comes before everything else: calendars, instruments, rules and bindings.
     pub fn prologue(&mut self) -> Timed {
-        let all = [setting::calendar_days(), setting::instruments(), setting::rules()];
+        let is_long = self.steps.contains(&Step::H4);
+        let last_has_none = self.random.chance(50);
+        let instruments = setting::instruments(is_long, last_has_none);
+        let all = [setting::calendar_days(), instruments, setting::rules(self.has_quality)];
         let loads = all.map(|facts| {
             let (id, retract) = (self.id(), false);
             FactLoad { id, retract, facts }
@@ -106,7 +117,10 @@ impl Generator {
             84..90 => Act::Flush,
             90..94 => Act::Compact { all: self.random.chance(50) },
             94..97 => Act::Reopen,
-            _ => Act::Crash,
+            _ => {
+                let comes_in = self.random.chance(60).then(|| self.offer(model));
+                Act::Crash(comes_in)
+            }
         };
         Timed { now: self.now, act }
     }
@@ -132,11 +146,11 @@ impl Generator {
     fn offer(&mut self, model: &CuratedModel) -> Offer {
         match self.random.below(100) {
             0..54 => Offer::Bars(self.bars(model)),
-            54..59 => self.retraction(model).map_or_else(
-                || Offer::Bars(self.bars(model)),
-                |load| Offer::Bars(BarLoad { load, claims: Vec::new() }),
-            ),
-            _ => Offer::Facts(self.facts(model)),
+            54..59 => {
+                let retraction = self.retraction(model);
+                Offer::Bars(retraction.unwrap_or_else(|| self.bars(model)))
+            }
+            _ => self.facts(model),
         }
     }
 
@@ -152,6 +166,9 @@ impl Generator {
                 row.symbol = Some(self.symbol().to_owned());
             }
             self.repeat(model, &load, &mut row);
+            if self.random.chance(1) {
+                row.symbol = None;
+            }
             load.rows.push(row);
             ts = if self.random.chance(80) {
                 self.after(load.step, ts)
@@ -162,14 +179,48 @@ impl Generator {
         if self.random.chance(30) {
             load.policy = Some([0, 15 * MINUTE][self.random.place(2)]);
         }
-        let mut claims = Vec::new();
-        if rows == 0 || self.random.chance(25) {
-            let of = self.series_of(&load, symbol);
-            let (start, end) = self.claimed(&of);
-            let origin = self.origin();
-            claims.push(Claim { symbol: of.symbol, start, end, origin });
+        let is_import = self.random.chance(30);
+        let says = rows == 0 || self.random.chance(25);
+        let claims = if says { vec![self.claim(load.step, symbol)] } else { Vec::new() };
+        BarLoad { load, claims, is_import }
+    }
+
+    /// A claim about a symbol, sometimes about all.
+    fn claim(&mut self, step: Step, symbol: &str) -> Claim {
+        let every = self.random.chance(22);
+        let symbol = if every { EVERY_SYMBOL } else { symbol }.to_owned();
+        let (start, end) = self.claimed(step);
+        Claim { symbol, start, end, origin: self.origin() }
+    }
+
+    /// Claims alone: new ones, known ones for another reason; or a retraction of some.
+    fn claims(&mut self, model: &CuratedModel) -> BarLoad {
+        let mut load = self.empty_load();
+        let known = known_claims(model, &load);
+        if !known.is_empty() && self.random.chance(20) {
+            load.retract = true;
+            let mut claims = vec![known[self.random.place(known.len())].clone()];
+            if self.random.chance(10) {
+                claims.push(self.claim(load.step, SYMBOLS[0]));
+            }
+            let is_import = false;
+            return BarLoad { load, claims, is_import };
         }
-        BarLoad { load, claims }
+        if self.random.chance(30) {
+            load.policy = Some([0, 15 * MINUTE][self.random.place(2)]);
+        }
+        let mut claims = Vec::new();
+        for _ in 0..=self.random.below(3) {
+            let symbol = self.symbol();
+            claims.push(if !known.is_empty() && self.random.chance(35) {
+                let known = known[self.random.place(known.len())].clone();
+                Claim { origin: self.origin(), ..known }
+            } else {
+                self.claim(load.step, symbol)
+            });
+        }
+        let is_import = false;
+        BarLoad { load, claims, is_import }
     }
 
     fn empty_load(&mut self) -> Load {
@@ -186,8 +237,8 @@ impl Generator {
         }
     }
 
-    /// Takes away some bars of one series.
-    fn retraction(&mut self, model: &CuratedModel) -> Option<Load> {
+    /// Takes away some bars of one series, sometimes claims with them.
+    fn retraction(&mut self, model: &CuratedModel) -> Option<BarLoad> {
         let mut load = Load { retract: true, ..self.empty_load() };
         let symbol = self.symbol();
         let key = series_key(&load, symbol)?;
@@ -197,7 +248,10 @@ impl Generator {
                 load.rows.push(Offered { symbol, ts, known_at: None, values: Vec::new() });
             }
         }
-        Some(load).filter(|load| !load.rows.is_empty())
+        let mut claims = known_claims(model, &load);
+        claims.retain(|_| self.random.chance(20));
+        let is_import = false;
+        Some(BarLoad { load, claims, is_import }).filter(|bars| !bars.load.rows.is_empty())
     }
 
     /// A bar: mostly in order, sometimes with a defect that a rule sees or the door turns away.
@@ -209,6 +263,7 @@ impl Generator {
             0..3 => prices[1] = 10.0,
             3..5 => prices[2] = -1.0,
             5 => volume = None,
+            7 => volume = Some(-100.0),
             6 => prices[self.random.place(4)] = f64::NAN,
             _ => {}
         }
@@ -247,8 +302,11 @@ impl Generator {
 
     /// When a bar begins: in or near a session that has begun, rarely in the future.
     fn bar_time(&mut self, step: Step) -> i64 {
-        let at =
+        let mut at =
             if self.random.chance(98) { self.moment() } else { self.now + self.span(DAY_NANOS) };
+        if step == Step::H4 {
+            at += self.span(DAY_NANOS) - 18 * HOUR;
+        }
         match step {
             Step::D1 => at.div_euclid(DAY_NANOS) * DAY_NANOS,
             Step::W1 => setting::monday(at),
@@ -298,9 +356,10 @@ impl Generator {
     }
 
     /// A range that a source may say it has delivered.
-    fn claimed(&mut self, of: &Series) -> (i64, i64) {
+    fn claimed(&mut self, step: Step) -> (i64, i64) {
         let at = self.moment();
-        let (start, length) = if of.step.is_dated() || self.random.chance(20) {
+        let is_long = step.is_dated() || step == Step::H4;
+        let (start, length) = if is_long || self.random.chance(20) {
             let midnight = at.div_euclid(DAY_NANOS) * DAY_NANOS;
             (midnight - [0, DAY_NANOS][self.random.place(2)], [1, 2, 8][self.random.place(3)])
         } else {
@@ -317,12 +376,6 @@ impl Generator {
 
     fn origin(&mut self) -> Origin {
         [Origin::Covers, Origin::Complete, Origin::Watermark][self.random.place(3)]
-    }
-
-    fn series_of(&mut self, load: &Load, symbol: &str) -> Series {
-        let every = self.random.chance(20);
-        let symbol = if every { EVERY_SYMBOL } else { symbol }.to_owned();
-        Series { symbol, source: load.source.clone(), step: load.step, side: load.side }
     }
 
     fn id(&mut self) -> String {
@@ -350,6 +403,21 @@ impl Generator {
     fn span(&mut self, bound: i64) -> i64 {
         self.random.below(bound.unsigned_abs()).cast_signed()
     }
+}
+
+/// The claims that are visible now, of the source, step and side of a load.
+fn known_claims(model: &CuratedModel, load: &Load) -> Vec<Claim> {
+    let claims = model.visible_facts(Ledger::Claims, i64::MAX, u64::MAX);
+    let of_load = claims.into_iter().filter_map(|fact| match fact {
+        Fact::Claim { of, start, end, origin }
+            if (&of.source, of.step, of.side) == (&load.source, load.step, load.side) =>
+        {
+            let (symbol, start, end) = (of.symbol.clone(), *start, *end);
+            Some(Claim { symbol, start, end, origin: *origin })
+        }
+        _ => None,
+    });
+    of_load.collect()
 }
 
 /// A schedule of so many acts after the prologue, played to a model alone: each offer is a record.

@@ -148,6 +148,8 @@ pub struct Stored {
     pub stated: bool,
     /// Its `known_at` comes from a policy.
     pub assumed: bool,
+    /// It took the place of another that was visible when it came.
+    pub corrected: bool,
     /// A value a column of its table, all null in a retraction of a bar.
     pub values: Vec<Value>,
 }
@@ -231,22 +233,34 @@ impl Model {
 
     /// Stores a new batch that came in at `now` as record `sequence`, row by row.
     pub fn apply(&mut self, load: Load, sequence: u64, now: i64) -> &Entry {
+        self.apply_judged(load, sequence, now, |_| None)
+    }
+
+    /// The same where rules turn rows away that could be stored: which one, if so.
+    pub fn apply_judged(
+        &mut self,
+        load: Load,
+        sequence: u64,
+        now: i64,
+        judge: impl Fn(&Offered) -> Option<&'static str>,
+    ) -> &Entry {
         let mut outcome = Outcome::default();
         for (place, row) in load.rows.iter().enumerate() {
             let row = Offered { values: as_stored(load.table, &row.values), ..row.clone() };
-            match door(&load, &row, now) {
+            let admitted = door(&load, &row, now);
+            match admitted.and_then(|found| judge(&row).map_or(Ok(found), Err)) {
                 Err(reason) => outcome.rejected.push((place, reason)),
                 Ok((key, ts)) => {
                     let rows = self.series.get(&key).and_then(|series| series.get(&ts));
                     let rows = rows.map_or(&[][..], Vec::as_slice);
                     let versions = versions_of(load.table, rows, &row.values);
                     let is_first = versions.is_empty();
-                    let row = dated(&load, &row, ts, is_first, sequence, place, now);
+                    let mut row = dated(&load, &row, ts, is_first, sequence, place, now);
                     let kept = if load.retract {
                         let reason = retract(load.table, rows, &versions, &row);
                         reason.map(|reason| outcome.rejected.push((place, reason))).is_none()
                     } else {
-                        insert(&versions, &row, &mut outcome)
+                        insert(&versions, &mut row, &mut outcome)
                     };
                     if kept {
                         outcome.accepted += u64::from(load.retract);
@@ -473,12 +487,13 @@ fn dated(
         retract: load.retract,
         stated: row.known_at.is_some(),
         assumed: assumed.is_some(),
+        corrected: false,
         values,
     }
 }
 
 /// Counts a row beside the other versions of it; whether it is stored.
-fn insert(versions: &[&Stored], row: &Stored, outcome: &mut Outcome) -> bool {
+fn insert(versions: &[&Stored], row: &mut Stored, outcome: &mut Outcome) -> bool {
     let visible = winner(versions, row.known_at).filter(|other| !other.retract);
     if visible.is_some_and(|other| other.values == row.values) {
         outcome.duplicates += 1;
@@ -489,6 +504,7 @@ fn insert(versions: &[&Stored], row: &Stored, outcome: &mut Outcome) -> bool {
         outcome.superseded += 1;
     } else if before.is_some_and(|other| !other.retract) {
         outcome.corrected += 1;
+        row.corrected = true;
     } else {
         outcome.accepted += 1;
     }
@@ -517,7 +533,7 @@ fn winner<'a>(versions: &[&'a Stored], as_of: i64) -> Option<&'a Stored> {
 }
 
 /// The next boundary after a bar's open, without a calendar.
-fn ts_end(step: Step, ts: i64) -> i128 {
+pub(crate) fn ts_end(step: Step, ts: i64) -> i128 {
     let seconds = match step {
         Step::Tick => 0,
         Step::S1 => 1,

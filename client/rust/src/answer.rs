@@ -32,6 +32,12 @@ pub struct IngestAnswer {
     /// Whether the batch was there before and nothing was stored now.
     #[serde(default)]
     pub repeated: bool,
+    /// Claims of coverage that were taken.
+    #[serde(default)]
+    pub claims: u64,
+    /// What a person should know of it, such as why a claim was not taken.
+    #[serde(default)]
+    pub warning: Option<String>,
 }
 
 impl IngestAnswer {

@@ -280,6 +280,44 @@ impl Client {
         self.shared.wait(self.client.replay_dead_letter(id, replay))
     }
 
+    /// States facts by PUT.
+    ///
+    /// # Errors
+    /// As [`crate::Client::put_facts`].
+    pub fn put_facts(
+        &self,
+        path: &[&str],
+        pairs: &[(&str, String)],
+        facts: &serde_json::Value,
+    ) -> Result<IngestAnswer, ClientError> {
+        self.shared.wait(self.client.put_facts(path, pairs, facts))
+    }
+
+    /// States facts by POST.
+    ///
+    /// # Errors
+    /// As [`crate::Client::put_facts`].
+    pub fn post_facts(
+        &self,
+        path: &[&str],
+        pairs: &[(&str, String)],
+        facts: &serde_json::Value,
+    ) -> Result<IngestAnswer, ClientError> {
+        self.shared.wait(self.client.post_facts(path, pairs, facts))
+    }
+
+    /// Facts as they are visible.
+    ///
+    /// # Errors
+    /// As [`crate::Client::facts`].
+    pub fn facts(
+        &self,
+        path: &[&str],
+        pairs: &[(&str, String)],
+    ) -> Result<serde_json::Value, ClientError> {
+        self.shared.wait(self.client.facts(path, pairs))
+    }
+
     /// Starts a job and returns at once.
     ///
     /// # Errors

@@ -66,12 +66,21 @@ pub struct IngestOptions {
     pub content_id_of: Option<String>,
     /// Whether a body that is too large for one batch is refused rather than cut into parts.
     pub atomic: bool,
+    /// Whether the rows are what a file holds: quality rules then flag rows that they would turn
+    /// away.
+    pub import: bool,
     /// Since when rows that do not say so are known: `ingest`, `ts_end`, `ts_end+15m`.
     pub known_at_policy: Option<String>,
     /// Which session the source delivers: `regular`, `extended`, `all`.
     pub session: Option<String>,
     /// How its bars are aligned: `session`, `clock`.
     pub align: Option<String>,
+    /// The range `START..END` of which the rows are all there is.
+    pub covers: Option<String>,
+    /// Of which symbols; those of the rows unless it is said. `*` is every symbol of the source.
+    pub covers_symbols: Vec<String>,
+    /// The calendar that the instruments of the rows follow, stated for those that have none.
+    pub calendar: Option<String>,
 }
 
 impl IngestOptions {
@@ -101,9 +110,13 @@ impl IngestOptions {
             batch_id: None,
             content_id_of: None,
             atomic: false,
+            import: false,
             known_at_policy: None,
             session: None,
             align: None,
+            covers: None,
+            covers_symbols: Vec::new(),
+            calendar: None,
         }
     }
 
@@ -154,6 +167,13 @@ impl IngestOptions {
         self
     }
 
+    /// The same, as an import of what a file holds: quality rules flag what they would turn away.
+    #[must_use]
+    pub const fn import(mut self) -> Self {
+        self.import = true;
+        self
+    }
+
     /// The same, with rows known since: `ingest` (when they came in), `ts_end`, `ts_end+15m`.
     #[must_use]
     pub fn known_at_policy(mut self, policy: impl Into<String>) -> Self {
@@ -175,6 +195,28 @@ impl IngestOptions {
         self
     }
 
+    /// The same, saying that the rows are all there is in `START..END`: times with an offset, or
+    /// dates of sessions.
+    #[must_use]
+    pub fn covers(mut self, range: impl Into<String>) -> Self {
+        self.covers = Some(range.into());
+        self
+    }
+
+    /// The same, covering these symbols, of which some may have no rows.
+    #[must_use]
+    pub fn covers_symbols<T: Into<String>>(mut self, symbols: impl IntoIterator<Item = T>) -> Self {
+        self.covers_symbols = symbols.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The same, of instruments that follow this calendar.
+    #[must_use]
+    pub fn calendar(mut self, name: impl Into<String>) -> Self {
+        self.calendar = Some(name.into());
+        self
+    }
+
     /// The parameters of the request that sends `body`, its batch id always among them.
     pub(crate) fn pairs(&self, body: &[u8]) -> Result<Vec<(&'static str, String)>, ClientError> {
         let mut pairs = vec![("source", self.source.clone())];
@@ -188,7 +230,15 @@ impl IngestOptions {
         if self.atomic {
             pairs.push(("atomic", "true".to_owned()));
         }
+        if self.import {
+            pairs.push(("import", "true".to_owned()));
+        }
+        let covers_symbols =
+            (!self.covers_symbols.is_empty()).then(|| self.covers_symbols.join(","));
         for (name, value) in [
+            ("covers", &self.covers),
+            ("covers_symbols", &covers_symbols),
+            ("calendar", &self.calendar),
             ("symbol", &self.symbol),
             ("known_at_policy", &self.known_at_policy),
             ("session", &self.session),
@@ -256,6 +306,7 @@ mod tests {
         let expected = "source=v&timeframe=5m&price=trade&stamp=end&atomic=true&symbol=A";
         assert_eq!(shown(&bars), expected);
         assert_eq!(shown(&IngestOptions::trades("v")), "source=v");
+        assert_eq!(shown(&IngestOptions::trades("v").import()), "source=v&import=true");
         let quotes = IngestOptions::quotes("v").known_at_policy("ts_end");
         assert_eq!(shown(&quotes), "source=v&known_at_policy=ts_end");
     }

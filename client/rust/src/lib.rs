@@ -42,6 +42,7 @@ mod client;
 mod dead_letters;
 mod delete;
 mod error;
+mod facts;
 mod ingest;
 mod jobs;
 mod query;

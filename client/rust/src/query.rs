@@ -146,6 +146,19 @@ pub struct BarsQuery {
     pub layer: Option<String>,
     /// Which price: `trade`, `bid`, `ask`, `mid`.
     pub price: Option<String>,
+    /// Curated: which hours of a session, `regular`, `extended` or `all`.
+    pub session: Option<String>,
+    /// Curated: where bars begin, `session` or `clock`.
+    pub align: Option<String>,
+    /// Curated: whose rows are taken where the preferred source has none, `none`, `session` or
+    /// `slot`.
+    pub fallback: Option<String>,
+    /// Curated: whether empty slots come too, with their reasons.
+    pub gaps: bool,
+    /// Curated: what stands in empty slots, `none`, `forward`, `forward:LIMIT`, `constant:VALUE`.
+    pub fill: Option<String>,
+    /// Curated: for which corporate actions prices are adjusted, `none`, `splits` or `all`.
+    pub adjust: Option<String>,
     /// Only rows of this source.
     pub source: Option<String>,
     /// Answer from what was known then.
@@ -190,12 +203,64 @@ impl BarsQuery {
         self
     }
 
+    /// Curated: these hours of a session.
+    #[must_use]
+    pub fn session(mut self, session: impl Into<String>) -> Self {
+        self.session = Some(session.into());
+        self
+    }
+
+    /// Curated: bars that begin so.
+    #[must_use]
+    pub fn align(mut self, align: impl Into<String>) -> Self {
+        self.align = Some(align.into());
+        self
+    }
+
+    /// Curated: other sources where the preferred one has no row.
+    #[must_use]
+    pub fn fallback(mut self, fallback: impl Into<String>) -> Self {
+        self.fallback = Some(fallback.into());
+        self
+    }
+
+    /// Curated: empty slots too, with their reasons.
+    #[must_use]
+    pub const fn with_gaps(mut self) -> Self {
+        self.gaps = true;
+        self
+    }
+
+    /// Curated: this in empty slots.
+    #[must_use]
+    pub fn fill(mut self, fill: impl Into<String>) -> Self {
+        self.fill = Some(fill.into());
+        self
+    }
+
+    /// Curated: adjusted for these corporate actions.
+    #[must_use]
+    pub fn adjust(mut self, adjust: impl Into<String>) -> Self {
+        self.adjust = Some(adjust.into());
+        self
+    }
+
     range_methods!();
 
     pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
         let mut pairs =
             vec![("symbols", self.symbols.join(",")), ("frequency", self.frequency.clone())];
-        for (name, value) in [("layer", &self.layer), ("price", &self.price)] {
+        let gaps = self.gaps.then(|| "true".to_owned());
+        for (name, value) in [
+            ("layer", &self.layer),
+            ("price", &self.price),
+            ("session", &self.session),
+            ("align", &self.align),
+            ("fallback", &self.fallback),
+            ("gaps", &gaps),
+            ("fill", &self.fill),
+            ("adjust", &self.adjust),
+        ] {
             if let Some(value) = value {
                 pairs.push((name, value.clone()));
             }
@@ -383,8 +448,17 @@ mod tests {
 
     #[test]
     fn every_method_reaches_the_url_under_its_name() {
-        let bars = BarsQuery::new(["A"], Step::D1).layer("raw").price(PriceSide::Mid);
-        let own = "symbols=A&frequency=1d&layer=raw&price=mid";
+        let bars = BarsQuery::new(["A"], Step::D1)
+            .layer("curated")
+            .price(PriceSide::Mid)
+            .session("all")
+            .align("clock")
+            .fallback("slot")
+            .with_gaps()
+            .fill("forward")
+            .adjust("splits");
+        let own = "symbols=A&frequency=1d&layer=curated&price=mid&session=all&align=clock\
+                   &fallback=slot&gaps=true&fill=forward&adjust=splits";
         let range = "start=1&end=2&source=s&as_of=3&at_sequence=4&min_sequence=5&revisions=all\
                      &columns=x,y&limit=6&cursor=c&tz=UTC";
         macro_rules! all {

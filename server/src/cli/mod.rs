@@ -9,6 +9,7 @@ mod dead_letters;
 mod delete;
 mod demo;
 mod error;
+mod facts;
 mod import;
 mod inspect;
 mod jobs;
@@ -58,6 +59,12 @@ enum Command {
     Latest(latest::LatestArgs),
     Delete(delete::DeleteArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
+    Instruments(facts::instruments::InstrumentsArgs),
+    Sources(facts::sources::SourcesArgs),
+    Rules(facts::rules::RulesArgs),
+    Halts(facts::halts::HaltsArgs),
+    Quarantine(facts::verdicts::QuarantineArgs),
+    Release(facts::verdicts::ReleaseArgs),
     Verify(verify::VerifyArgs),
     Compact(compact::CompactArgs),
     Inspect(inspect::InspectArgs),
@@ -110,6 +117,12 @@ fn execute(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
             Command::Latest(args) => latest::run(args, out).await,
             Command::Delete(args) => delete::run(args, out).await,
             Command::DeadLetters(args) => dead_letters::run(args, out).await,
+            Command::Instruments(args) => facts::instruments::run(args, out).await,
+            Command::Sources(args) => facts::sources::run(args, out).await,
+            Command::Rules(args) => facts::rules::run(args, out).await,
+            Command::Halts(args) => facts::halts::run(args, out).await,
+            Command::Quarantine(args) => facts::verdicts::quarantine(args, out).await,
+            Command::Release(args) => facts::verdicts::release(args, out).await,
             Command::Verify(args) => verify::run_on_server(&args.server, out).await,
             Command::Compact(args) => compact::run(args, out).await,
             Command::Jobs(args) => jobs::run(args, out).await,

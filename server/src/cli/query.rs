@@ -5,7 +5,8 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use barrow_client::{BarsQuery, Batches, ByteStream, Client, ClientError, Format, TicksQuery};
-use barrow_types::{PriceSide, Step};
+use barrow_engine::Fallback;
+use barrow_types::{Align, PriceSide, SessionSet, Step};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::not_built::Rest;
@@ -19,6 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   barrow query bars --symbols SPY --frequency 1m --start 2013-10-07 --end 2013-10-08
   barrow query bars --symbols SPY,IBM --frequency 1m --as-of 2013-10-07T18:00:00Z --limit 10
+  barrow query bars --symbols SPY --frequency 1m --start 2013-10-07 --end 2013-10-08 --gaps
   barrow query bars --symbols EURUSD --frequency 1m --price bid,ask
   barrow query trades --symbols SPY --start 2013-10-07 --format parquet -o spy.parquet
 
@@ -59,15 +61,30 @@ struct BarsArgs {
     /// How long the bars are: 1m, 1d
     #[arg(long, value_parser = parse_step)]
     frequency: Step,
-    /// raw: as received, per source; curated is not available yet, so the default is raw for now
-    #[arg(long, default_value = "raw")]
-    layer: String,
+    /// curated (the default): one row for each slot; raw: as received, per source
+    #[arg(long, value_parser = ["curated", "raw"])]
+    layer: Option<String>,
     /// Which prices: trade, bid, ask, mid; several stand side by side
     #[arg(long, value_parser = parse_side, value_delimiter = ',')]
     price: Vec<PriceSide>,
-    /// Fill what is missing (not available yet)
+    /// Which hours of a session: regular, extended, all
+    #[arg(long, value_parser = SessionSet::ALL.map(SessionSet::name))]
+    session: Option<String>,
+    /// Where bars begin: session, clock
+    #[arg(long, value_parser = Align::ALL.map(Align::name))]
+    align: Option<String>,
+    /// Whose rows are taken where the preferred source has none: none, session, slot
+    #[arg(long, value_parser = Fallback::ALL.map(Fallback::name))]
+    fallback: Option<String>,
+    /// Empty slots too, each with its reason
+    #[arg(long)]
+    gaps: bool,
+    /// What stands in empty slots: none, forward, forward:LIMIT, constant:VALUE
     #[arg(long)]
     fill: Option<String>,
+    /// Adjusted for corporate actions: none, splits, all
+    #[arg(long, value_parser = ["none", "splits", "all"])]
+    adjust: Option<String>,
     #[command(flatten)]
     range: RangeArgs,
 }
@@ -164,9 +181,6 @@ impl Query {
 pub(crate) async fn run(args: QueryArgs, out: &mut dyn Write) -> Result<(), CliError> {
     match args.what {
         What::Bars(args) => {
-            if args.fill.as_deref().is_some_and(|fill| fill != "none") {
-                return Err(CliError::not_available("--fill"));
-            }
             let (query, answer) = bars(*args);
             answer.write(query, out).await
         }
@@ -184,15 +198,25 @@ pub(crate) async fn run(args: QueryArgs, out: &mut dyn Write) -> Result<(), CliE
 }
 
 fn bars(args: BarsArgs) -> (Query, AnswerTo) {
-    let BarsArgs { frequency, layer, price, fill: _, range } = args;
+    let BarsArgs { frequency, layer, price, session, align, fallback, gaps, fill, adjust, range } =
+        args;
+    // Only raw rows stand side by side and have revisions.
+    let of_raw = price.len() > 1 || range.revisions.is_some();
+    let layer = layer.or_else(|| of_raw.then(|| "raw".to_owned()));
     let price = price.into_iter().map(PriceSide::name).collect::<Vec<_>>().join(",");
     let query = BarsQuery {
         symbols: range.symbols,
         start: range.start,
         end: range.end,
         frequency: frequency.name().to_owned(),
-        layer: Some(layer),
+        layer,
         price: (!price.is_empty()).then_some(price),
+        session,
+        align,
+        fallback,
+        gaps,
+        fill,
+        adjust,
         source: range.source,
         as_of: range.as_of,
         at_sequence: range.at_sequence,

@@ -36,6 +36,19 @@ fn every_command_of_the_contract_is_known() {
         "dead-letters show 1-0",
         "dead-letters replay 1-0 --timeframe 1m --price bid --symbol A --stamp end --columns a,- \
          --known-at ts_end --set close=1.5 --set volume=",
+        "instruments list --symbols A,B --as-of 2024-01-01 --format json",
+        "instruments show A --at-sequence 7",
+        "instruments put file.json",
+        "sources list",
+        "sources show bars --as-of 2024-01-01",
+        "sources set bars --order a,b --fallback slot --publish-delay a=2s --adjustment a=all",
+        "rules list bars",
+        "rules set bars spike --enabled true --severity warn --action flag --threshold k=9",
+        "rules set bars spike --default",
+        "halts list --symbols A --start 2024-01-01 --end 2024-01-02",
+        "halts add A --start 2024-01-02T15:00:00Z --end 2024-01-02T15:05:00Z --note n",
+        "quarantine --symbol A --source s --timeframe 1m --ts 2024-01-02T15:00:00Z --note n",
+        "release --symbol A --source s --timeframe 1d --ts 2024-01-02,2024-01-03 --rule spike",
         "verify --data d",
         "verify --server http://127.0.0.1:1",
         "features put file.yaml",
@@ -74,6 +87,11 @@ fn wrong_usage_is_refused_by_the_grammar() {
         "verify --server http://x --data d",
         "dead-letters replay 1-0 --set close",
         "dead-letters show",
+        "instruments",
+        "rules set bars spike --default --action flag",
+        "sources set bars --publish-delay lean",
+        "quarantine --symbol A --source s --timeframe 1m",
+        "halts add A",
         "no-such-command",
     ] {
         assert!(command(line).is_err(), "{line}");
@@ -180,4 +198,72 @@ fn the_demo_shows_a_correction_and_loads_its_market_once() {
     assert_ne!(tables[1].lines().nth(2), tables[2].lines().nth(2), "before and after");
     let again = said(&line);
     assert_eq!(again.matches("there already").count(), 7, "{again}");
+}
+
+const COMPLETE: &str = "\
+symbol,ts,open,high,low,close
+A,2013-10-07T13:30:00Z,1,1,1,1
+A,2013-10-07T13:33:00Z,1,1,1,1
+B,2013-10-07T13:31:00Z,1,1,1,1
+";
+
+#[test]
+fn a_complete_file_says_that_what_it_has_not_got_was_not_traded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("rows.csv"), folder.path().join("data"));
+    std::fs::write(&file, COMPLETE).unwrap();
+    let (name, data) = (file.display(), data.display());
+    let import = format!(
+        "import {name} --timeframe 1m --stamp start --source s --calendar XNYS --data {data}"
+    );
+    let shown = said(&format!("{import} --complete --dry-run"));
+    has_lines(&shown, &["complete from each symbol's first bar to its last"]);
+    has_lines(&said(&format!("{import} --complete")), &["accepted 3", "claimed 2"]);
+    let listed = said(&format!("instruments list --data {data}"));
+    has_lines(&listed, &["A XNYS", "B XNYS"]);
+    // Again: nothing new, and the same claims.
+    has_lines(&said(&format!("{import} --complete")), &["claimed 2"]);
+    let other = failed(&import.replace("XNYS", "XLON"));
+    assert!(other.contains("instrument A follows XNYS, not XLON"), "{other}");
+    let unknown = failed(&import.replace("XNYS", "XMOON"));
+    assert!(unknown.contains("there is no \"XMOON\""), "{unknown}");
+    // A line that nobody can place may lie in any gap.
+    let unread = COMPLETE.replace("B,2013-10-07T13:31:00Z,1", "B,2013-10-07T13:31:00Z,x");
+    std::fs::write(&file, unread).unwrap();
+    let unread = said(&format!("{import} --complete"));
+    assert!(unread.contains("not claimed to be complete: 1 of its rows"), "{unread}");
+    let ticks = folder.path().join("ticks.csv");
+    std::fs::write(&ticks, "symbol,ts,price,size\nA,2013-10-07T13:30:00Z,1,1\n").unwrap();
+    let refused = failed(&format!("import {} --complete --data {data}", ticks.display()));
+    assert!(refused.contains("--complete: ") && refused.contains("trades"), "{refused}");
+}
+
+#[test]
+fn facts_are_stated_and_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("x.json"), folder.path().join("data"));
+    let data = data.display();
+    std::fs::write(&file, r#"{"id": "meta", "name": "META", "calendar": "XNYS"}"#).unwrap();
+    let put = format!("instruments put {} --data {data}", file.display());
+    assert!(said(&put).starts_with("2 facts stated (batch "));
+    let shown = said(&format!("instruments show META --data {data}"));
+    std::fs::write(&file, &shown).unwrap();
+    assert!(said(&put).starts_with("0 facts stated, 2 were known (batch "), "{shown}");
+    said(&format!("sources set bars --order ib,lean --publish-delay lean=2s --data {data}"));
+    let shown = said(&format!("sources show bars --data {data}"));
+    assert!(shown.contains("\"lean\": 2000000000"), "{shown}");
+    said(&format!("rules set bars spike --action quarantine --threshold k=9 --data {data}"));
+    let rules = said(&format!("rules list bars --data {data}"));
+    let words: Vec<&str> = rules.split_whitespace().collect();
+    let spike = ["bars", "spike", "true", "warn", "quarantine", "k=9", "m=3", "true"];
+    assert!(words.windows(spike.len()).any(|found| found == spike), "{rules}");
+    let start = "2013-10-07T14:00:00Z";
+    said(&format!("halts add META --start {start} --note news --data {data}"));
+    let halts = said(&format!("halts list --data {data}"));
+    assert!(halts.contains("meta        2013-10-07T14:00:00Z"), "by its id:\n{halts}");
+    let none = failed(&format!(
+        "quarantine --symbol A --source s --timeframe 1m --ts {start} --data {data}"
+    ));
+    assert!(none.contains("has no visible 1m bar then"), "{none}");
+    assert!(failed(&format!("rules set bars spike --data {data}")).contains("say what to set"));
 }

@@ -22,7 +22,16 @@ struct Body<'a> {
     dead_letter: Option<String>,
     parts: usize,
     repeated: bool,
+    claims: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calendar: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'static str>,
 }
+
+/// Said where something was claimed and not taken.
+const NOT_CLAIMED: &str = "the claim was not taken: a rejected row that does not tell its symbol \
+                           and time may lie in any gap";
 
 #[derive(Serialize)]
 struct BodyError<'a> {
@@ -39,13 +48,31 @@ pub(crate) struct Sum {
     errors: Vec<RowError>,
     parts: usize,
     repeated: bool,
+    claims: u64,
+    claims_asked: bool,
+    without_calendar: bool,
 }
 
 impl Sum {
     /// Nothing yet.
     pub(crate) fn new(batch_id: String) -> Self {
-        let counts = Counts::default();
-        Self { batch_id, sequence: 0, counts, errors: Vec::new(), parts: 0, repeated: true }
+        Self {
+            batch_id,
+            sequence: 0,
+            counts: Counts::default(),
+            errors: Vec::new(),
+            parts: 0,
+            repeated: true,
+            claims: 0,
+            claims_asked: false,
+            without_calendar: false,
+        }
+    }
+
+    /// The request claims something; bare dates of it may have been without a calendar.
+    pub(crate) fn ask_claims(&mut self, without_calendar: bool) {
+        self.claims_asked = true;
+        self.without_calendar = without_calendar;
     }
 
     /// Everything up to `sequence` was there before.
@@ -55,7 +82,8 @@ impl Sum {
 
     /// Adds the answer to one part.
     pub(crate) fn add(&mut self, applied: Applied) {
-        let Applied { sequence, counts, mut errors, repeated, .. } = applied;
+        let Applied { sequence, counts, mut errors, repeated, claims, .. } = applied;
+        self.claims += claims;
         self.sequence = self.sequence.max(sequence.get());
         self.counts.accepted += counts.accepted;
         self.counts.duplicates += counts.duplicates;
@@ -105,6 +133,9 @@ impl IntoResponse for Sum {
             dead_letter: (counts.rejected > 0).then(|| dead_letter(&self.batch_id)),
             parts: self.parts,
             repeated: self.repeated && self.parts > 0,
+            claims: self.claims,
+            calendar: self.without_calendar.then_some("none"),
+            warning: (self.claims_asked && self.claims == 0).then_some(NOT_CLAIMED),
         };
         if counts.rejected == 0 || counts.rejected < counts.total() {
             return Json(body).into_response();
@@ -145,6 +176,7 @@ mod tests {
             now: Timestamp::from_nanos(0),
             counts: Counts { accepted, rejected, ..Counts::default() },
             errors: (0..rejected.min(ERRORS_MAX as u64)).map(error).collect(),
+            claims: 0,
             repeated,
         }
     }

@@ -1,14 +1,16 @@
 //! `GET /v1/calendars`, `/v1/calendars/{name}` and `/v1/calendars/{name}/sessions`: which trading
 //! calendars there are, and their sessions.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use barrow_engine::Reference;
 use barrow_engine::calendar::{Calendar, Session};
-use barrow_types::{DAY_NANOS, Timestamp};
+use barrow_types::{DAY_NANOS, Sequence, Timestamp};
 use serde_json::{Value, json};
 
 use super::App;
@@ -18,23 +20,36 @@ use super::params::{Known, Params};
 use super::table::{date, table, table_with_warnings};
 use super::time::{self, Zone};
 
-const LIST_KNOWN: Known = Known { built: &["format"], not_built: &["as_of", "at_sequence"] };
-const KNOWN: Known = Known { built: &[], not_built: &["as_of", "at_sequence"] };
+const LIST_KNOWN: Known = Known { built: &["format", "as_of", "at_sequence"], not_built: &[] };
+const KNOWN: Known = Known { built: &["as_of", "at_sequence"], not_built: &[] };
 const SESSIONS_KNOWN: Known = Known {
-    built: &["start", "end", "tz", "format"],
-    not_built: &["as_of", "at_sequence", "limit", "cursor"],
+    built: &["start", "end", "tz", "format", "as_of", "at_sequence"],
+    not_built: &["limit", "cursor"],
 };
 
 /// The calendar of that name.
 ///
 /// # Errors
 /// There is none; the problem lists those there are.
-pub(crate) fn calendar_of(name: &str) -> Result<Arc<Calendar>, Problem> {
-    Calendar::embedded(name).ok_or_else(|| {
-        let names: Vec<_> = Calendar::names().collect();
+pub(crate) fn calendar_of(reference: &Reference, name: &str) -> Result<Arc<Calendar>, Problem> {
+    reference.calendar(name).ok_or_else(|| {
+        let names: Vec<_> = names(reference).into_iter().collect();
         let detail = format!("there is no calendar '{name}'; there are {}", names.join(", "));
         Problem::new(Code::NotFound, detail).about("name")
     })
+}
+
+/// The names of all calendars, embedded or made by facts.
+pub(crate) fn names(reference: &Reference) -> BTreeSet<String> {
+    let stated = reference.calendars().map(str::to_owned);
+    Calendar::names().map(str::to_owned).chain(stated).collect()
+}
+
+/// The facts as they are visible when the question says.
+fn facts(app: &App, params: &Params) -> Result<Arc<Reference>, Problem> {
+    let as_of = params.read("as_of", time::parse_parameter)?;
+    let at_sequence = params.integer("at_sequence")?.map(Sequence::new);
+    Reference::at(&app.engine.snapshot(), as_of, at_sequence).map_err(|e| Problem::read(&e))
 }
 
 /// Lists the calendars.
@@ -45,10 +60,14 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let params = Params::parse(query.as_deref(), &LIST_KNOWN)?;
     let format = Format::negotiate(&params, &headers)?;
-    let rows = move || -> Vec<Value> {
-        Calendar::names().filter_map(Calendar::embedded).map(|c| description(&c)).collect()
+    let of = Arc::clone(&app);
+    let rows = move || -> Result<Vec<Value>, Problem> {
+        let reference = facts(&of, &params)?;
+        let names = names(&reference);
+        let all = names.iter().filter_map(|name| reference.calendar(name));
+        Ok(all.map(|calendar| description(&calendar)).collect())
     };
-    let rows = app.query(rows).await?;
+    let rows = app.query(rows).await??;
     let columns = [
         ("name", "text"),
         ("zone", "text"),
@@ -67,8 +86,10 @@ pub(crate) async fn describe(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    Params::parse(query.as_deref(), &KNOWN)?;
-    let body = app.query(move || calendar_of(&name).map(|c| description(&c))).await??;
+    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let of = Arc::clone(&app);
+    let body = move || calendar_of(&*facts(&of, &params)?, &name).map(|c| description(&c));
+    let body = app.query(body).await??;
     Ok(Json(body).into_response())
 }
 
@@ -104,8 +125,9 @@ pub(crate) async fn sessions(
     {
         return Err(Problem::parameter("start", "lies after end"));
     }
+    let of = Arc::clone(&app);
     let work = move || -> Result<_, Problem> {
-        let calendar = calendar_of(&name)?;
+        let calendar = calendar_of(&*facts(&of, &params)?, &name)?;
         let warnings = outside(&calendar, start, end);
         let (first, last) = calendar.covered();
         let reach = |bound: Option<Bound>, days: i32, unasked: i32| {

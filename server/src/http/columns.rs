@@ -4,6 +4,8 @@ use barrow_engine::dataset::{ColumnDef, Schema};
 use barrow_engine::rows::{ColumnType, Rows};
 use barrow_types::{ColumnId, DatasetId, PriceSide, Step, Timestamp};
 
+use super::slots::{NO_SOURCE, Slots};
+
 /// A column of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Out {
@@ -31,6 +33,35 @@ pub(crate) enum Out {
     Sequence,
     /// Whether the row takes its key away.
     Retracted,
+    /// The date of the slot's session.
+    Session,
+    /// Whether the row may still change.
+    State,
+    /// Whether what was derived is older than what it was derived from.
+    Stale,
+    /// Whether the slot is empty.
+    IsGap,
+    /// Why the slot is empty.
+    Reason,
+    /// Whether the values were filled in.
+    IsFilled,
+    /// What rules and persons say of the row.
+    DqStatus,
+    /// The share of the slot that is covered by rows.
+    Coverage,
+    /// The instrument.
+    InstrumentId,
+}
+
+/// Which rows of an answer may be without values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hollow {
+    /// None is.
+    None,
+    /// Retractions are.
+    Retractions,
+    /// Empty slots are.
+    Slots,
 }
 
 /// What a column of an answer holds.
@@ -48,6 +79,8 @@ pub(crate) enum OutType {
     Text,
     /// A flag.
     Bool,
+    /// A date.
+    Date,
 }
 
 impl OutType {
@@ -59,6 +92,7 @@ impl OutType {
             Self::F64 => "f64",
             Self::I64 => "i64",
             Self::Bool => "bool",
+            Self::Date => "date",
         }
     }
 }
@@ -79,16 +113,36 @@ impl Out {
             Self::Assumed => "assumed",
             Self::Sequence => "sequence",
             Self::Retracted => "retracted",
+            Self::Session => "session",
+            Self::State => "state",
+            Self::Stale => "stale",
+            Self::IsGap => "is_gap",
+            Self::Reason => "reason",
+            Self::IsFilled => "is_filled",
+            Self::DqStatus => "dq_status",
+            Self::Coverage => "coverage",
+            Self::InstrumentId => "instrument_id",
         }
     }
 
     /// What it holds.
     pub(crate) fn kind(self) -> OutType {
         match self {
-            Self::Symbol | Self::Timeframe | Self::Price | Self::Source => OutType::Name,
+            Self::Symbol
+            | Self::Timeframe
+            | Self::Price
+            | Self::Source
+            | Self::State
+            | Self::Reason
+            | Self::DqStatus
+            | Self::InstrumentId => OutType::Name,
             Self::Ts | Self::TsEnd | Self::AvailableAt | Self::KnownAt => OutType::Timestamp,
-            Self::Assumed | Self::Retracted => OutType::Bool,
+            Self::Assumed | Self::Retracted | Self::Stale | Self::IsGap | Self::IsFilled => {
+                OutType::Bool
+            }
             Self::Sequence => OutType::I64,
+            Self::Session => OutType::Date,
+            Self::Coverage => OutType::F64,
             Self::User(_, column) => match column.kind {
                 ColumnType::F64 => OutType::F64,
                 ColumnType::I64 => OutType::I64,
@@ -97,12 +151,43 @@ impl Out {
         }
     }
 
-    /// Whether a row may have no value there; a retraction has none in any user column.
-    pub(crate) fn is_nullable(self, retractions: bool) -> bool {
+    /// Whether a row may have no value there; rows that are `hollow`, retractions and empty slots,
+    /// have none in any user column.
+    pub(crate) fn is_nullable(self, hollow: Hollow) -> bool {
         match self {
-            Self::User(_, column) => retractions || column.nullable,
-            _ => false,
+            Self::User(_, column) => hollow != Hollow::None || column.nullable,
+            _ => hollow == Hollow::Slots && self.is_of_row(),
         }
+    }
+
+    /// Whether it says something of a row, so that an empty slot has nothing to say.
+    pub(crate) const fn is_of_row(self) -> bool {
+        matches!(self, Self::Source | Self::KnownAt | Self::Assumed | Self::Sequence | Self::State)
+    }
+
+    /// The columns of a range of curated bars, in order.
+    pub(crate) fn of_curated(schema: &'static Schema) -> Vec<Self> {
+        let mut columns = vec![Self::Symbol, Self::Ts];
+        let user = schema.columns.iter().enumerate();
+        columns.extend(user.map(|(place, column)| Self::User(place, column)));
+        columns.extend([
+            Self::TsEnd,
+            Self::Session,
+            Self::Source,
+            Self::State,
+            Self::Stale,
+            Self::IsGap,
+            Self::Reason,
+            Self::IsFilled,
+            Self::DqStatus,
+            Self::Coverage,
+            Self::AvailableAt,
+            Self::KnownAt,
+            Self::Assumed,
+            Self::Sequence,
+            Self::InstrumentId,
+        ]);
+        columns
     }
 
     /// The columns of a range of raw rows, in order; `retracted` only where retractions show. An
@@ -196,6 +281,8 @@ pub(crate) struct Piece {
     pub(crate) step: Step,
     /// The rows.
     pub(crate) rows: Rows,
+    /// Their slots, if they are of the curated layer.
+    pub(crate) slots: Option<Slots>,
 }
 
 impl Piece {
@@ -221,7 +308,18 @@ impl Piece {
             source: self.source.slice(start, end),
             side: self.side.slice(start, end),
             rows: self.rows.slice(start..end),
+            slots: self.slots.map(|slots| slots.slice(start..end)),
             ..self
+        }
+    }
+
+    /// Whether a column of the system has nothing to say of row `at`.
+    pub(crate) fn is_null(&self, column: Out, at: usize) -> bool {
+        match &self.slots {
+            Some(slots) if slots.is_gap(at) && column.is_of_row() => {
+                column != Out::Source || self.source.get(at) == NO_SOURCE
+            }
+            _ => false,
         }
     }
 
@@ -241,8 +339,10 @@ pub(crate) struct Layout {
     pub(crate) symbols: Vec<String>,
     /// Sources that rows may name.
     pub(crate) sources: Vec<String>,
-    /// Whether rows may be retractions.
-    pub(crate) retractions: bool,
+    /// Instruments that rows may name.
+    pub(crate) instruments: Vec<String>,
+    /// Which rows may be without values.
+    pub(crate) hollow: Hollow,
 }
 
 impl Layout {
@@ -281,6 +381,13 @@ impl Layout {
 /// The instant in a column of the system of row `at`, if that column holds one.
 pub(crate) fn instant(column: Out, piece: &Piece, at: usize) -> Option<Timestamp> {
     let ts = Timestamp::from_nanos(piece.rows.ts[at]);
+    if let Some(slots) = &piece.slots {
+        match column {
+            Out::TsEnd => return Some(Timestamp::from_nanos(slots.ts_end[at])),
+            Out::AvailableAt => return Some(Timestamp::from_nanos(slots.available_at[at])),
+            _ => {}
+        }
+    }
     match column {
         Out::Ts => Some(ts),
         Out::TsEnd | Out::AvailableAt => Some(piece.step.ts_end(ts)),
@@ -308,7 +415,8 @@ mod tests {
             columns: vec![user(3), Out::Ts, user(0)],
             symbols: Vec::new(),
             sources: Vec::new(),
-            retractions: false,
+            instruments: Vec::new(),
+            hollow: Hollow::None,
         };
         assert_eq!(layout.user().collect::<Vec<_>>(), [3, 0]);
         assert_eq!(layout.places(), [Some(0), None, Some(1)]);

@@ -6,11 +6,15 @@ use std::ops::Range;
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use axum::http::HeaderMap;
+use barrow_engine::State;
+use barrow_engine::gaps::Reason;
 use barrow_engine::rows::{Column, Values, flags};
+use barrow_types::civil_from_days;
 
 use super::columns::{Layout, Out, OutType, Piece, instant};
 use super::error::{Code, Problem};
 use super::params::Params;
+use super::slots::Slots;
 use super::time::Zone;
 use crate::arrow_out::ArrowOut;
 use crate::parquet_out::ParquetOut;
@@ -104,6 +108,8 @@ pub(crate) struct Trailer {
     pub(crate) sequence: u64,
     /// Continues after a page that is not the last.
     pub(crate) cursor: Option<String>,
+    /// The calendars that said which slots are expected, joined by commas.
+    pub(crate) calendar: Option<String>,
     /// What a person should know.
     pub(crate) warnings: Vec<String>,
 }
@@ -224,7 +230,8 @@ fn json<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
 }
 
 fn json_end(trailer: &Trailer) -> Vec<u8> {
-    let mut out = b"],\"complete\":true,\"calendar\":\"none\"".to_vec();
+    let mut out = b"],\"complete\":true,\"calendar\":".to_vec();
+    json(trailer.calendar.as_deref().unwrap_or("none"), &mut out);
     write!(out, ",\"sequence\":{}", trailer.sequence).expect(WRITES);
     if let Some(cursor) = &trailer.cursor {
         out.extend(b",\"cursor\":");
@@ -272,6 +279,12 @@ impl Text {
             for (&(column, place), key) in self.columns.iter().zip(&self.keys) {
                 out.extend(key);
                 match column.kind() {
+                    _ if piece.is_null(column, at) => out.extend(b"null"),
+                    OutType::Date => {
+                        out.push(b'"');
+                        write_date(piece, at, &mut out);
+                        out.push(b'"');
+                    }
                     OutType::Timestamp => {
                         out.push(b'"');
                         self.write_time(column, piece, at, &mut out);
@@ -300,6 +313,8 @@ impl Text {
                     out.push(b',');
                 }
                 match column.kind() {
+                    _ if piece.is_null(column, at) => {}
+                    OutType::Date => write_date(piece, at, &mut out),
                     OutType::Timestamp => self.write_time(column, piece, at, &mut out),
                     OutType::Name => csv_text(self.name(column, piece, at), &mut out),
                     _ => match self.cell(column, place, piece, at) {
@@ -326,6 +341,10 @@ impl Text {
             Out::Symbol => &self.layout.symbols[piece.symbol as usize],
             Out::Source => &self.layout.sources[piece.source.get(at) as usize],
             Out::Timeframe => piece.step.name(),
+            Out::State => slots(piece).state[at].map_or("", State::name),
+            Out::DqStatus => slots(piece).dq_status[at].name(),
+            Out::Reason => reason(slots(piece).reason[at]),
+            Out::InstrumentId => &self.layout.instruments[slots(piece).instrument as usize],
             _ => piece.side(at).name(),
         }
     }
@@ -337,9 +356,26 @@ impl Text {
             (Out::Sequence, _) => Cell::I64(rows.sequence[at].cast_signed()),
             (Out::Assumed, _) => Cell::Bool(rows.flags[at] & flags::ASSUMED != 0),
             (Out::Retracted, _) => Cell::Bool(rows.is_retract(at)),
+            (Out::Stale, _) => Cell::Bool(false),
+            (Out::IsGap, _) => Cell::Bool(slots(piece).is_gap(at)),
+            (Out::IsFilled, _) => Cell::Bool(slots(piece).is_filled[at]),
+            (Out::Coverage, _) => Cell::F64(slots(piece).coverage(at)),
             _ => Cell::Null,
         }
     }
+}
+
+fn slots(piece: &Piece) -> &Slots {
+    piece.slots.as_ref().expect("invariant: only curated rows have columns about slots")
+}
+
+fn reason(code: u8) -> &'static str {
+    Reason::ALL[usize::from(code)].name()
+}
+
+fn write_date(piece: &Piece, at: usize, out: &mut Vec<u8>) {
+    let (year, month, day) = civil_from_days(slots(piece).session[at].into());
+    write!(out, "{year:04}-{month:02}-{day:02}").expect(WRITES);
 }
 
 enum Cell<'a> {
@@ -386,7 +422,7 @@ mod tests {
     use barrow_types::{PriceSide, Step};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-    use super::super::columns::PerRow;
+    use super::super::columns::{Hollow, PerRow};
     use super::*;
 
     fn layout() -> Layout {
@@ -399,7 +435,8 @@ mod tests {
             columns,
             symbols: vec!["EUR/USD".into(), "a\"b".into()],
             sources: vec!["x".into()],
-            retractions: true,
+            instruments: Vec::new(),
+            hollow: Hollow::Retractions,
         }
     }
 
@@ -420,6 +457,7 @@ mod tests {
                 flags: vec![0, flags::RETRACT],
                 columns: vec![open, trades],
             },
+            slots: None,
         }
     }
 
@@ -433,7 +471,12 @@ mod tests {
             };
             assert!(encoder.piece(piece(), &mut send).unwrap());
         }
-        let trailer = Trailer { sequence: 9, cursor: Some("c".into()), warnings: vec!["w".into()] };
+        let trailer = Trailer {
+            sequence: 9,
+            cursor: Some("c".into()),
+            calendar: None,
+            warnings: vec!["w".into()],
+        };
         bytes.extend(encoder.finish(&trailer).unwrap());
         bytes
     }

@@ -1,6 +1,7 @@
 //! `POST /v1/datasets/{dataset}/rows`: rows in. Answers once they are durable and visible.
 //!
-//! `source` is `http` if the request names none. A body above `[engine] batch_bytes_max` is cut
+//! `source` is `http` if the request names none. With `import=true` quality rules flag what they
+//! would turn away: the rows are what a file holds. A body above `[engine] batch_bytes_max` is cut
 //! into parts `id#1`, `id#2` ..., applied in order, each as a whole or not at all; sending the same
 //! request again skips the parts that are there.
 
@@ -13,14 +14,17 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use barrow_engine::batch::{Act, BATCH_ID_LEN_MAX, Batch, KnownAt, SourceFacts};
 use barrow_engine::dataset::{BARS, QUOTES, Schema, TRADES};
+use barrow_engine::{Reference, Snapshot};
 use barrow_types::{DatasetId, Nanos, PriceSide, Source, Step, Symbol};
 
 use super::App;
 use super::answer::Sum;
 use super::body::{self, Sent};
+use super::covers::{Claims, Covers, tells_all};
 use super::dead_letters::REPLAY;
-use super::decode::{self, Kind, Plan};
+use super::decode::{self, Incoming, Kind, Plan};
 use super::error::{Code, Problem};
+use super::facts::follow;
 use super::params::{Known, Params};
 use super::parts::{self, Common, PART_LEN};
 use crate::{clock, random};
@@ -46,15 +50,31 @@ const KNOWN: Known = Known {
         "session",
         "align",
         "atomic",
+        "import",
+        "covers",
+        "covers_symbols",
+        "calendar",
     ],
-    not_built: &["covers", "covers_symbols"],
+    not_built: &[],
 };
 
 struct Request {
     common: Common,
     plan: Plan,
-    kind: Kind,
+    /// A body without bytes needs none.
+    kind: Result<Kind, Problem>,
     atomic: bool,
+    covers: Option<Covers>,
+    /// The calendar that the instruments of the rows follow.
+    calendar: Option<String>,
+}
+
+/// The parts of a request, and what they claim.
+struct Parts {
+    /// What is to be known before the rows are.
+    facts: Vec<Batch>,
+    batches: Vec<Batch>,
+    claims: Option<Claims>,
 }
 
 /// Takes the rows of a body.
@@ -73,8 +93,15 @@ pub(crate) async fn post(
     let time_max = Duration::from_secs(http.body_seconds_max);
     let sent = body::take(&headers, body, http.body_bytes_max, time_max, &app.bodies).await?;
     let batch_id = request.common.id.clone();
-    let batches = decode_batches(&app, request, sent).await?;
-    Ok(apply(&app, batch_id, batches).await?.into_response())
+    let Parts { facts, batches, claims } = decode_batches(&app, request, sent).await?;
+    for batch in facts {
+        apply_one(&app, batch).await?;
+    }
+    let mut sum = apply(&app, batch_id, batches).await?;
+    if let Some(claims) = claims {
+        sum.ask_claims(claims.without_calendar);
+    }
+    Ok(sum.into_response())
 }
 
 /// What rows of the dataset of that name look like.
@@ -106,7 +133,13 @@ impl Request {
             stamped_at_end,
             decoded_bytes_max,
         };
-        Ok(Self { common, plan, kind: Kind::of(headers)?, atomic: params.flag("atomic")? })
+        let covers = Covers::read(params)?;
+        let kind = Kind::of(headers);
+        if covers.is_none() {
+            kind.clone()?;
+        }
+        let calendar = params.get("calendar").map(str::to_owned);
+        Ok(Self { common, plan, kind, atomic: params.flag("atomic")?, covers, calendar })
     }
 }
 
@@ -147,7 +180,9 @@ pub(crate) fn common(
         side: side(schema, params)?,
         known_at_policy: params.read("known_at_policy", known_at_policy)?.unwrap_or_default(),
         facts: facts(params)?,
+        claims: Vec::new(),
         act,
+        is_import: params.flag("import")?,
     })
 }
 
@@ -254,16 +289,31 @@ fn facts(params: &Params) -> Result<Option<SourceFacts>, Problem> {
     }))
 }
 
-async fn decode_batches(
-    app: &Arc<App>,
-    request: Request,
-    sent: Sent,
-) -> Result<Vec<Batch>, Problem> {
-    let Request { common, plan, kind, atomic } = request;
+async fn decode_batches(app: &Arc<App>, request: Request, sent: Sent) -> Result<Parts, Problem> {
+    let Request { mut common, plan, kind, atomic, covers, calendar } = request;
     let bytes_max = app.config.engine.batch_bytes_max;
+    let snapshot = app.engine.snapshot();
     app.prepare(move || {
         let body = sent.decode(plan.decoded_bytes_max)?;
-        let incoming = decode::decode(kind, &body.bytes, &plan)?;
+        let incoming = match covers {
+            Some(_) if body.bytes.is_empty() => Incoming::empty(plan.schema),
+            _ => decode::decode(kind?, &body.bytes, &plan)?,
+        };
+        let claims = match &covers {
+            Some(covers) => {
+                let reference = reference(&snapshot)?;
+                let now = clock::now().max(snapshot.now());
+                Some(covers.claims(&incoming, (&common.source, common.step), &reference, now)?)
+            }
+            None => None,
+        };
+        if let Some(claims) = claims.as_ref().filter(|_| tells_all(&incoming)) {
+            common.claims.clone_from(&claims.all);
+        }
+        let facts = match &calendar {
+            Some(name) => follow::batches(name, &incoming, &common, &*reference(&snapshot)?)?,
+            None => Vec::new(),
+        };
         let too_large = |detail: String| Problem::new(Code::TooLarge, detail).about("body");
         let batches = parts::batches(incoming, &common, bytes_max).map_err(too_large)?;
         if atomic && batches.len() > 1 {
@@ -273,9 +323,14 @@ async fn decode_batches(
             );
             return Err(too_large(detail));
         }
-        Ok(batches)
+        Ok(Parts { facts, batches, claims })
     })
     .await?
+}
+
+/// The facts that are visible now.
+pub(crate) fn reference(snapshot: &Snapshot) -> Result<Arc<Reference>, Problem> {
+    Reference::at(snapshot, None, None).map_err(|error| Problem::read(&error))
 }
 
 /// Applies the parts of a request in order.

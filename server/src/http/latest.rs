@@ -11,7 +11,7 @@ use barrow_engine::{Error, Snapshot};
 use barrow_types::{DatasetId, PriceSide, SeriesId, Source, Step, Symbol};
 
 use super::App;
-use super::columns::{Layout, Out, PerRow, Piece, select};
+use super::columns::{Hollow, Layout, Out, PerRow, Piece, select};
 use super::encode::{Format, Trailer};
 use super::error::{Code, Problem};
 use super::ingest::{check_sides, step};
@@ -109,9 +109,11 @@ fn plan(query: Query, snapshot: Snapshot) -> Result<Answer<Latest>, Problem> {
         columns: query.columns,
         symbols: query.symbols.iter().map(|symbol| symbol.as_str().to_owned()).collect(),
         sources,
-        retractions: false,
+        instruments: Vec::new(),
+        hollow: Hollow::None,
     };
-    let trailer = Trailer { sequence: snapshot.sequence().get(), cursor: None, warnings };
+    let trailer =
+        Trailer { sequence: snapshot.sequence().get(), cursor: None, calendar: None, warnings };
     let pieces = Latest { snapshot, layout, series: series.into_iter() };
     Ok(Answer { pieces, trailer, if_empty: None, format: query.format, zone: query.zone })
 }
@@ -147,6 +149,7 @@ impl Pieces for Latest {
                 side: PerRow::One(wanted.side.code().into()),
                 step: wanted.step,
                 rows,
+                slots: None,
             }));
         }
         Ok(None)

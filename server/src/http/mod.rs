@@ -8,12 +8,16 @@ mod answer;
 mod body;
 mod calendars;
 pub(crate) mod columns;
+mod covers;
+mod curated;
 mod cursor;
 mod datasets;
 mod dead_letters;
 mod decode;
 mod encode;
 pub(crate) mod error;
+mod facts;
+mod gaps;
 mod ingest;
 mod jobs;
 mod latest;
@@ -24,11 +28,13 @@ mod range;
 mod reader;
 mod retract;
 pub(crate) mod serve;
+pub(crate) mod slots;
 mod sources;
 mod status;
 mod stream;
 mod table;
 mod time;
+mod when;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -40,7 +46,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -204,11 +210,24 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/datasets", get(datasets::list))
         .route("/v1/datasets/{dataset}", get(datasets::describe))
         .route("/v1/datasets/{dataset}/rows", post(ingest::post).delete(retract::delete))
+        .route("/v1/gaps", get(gaps::get))
         .route("/v1/jobs", get(jobs::list).post(jobs::post))
         .route("/v1/jobs/{id}", get(jobs::show))
+        .route("/v1/datasets/{dataset}/claims", post(facts::claims::post))
+        .route("/v1/claims", get(facts::claims::list))
         .route("/v1/sources", get(sources::list))
+        .route("/v1/sources/{dataset}", get(facts::settings::show).put(facts::settings::put))
+        .route("/v1/instruments", get(facts::instruments::list).put(facts::instruments::put_all))
+        .route("/v1/instruments/{id}", get(facts::instruments::show).put(facts::instruments::put))
+        .route("/v1/rules", get(facts::rules::list_all))
+        .route("/v1/rules/{dataset}", get(facts::rules::list_of).put(facts::rules::put))
+        .route("/v1/halts", get(facts::spans::list_halts).post(facts::spans::post_halts))
+        .route("/v1/outages", get(facts::spans::list_outages).post(facts::spans::post_outages))
+        .route("/v1/watermarks", get(facts::watermarks::list).put(facts::watermarks::put))
+        .route("/v1/quality/verdicts", get(facts::verdicts::list).post(facts::verdicts::post))
         .route("/v1/calendars", get(calendars::list))
-        .route("/v1/calendars/{name}", get(calendars::describe))
+        .route("/v1/calendars/{name}", get(calendars::describe).put(facts::days::put_file))
+        .route("/v1/calendars/{name}/days", put(facts::days::put_days))
         .route("/v1/calendars/{name}/sessions", get(calendars::sessions))
         .route("/v1/dead-letters", get(dead_letters::list))
         .route("/v1/dead-letters/{id}", get(dead_letters::show))

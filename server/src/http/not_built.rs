@@ -11,11 +11,10 @@ use super::App;
 use super::error::Problem;
 
 /// Routes of which nothing is built.
-const ROUTES: [&str; 32] = [
+const ROUTES: [&str; 25] = [
     "/",
     "/openapi.json",
     "/v1/tables/{dataset}",
-    "/v1/gaps",
     "/v1/features",
     "/v1/features/latest",
     "/v1/features/at",
@@ -26,18 +25,12 @@ const ROUTES: [&str; 32] = [
     "/v1/feature-groups/{name}/verify",
     "/v1/feature-groups/{name}/lint",
     "/v1/feature-groups/{name}/{version}",
-    "/v1/instruments",
-    "/v1/instruments/{symbol}",
-    "/v1/rules",
-    "/v1/rules/{name}",
-    "/v1/sources/{name}",
     "/v1/universes",
     "/v1/universes/{name}",
     "/v1/label-sets",
     "/v1/label-sets/{name}",
     "/v1/jobs/{id}/cancel",
     "/v1/jobs/{id}/retry",
-    "/v1/watermarks",
     "/v1/quality/{dataset}",
     "/v1/health/{dataset}",
     "/v1/sql",
@@ -55,7 +48,6 @@ pub(crate) fn add(mut router: Router<Arc<App>>) -> Router<Arc<App>> {
         .route("/v1/datasets", put(refuse))
         .route("/v1/datasets/{dataset}", put(refuse))
         .route("/v1/calendars", put(refuse))
-        .route("/v1/calendars/{name}", put(refuse))
         .route("/v1/sources", put(refuse).merge(post(refuse)))
 }
 

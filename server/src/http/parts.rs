@@ -3,7 +3,9 @@
 
 use std::ops::Range;
 
-use barrow_engine::batch::{Act, Batch, KnownAt, RAW_LEN_MAX, Refused, SourceFacts, Symbols};
+use barrow_engine::batch::{
+    Act, Batch, Claim, KnownAt, RAW_LEN_MAX, Refused, SourceFacts, Symbols,
+};
 use barrow_engine::dataset::Schema;
 use barrow_engine::rows::{Column, Values};
 use barrow_types::{PriceSide, Source, Step, Symbol};
@@ -30,8 +32,12 @@ pub(crate) struct Common {
     pub(crate) known_at_policy: KnownAt,
     /// Facts about the source.
     pub(crate) facts: Option<SourceFacts>,
+    /// What they are all of; the last part says it.
+    pub(crate) claims: Vec<Claim>,
     /// What to do.
     pub(crate) act: Act,
+    /// Whether rules flag what they would turn away.
+    pub(crate) is_import: bool,
 }
 
 // What a batch takes in the log, from above: the engine refuses a larger one, so a part must never
@@ -43,12 +49,16 @@ const HEAD_BYTES: u64 = 512;
 const ROW_BYTES: u64 = 24;
 /// Bytes of a block of rows of one series beside its rows and its symbol.
 const SERIES_BYTES: u64 = 64;
+/// Bytes of a claim beside its symbol: a row of a series of its own.
+const CLAIM_BYTES: u64 = SERIES_BYTES + ROW_BYTES + 64;
 /// Bytes of a dead letter beside its texts as they came; holds a row rendered from its columns.
 const DEAD_BYTES: u64 = 640;
 
 struct Cut {
     rows: Range<usize>,
     refused: Range<usize>,
+    /// How many claims, after those of the cuts before.
+    claims: usize,
 }
 
 /// The batches that `incoming` becomes, each of about `bytes_max` at most.
@@ -62,12 +72,17 @@ pub(crate) fn batches(
 ) -> Result<Vec<Batch>, String> {
     let cuts = cuts(&incoming, common, bytes_max)?;
     if cuts.len() == 1 {
-        return Ok(vec![batch(incoming, common, common.id.clone())]);
+        let mut only = batch(incoming, common, common.id.clone());
+        only.claims.clone_from(&common.claims);
+        return Ok(vec![only]);
     }
+    let mut claims = &common.claims[..];
     let mut batches = Vec::with_capacity(cuts.len());
     for (number, cut) in (1..).zip(cuts) {
         let part = slice(&incoming, &cut);
-        batches.push(batch(part, common, format!("{}#{number}", common.id)));
+        let mut part = batch(part, common, format!("{}#{number}", common.id));
+        (part.claims, claims) = (claims[..cut.claims].to_vec(), &claims[cut.claims..]);
+        batches.push(part);
     }
     Ok(batches)
 }
@@ -82,7 +97,9 @@ fn batch(incoming: Incoming, common: &Common, id: String) -> Batch {
         side: *side,
         known_at_policy: *known_at_policy,
         facts: facts.clone(),
+        claims: Vec::new(),
         act: *act,
+        is_import: common.is_import,
         symbols: incoming.symbols,
         ts: incoming.ts,
         known_at: incoming.known_at,
@@ -120,17 +137,19 @@ fn cuts(incoming: &Incoming, common: &Common, bytes_max: u64) -> Result<Vec<Cut>
                 "rows {first} to {last} have one symbol and ts and fit in no batch"
             ));
         }
-        cuts.push(Cut { rows: start..run_start, refused: 0..0 });
+        cuts.push(Cut { rows: start..run_start, refused: 0..0, claims: 0 });
         start = run_start;
         bytes = run_bytes;
     }
-    cuts.push(Cut { rows: start..len, refused: 0..0 });
-    place_refused(&incoming.refused, &mut cuts, bytes, bytes_max);
+    cuts.push(Cut { rows: start..len, refused: 0..0, claims: 0 });
+    let bytes = place_refused(&incoming.refused, &mut cuts, bytes, bytes_max);
+    place_claims(&common.claims, &mut cuts, bytes, bytes_max);
     Ok(cuts)
 }
 
 /// Puts the refused rows behind the rows of the last cut, and into cuts of their own from there.
-fn place_refused(refused: &[Refused], cuts: &mut Vec<Cut>, mut bytes: u64, bytes_max: u64) {
+/// Returns the bytes of the last one.
+fn place_refused(refused: &[Refused], cuts: &mut Vec<Cut>, mut bytes: u64, bytes_max: u64) -> u64 {
     let mut start = 0;
     for (at, row) in refused.iter().enumerate() {
         let texts = [&row.raw, &row.detail, &row.reason].map(|text| text.len().min(RAW_LEN_MAX));
@@ -141,9 +160,28 @@ fn place_refused(refused: &[Refused], cuts: &mut Vec<Cut>, mut bytes: u64, bytes
             let rows = last.rows.end..last.rows.end;
             start = at;
             bytes = row_bytes;
-            cuts.push(Cut { rows, refused: start..at + 1 });
+            cuts.push(Cut { rows, refused: start..at + 1, claims: 0 });
         } else {
             last.refused = start..at + 1;
+        }
+    }
+    bytes
+}
+
+/// Puts the claims behind everything else of the last cut, and into cuts of their own from there.
+fn place_claims(claims: &[Claim], cuts: &mut Vec<Cut>, mut bytes: u64, bytes_max: u64) {
+    for claim in claims {
+        let claim_bytes = CLAIM_BYTES + claim.symbol.len() as u64;
+        bytes += claim_bytes;
+        let last = cuts.last_mut().expect("invariant: there is at least one cut");
+        let is_empty = last.rows.is_empty() && last.refused.is_empty() && last.claims == 0;
+        if bytes > bytes_max && !is_empty {
+            let (rows, refused) =
+                (last.rows.end..last.rows.end, last.refused.end..last.refused.end);
+            bytes = claim_bytes;
+            cuts.push(Cut { rows, refused, claims: 1 });
+        } else {
+            last.claims += 1;
         }
     }
 }
@@ -265,7 +303,9 @@ mod tests {
             side: PriceSide::Trade,
             known_at_policy: KnownAt::Ingest,
             facts: None,
+            claims: Vec::new(),
             act: Act::Insert,
+            is_import: false,
         }
     }
 

@@ -1,4 +1,4 @@
-//! `GET /v1/bars`, `/v1/trades` and `/v1/quotes`: a range of raw rows.
+//! `GET /v1/bars`, `/v1/trades` and `/v1/quotes`: a range of rows, raw or, of bars, curated.
 //!
 //! Symbols none of which any source has delivered are 404; a symbol that is unknown beside known
 //! ones, or has no rows of that step, side and source, is a warning in the answer.
@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use barrow_engine::dataset::Schema;
+use barrow_engine::dataset::{BARS, Schema};
 use barrow_engine::{Error, Revisions, Snapshot};
 use barrow_types::{DatasetId, PriceSide, Sequence, Timestamp};
 use tokio::time::timeout;
@@ -17,14 +17,17 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::App;
 use super::columns::{Layout, Out, Piece, select};
+use super::curated::{self, Slotted};
 use super::cursor::{Cursor, Position};
 use super::encode::{Format, Trailer};
 use super::error::{Code, Problem};
 use super::ingest::{check_sides, step};
 use super::params::{Known, Params};
 use super::reader::{Range, Reader};
+use super::slots::Fill;
 use super::stream::{self, Answer, Pieces};
-use super::time::{Zone, parse_parameter};
+use super::time::{Zone, parse_parameter, parse_range};
+use crate::clock;
 
 const KNOWN: Known = Known {
     built: &[
@@ -35,6 +38,14 @@ const KNOWN: Known = Known {
         "layer",
         "source",
         "price",
+        "session",
+        "align",
+        "fallback",
+        "adjust",
+        "adjust_anchor",
+        "symbols_asof",
+        "gaps",
+        "fill",
         "as_of",
         "at_sequence",
         "revisions",
@@ -45,22 +56,23 @@ const KNOWN: Known = Known {
         "tz",
         "format",
     ],
-    not_built: &[
-        "session",
-        "align",
-        "adjust",
-        "adjust_anchor",
-        "vintage",
-        "fill",
-        "gaps",
-        "consistency",
-        "symbols_asof",
-        "fallback",
-    ],
+    not_built: &["vintage", "consistency"],
 };
 
+/// Parameters that only one layer has.
+const OF_CURATED: [&str; 8] =
+    ["session", "align", "fallback", "adjust", "adjust_anchor", "symbols_asof", "gaps", "fill"];
+
+/// What is asked for.
+enum Layer {
+    /// Rows as received.
+    Raw(Range),
+    /// A row for each slot.
+    Curated(Box<Slotted>, Vec<Out>, (bool, Fill)),
+}
+
 struct Query {
-    range: Range,
+    layer: Layer,
     hash: u64,
     limit: Option<usize>,
     cursor: Option<Cursor>,
@@ -111,43 +123,27 @@ impl Query {
         headers: &HeaderMap,
         page_rows_max: u32,
     ) -> Result<Self, Problem> {
-        match params.get("layer") {
-            Some("raw") => {}
-            // Only bars have another layer to come.
-            None if schema.dataset != DatasetId::BARS => {}
-            None | Some("curated") => {
-                let detail = "the curated layer is not available in this version: say layer=raw";
-                return Err(Problem::not_available("layer", detail));
+        let has_curated = schema.dataset == DatasetId::BARS;
+        let is_curated = match params.get("layer") {
+            Some("raw") => false,
+            None => has_curated,
+            Some("curated") if has_curated => true,
+            Some("curated") => {
+                let fault = format!("{} are raw; leave it out", schema.name);
+                return Err(Problem::parameter("layer", fault));
             }
             Some(other) => {
                 let fault = format!("'{other}' is neither raw nor curated");
                 return Err(Problem::parameter("layer", fault));
             }
-        }
-        let revisions = match params.get("revisions") {
-            None => Revisions::Visible,
-            Some("all") => Revisions::All,
-            Some(other) => {
-                let fault = format!("'{other}' is not all; leave it out for the rows that hold");
-                return Err(Problem::parameter("revisions", fault));
-            }
         };
-        let symbols = params.symbols()?;
-        let step = step(schema, params, "frequency")?;
-        let sides = params.sides()?.unwrap_or_default();
-        check_sides(schema, &sides)?;
-        let sides = if sides.is_empty() { vec![PriceSide::Trade] } else { sides };
-        let start = params.read("start", parse_parameter)?.unwrap_or(Timestamp::MIN);
-        let end = params.read("end", parse_parameter)?.unwrap_or(Timestamp::MAX);
-        if start > end {
-            return Err(Problem::parameter("start", "lies after end"));
+        let foreign: &[&str] = if is_curated { &["revisions"] } else { &OF_CURATED };
+        if let Some(name) = foreign.iter().find(|name| params.get(name).is_some()) {
+            let layer = if is_curated { "raw" } else { "curated" };
+            return Err(Problem::parameter(name, format!("is for layer={layer} only")));
         }
-        let retractions = revisions == Revisions::All;
-        let all = match sides.len() {
-            1 => Out::of_range(schema, retractions),
-            _ => Out::of_sides(schema, retractions),
-        };
-        let columns = params.read("columns", |list| select(&all, list))?.unwrap_or(all);
+        let (layer, hash) =
+            if is_curated { curated_layer(params)? } else { raw_layer(schema, params)? };
         let page = 1..=u64::from(page_rows_max);
         let limit = params.integer("limit")?;
         if limit.is_some_and(|limit| !page.contains(&limit)) {
@@ -156,23 +152,9 @@ impl Query {
             );
             return Err(Problem::parameter("limit", fault));
         }
-        let range = Range {
-            schema,
-            symbols,
-            step,
-            sides,
-            source: params.source()?,
-            start,
-            end,
-            as_of: params.read("as_of", parse_parameter)?,
-            at_sequence: params.integer("at_sequence")?.map(Sequence::new),
-            revisions,
-            columns,
-        };
-        let hash = hash(&range);
         Ok(Self {
             hash,
-            range,
+            layer,
             limit: limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
             cursor: params.read("cursor", |text| Cursor::decode(text, hash))?,
             min_sequence: params.integer("min_sequence")?,
@@ -180,6 +162,60 @@ impl Query {
             zone: params.read("tz", Zone::parse)?.unwrap_or(Zone::Utc),
         })
     }
+}
+
+/// The curated layer of a request, and what a cursor of it is bound to.
+fn curated_layer(params: &Params) -> Result<(Layer, u64), Problem> {
+    let slotted = Slotted::read(params, clock::now())?;
+    let all = Out::of_curated(&BARS);
+    let columns = match params.read("columns", |list| select(&all, list))? {
+        Some(columns) => columns,
+        // Rules cost ten times what reading does: they are asked when somebody wants to know.
+        None => all.into_iter().filter(|column| *column != Out::DqStatus).collect(),
+    };
+    let fill = params.read("fill", Fill::parse)?.unwrap_or(Fill::None);
+    let gaps = params.flag("gaps")? || fill != Fill::None;
+    let hash = xxh3_64(format!("{}{gaps}{fill:?}", slotted.identity()).as_bytes());
+    Ok((Layer::Curated(Box::new(slotted), columns, (gaps, fill)), hash))
+}
+
+/// The raw layer of a request, and what a cursor of it is bound to.
+fn raw_layer(schema: &'static Schema, params: &Params) -> Result<(Layer, u64), Problem> {
+    let revisions = match params.get("revisions") {
+        None => Revisions::Visible,
+        Some("all") => Revisions::All,
+        Some(other) => {
+            let fault = format!("'{other}' is not all; leave it out for the rows that hold");
+            return Err(Problem::parameter("revisions", fault));
+        }
+    };
+    let symbols = params.symbols()?;
+    let step = step(schema, params, "frequency")?;
+    let sides = params.sides()?.unwrap_or_default();
+    check_sides(schema, &sides)?;
+    let sides = if sides.is_empty() { vec![PriceSide::Trade] } else { sides };
+    let (start, end) = parse_range(params)?;
+    let retractions = revisions == Revisions::All;
+    let all = match sides.len() {
+        1 => Out::of_range(schema, retractions),
+        _ => Out::of_sides(schema, retractions),
+    };
+    let columns = params.read("columns", |list| select(&all, list))?.unwrap_or(all);
+    let range = Range {
+        schema,
+        symbols,
+        step,
+        sides,
+        source: params.source()?,
+        start,
+        end,
+        as_of: params.read("as_of", parse_parameter)?,
+        at_sequence: params.integer("at_sequence")?.map(Sequence::new),
+        revisions,
+        columns,
+    };
+    let hash = hash(&range);
+    Ok((Layer::Raw(range), hash))
 }
 
 /// What a cursor is bound to: which rows there are and in which order, not how they look.
@@ -206,7 +242,14 @@ fn hash(range: &Range) -> u64 {
 }
 
 fn plan(query: Query, snapshot: Snapshot) -> Result<Answer<Ranged>, Problem> {
-    let Query { mut range, hash, limit, cursor, format, zone, .. } = query;
+    let Query { mut layer, hash, limit, cursor, format, zone, .. } = query;
+    let (at_sequence, as_of) = match &mut layer {
+        Layer::Raw(range) => (&mut range.at_sequence, range.as_of),
+        Layer::Curated(slotted, ..) => {
+            slotted.fix_due(&snapshot).map_err(|error| Problem::read(&error))?;
+            (&mut slotted.at_sequence, slotted.as_of)
+        }
+    };
     let newest = snapshot.sequence().get();
     let sequence = match cursor {
         Some(cursor) if cursor.sequence > newest => {
@@ -214,21 +257,25 @@ fn plan(query: Query, snapshot: Snapshot) -> Result<Answer<Ranged>, Problem> {
             return Err(Problem::parameter("cursor", fault));
         }
         Some(cursor) => cursor.sequence,
-        None => range.at_sequence.map_or(newest, |asked| asked.get().min(newest)),
+        None => at_sequence.map_or(newest, |asked| asked.get().min(newest)),
     };
     // Every page is of the snapshot that the first one was of.
     if cursor.is_some() {
-        range.at_sequence = Some(Sequence::new(sequence));
+        *at_sequence = Some(Sequence::new(sequence));
     }
-    let if_empty = range.as_of.map(|_| "nothing of this was known at as_of".to_owned());
+    let if_empty = as_of.map(|_| "nothing of this was known at as_of".to_owned());
     let resume = cursor.map(|cursor| cursor.position);
-    let mut reader = Reader::new(snapshot, range, resume);
-    if !reader.any_known {
-        let detail = format!("symbols: {}", reader.warnings.join("; "));
-        return Err(Problem::new(Code::NotFound, detail).about("symbols"));
-    }
-    let warnings = std::mem::take(&mut reader.warnings);
-    let mut trailer = Trailer { sequence, cursor: None, warnings };
+    let mut reader = match layer {
+        Layer::Raw(range) => {
+            let reader = Reader::new(snapshot, range, resume);
+            Rows::Raw(Box::new(reader.map_err(|error| Problem::read(&error))?))
+        }
+        Layer::Curated(asked, columns, gaps) => {
+            Rows::Curated(Box::new(curated::Reader::new(&snapshot, &asked, columns, gaps, resume)?))
+        }
+    };
+    let (calendar, warnings) = reader.about()?;
+    let mut trailer = Trailer { sequence, cursor: None, calendar, warnings };
     let page = match limit {
         None => None,
         Some(limit) => {
@@ -242,9 +289,45 @@ fn plan(query: Query, snapshot: Snapshot) -> Result<Answer<Ranged>, Problem> {
     Ok(Answer { pieces: Ranged { reader, page }, trailer, if_empty, format, zone })
 }
 
+/// Rows of either layer on their way out.
+enum Rows {
+    Raw(Box<Reader>),
+    Curated(Box<curated::Reader>),
+}
+
+impl Rows {
+    fn layout(&self) -> &Layout {
+        match self {
+            Self::Raw(reader) => reader.layout(),
+            Self::Curated(reader) => reader.layout(),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Piece>, Error> {
+        match self {
+            Self::Raw(reader) => reader.next(),
+            Self::Curated(reader) => reader.next(),
+        }
+    }
+
+    /// The calendars, and what a person should know.
+    fn about(&mut self) -> Result<(Option<String>, Vec<String>), Problem> {
+        match self {
+            Self::Raw(reader) if !reader.any_known => {
+                let detail = format!("symbols: {}", reader.warnings.join("; "));
+                Err(Problem::new(Code::NotFound, detail).about("symbols"))
+            }
+            Self::Raw(reader) => Ok((reader.calendar.take(), std::mem::take(&mut reader.warnings))),
+            Self::Curated(reader) => {
+                Ok((reader.calendar.take(), std::mem::take(&mut reader.warnings)))
+            }
+        }
+    }
+}
+
 /// The first `limit` rows of `reader`, and where they end if more follow.
 fn page(
-    reader: &mut Reader,
+    reader: &mut Rows,
     limit: usize,
     resume: Option<Position>,
 ) -> Result<(Vec<Piece>, Option<Position>), Error> {
@@ -286,7 +369,7 @@ fn position_behind(piece: &Piece, before: Option<Position>) -> Position {
 }
 
 struct Ranged {
-    reader: Reader,
+    reader: Rows,
     page: Option<std::vec::IntoIter<Piece>>,
 }
 
@@ -343,10 +426,8 @@ mod tests {
     #[test]
     fn what_is_not_built_says_so_and_names_itself() {
         for (query, field) in [
-            ("symbols=A&frequency=1m", "layer"),
-            ("symbols=A&frequency=1m&layer=curated", "layer"),
-            ("symbols=A&frequency=1m&layer=raw&fill=forward", "fill"),
-            ("symbols=A&frequency=1m&layer=raw&session=regular", "session"),
+            ("symbols=A&frequency=1m&vintage=live", "vintage"),
+            ("symbols=A&frequency=1m&consistency=strict", "consistency"),
         ] {
             let problem = read(query).err().unwrap();
             assert_eq!(problem.code, Code::NotAvailable, "{query}");
@@ -358,9 +439,21 @@ mod tests {
     fn faults_name_their_parameter() {
         for (query, field) in [
             ("symbols=A&layer=raw", "frequency"),
+            ("symbols=A", "frequency"),
+            ("symbols=A&frequency=1m&layer=raw&fill=forward", "fill"),
+            ("symbols=A&frequency=1m&layer=raw&session=regular", "session"),
+            ("symbols=A&frequency=1m&revisions=all", "revisions"),
+            ("symbols=A&frequency=1m&session=night", "session"),
+            ("symbols=A&frequency=1m&align=left", "align"),
+            ("symbols=A&frequency=1m&fallback=any", "fallback"),
+            ("symbols=A&frequency=1m&fill=linear", "fill"),
+            ("symbols=A&frequency=1m&fill=forward:0", "fill"),
+            ("symbols=A&frequency=1m&fill=constant:x", "fill"),
+            ("symbols=A&frequency=1m&gaps=maybe", "gaps"),
             ("symbols=A&frequency=1m&layer=bronze", "layer"),
             ("symbols=A&frequency=1m&layer=raw&start=1381152600", "start"),
             ("symbols=A&frequency=1m&layer=raw&start=2013-10-08&end=2013-10-07", "start"),
+            ("symbols=A&frequency=1m&start=2013-10-08&end=2013-10-07", "start"),
             ("symbols=A&frequency=1m&layer=raw&limit=0", "limit"),
             ("symbols=A&frequency=1m&layer=raw&limit=11", "limit"),
             ("symbols=A&frequency=1m&layer=raw&columns=ts,colour", "columns"),

@@ -1,15 +1,24 @@
 //! Reads a range of raw rows from a snapshot: symbols as asked, then `ts`, then price sides as
 //! asked, then source, then rank.
+//!
+//! A bare date is the session of that date by the calendar of the instrument that a source's symbol
+//! is bound to at the end of the range, so each series has a range of its own. Bars of a day and
+//! longer are stored by the dates of their sessions, which are then compared as they are.
 
+use std::sync::Arc;
+
+use barrow_engine::calendar::Calendar;
 use barrow_engine::dataset::Schema;
 use barrow_engine::rows::Rows;
-use barrow_engine::{Error, Revisions, Scan, Scanner, Snapshot};
+use barrow_engine::{Error, Reference, Revisions, Scan, Scanner, Snapshot};
 use barrow_types::{
     DatasetId, PriceSide, Sequence, SeriesId, SeriesKey, Source, Step, Symbol, Timestamp,
 };
 
-use super::columns::{Layout, Out, PerRow, Piece};
+use super::columns::{Hollow, Layout, Out, PerRow, Piece};
 use super::cursor::Position;
+use super::time::When;
+use super::when::{instrument_of, since};
 
 /// Rows of a piece that is merged from several series.
 const MERGED_ROWS: usize = 8_192;
@@ -27,10 +36,10 @@ pub(crate) struct Range {
     pub(crate) sides: Vec<PriceSide>,
     /// Only this source.
     pub(crate) source: Option<Source>,
-    /// First `ts`.
-    pub(crate) start: Timestamp,
-    /// End of the range, not in it.
-    pub(crate) end: Timestamp,
+    /// First `ts`; without one from the first row on.
+    pub(crate) start: Option<When>,
+    /// End of the range, not in it; without one up to the last row.
+    pub(crate) end: Option<When>,
     /// Only what was known then.
     pub(crate) as_of: Option<Timestamp>,
     /// Only what was held then.
@@ -48,6 +57,9 @@ struct Series {
     /// Place of its source in [`Layout::sources`].
     source: u32,
     side: PriceSide,
+    /// The range that is asked for.
+    start: Timestamp,
+    end: Timestamp,
 }
 
 struct Lane {
@@ -67,6 +79,8 @@ pub(crate) struct Reader {
     symbol: usize,
     lanes: Option<Vec<Lane>>,
     resume: Option<Position>,
+    /// The names of the calendars that say what bare dates mean, joined by commas.
+    pub(crate) calendar: Option<String>,
     /// Symbols of which there is nothing, with the reason.
     pub(crate) warnings: Vec<String>,
     /// Whether any of the symbols has rows of any kind.
@@ -78,6 +92,30 @@ impl Range {
         key.step == self.step
             && self.sides.contains(&key.side)
             && self.source.as_ref().is_none_or(|source| *source == key.source)
+    }
+
+    /// The facts that say what bare dates mean; `None` if there are no dates.
+    fn facts(&self, snapshot: &Snapshot) -> Result<Option<Arc<Reference>>, Error> {
+        let is_date = |when: &Option<When>| matches!(when, Some(When::Date(_)));
+        if is_date(&self.start) || is_date(&self.end) {
+            return Reference::at(snapshot, self.as_of, self.at_sequence).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// The range of a series in instants.
+    fn bounds(&self, calendar: Option<&Calendar>) -> (Timestamp, Timestamp) {
+        let calendar = calendar.filter(|_| !self.step.is_dated());
+        let start = self.start.map_or(Timestamp::MIN, |start| since(start, calendar));
+        let end = self.end.map_or(Timestamp::MAX, |end| since(end, calendar));
+        (start, end.max(start))
+    }
+
+    /// The calendar of a series at the end of the range.
+    fn calendar(&self, reference: &Reference, key: &SeriesKey) -> Option<Arc<Calendar>> {
+        let last = self.end.map_or(Timestamp::MAX, |end| end.start(None));
+        let of = instrument_of(reference, key.source.as_str(), key.symbol.as_str(), last)?;
+        reference.calendar(reference.attribute_at(&of, "calendar", last)?)
     }
 
     /// What a person should know of a symbol that has rows, if not of what is asked for.
@@ -100,7 +138,16 @@ impl Range {
 
 impl Reader {
     /// The range as it is in `snapshot`; from behind `resume` on.
-    pub(crate) fn new(snapshot: Snapshot, range: Range, resume: Option<Position>) -> Self {
+    ///
+    /// # Errors
+    /// The facts that say what bare dates mean cannot be read.
+    pub(crate) fn new(
+        snapshot: Snapshot,
+        range: Range,
+        resume: Option<Position>,
+    ) -> Result<Self, Error> {
+        let reference = range.facts(&snapshot)?;
+        let mut calendars: Vec<String> = Vec::new();
         let mut sources: Vec<String> = Vec::new();
         let mut series = Vec::with_capacity(range.symbols.len());
         let mut warnings = Vec::new();
@@ -109,10 +156,13 @@ impl Reader {
             let all = snapshot.series(range.schema.dataset, Some(symbol.as_str()));
             let asked = all.iter().filter(|(_, key)| range.asks_for(key));
             let found: Vec<Series> = asked
-                .map(|(id, key)| Series {
-                    id: *id,
-                    source: place_of(&mut sources, key.source.as_str()),
-                    side: key.side,
+                .map(|(id, key)| {
+                    let calendar = reference.as_ref().and_then(|of| range.calendar(of, key));
+                    let calendar = calendar.as_deref();
+                    place_of(&mut calendars, calendar.map_or("none", Calendar::name));
+                    let (start, end) = range.bounds(calendar);
+                    let source = place_of(&mut sources, key.source.as_str());
+                    Series { id: *id, source, side: key.side, start, end }
                 })
                 .collect();
             any_known |= !all.is_empty();
@@ -128,10 +178,25 @@ impl Reader {
             columns: range.columns.clone(),
             symbols: range.symbols.iter().map(|symbol| symbol.as_str().to_owned()).collect(),
             sources,
-            retractions: range.revisions == Revisions::All,
+            instruments: Vec::new(),
+            hollow: match range.revisions {
+                Revisions::All => Hollow::Retractions,
+                Revisions::Visible => Hollow::None,
+            },
         };
         let symbol = resume.map_or(0, |position| position.symbol as usize);
-        Self { snapshot, range, layout, series, symbol, lanes: None, resume, warnings, any_known }
+        Ok(Self {
+            snapshot,
+            range,
+            layout,
+            series,
+            symbol,
+            lanes: None,
+            resume,
+            calendar: reference.filter(|_| !calendars.is_empty()).map(|_| calendars.join(",")),
+            warnings,
+            any_known,
+        })
     }
 
     /// What holds for all pieces.
@@ -167,6 +232,7 @@ impl Reader {
                 side: found.side,
                 step: self.range.step,
                 rows: found.rows,
+                slots: None,
             };
             let piece = self.leave_out_sent(piece);
             if !piece.rows.is_empty() {
@@ -206,13 +272,12 @@ fn open_lanes(
     resume: Option<Position>,
 ) -> Result<Vec<Lane>, Error> {
     let columns = layout.user_ids();
-    let start = resume.map_or(range.start, |position| position.ts.max(range.start));
     let mut lanes = Vec::with_capacity(series.len());
     for &of in series {
         let mut scanner = snapshot.scan(Scan {
             series: of.id,
-            start,
-            end: range.end,
+            start: resume.map_or(of.start, |position| position.ts.max(of.start)),
+            end: of.end,
             columns: columns.clone(),
             as_of: range.as_of,
             at_sequence: range.at_sequence,

@@ -3,7 +3,7 @@
 //!
 //! Keys come as `symbol` and `ts` in the query, or as `{"keys":[{"symbol","ts"}...]}` in the body;
 //! `timeframe`, `source` and `price` say which series. `batch=ID` needs none of these, and is the
-//! only way to take away trades and quotes.
+//! only way to take away trades, quotes and facts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,7 @@ use super::App;
 use super::body;
 use super::decode::Incoming;
 use super::error::{Code, Problem};
+use super::facts;
 use super::ingest::{apply, batch_id, common, schema_of};
 use super::params::{Known, Params};
 use super::parts;
@@ -42,7 +43,10 @@ pub(crate) async fn delete(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let schema = schema_of(&dataset)?;
+    let schema = match facts::schema_of(&dataset) {
+        Some(schema) => schema,
+        None => schema_of(&dataset)?,
+    };
     let params = Params::parse(query.as_deref(), &KNOWN)?;
     app.check_intake()?;
     if let Some(target) = params.get("batch") {
@@ -51,6 +55,10 @@ pub(crate) async fn delete(
             return Err(Problem::parameter(name, "cannot be used together with batch"));
         }
         return by_batch(&app, schema, target.to_owned(), batch_id(&params)?).await;
+    }
+    if facts::is_fact(schema.dataset) {
+        let fault = "is missing: facts are taken back by the batch that stated them";
+        return Err(Problem::parameter("batch", fault));
     }
     if schema.identity != Identity::Ts {
         let detail = format!(
@@ -168,7 +176,8 @@ async fn by_batch(
     Ok(sum.into_response())
 }
 
-/// What takes away everything that batch `target` brought, or all parts of it if it was cut.
+/// What takes away everything that batch `target` brought, or all parts of it if it was cut, and
+/// what was claimed for it afterwards.
 fn retractions(
     snapshot: &Snapshot,
     schema: &Schema,
@@ -182,8 +191,14 @@ fn retractions(
         let detail = format!("batch: there is no batch {target:?} of {}", schema.name);
         return Err(Problem::new(Code::NotFound, detail).about("batch"));
     }
+    let (claims, id) = (format!("{target}{COMPLETE}"), format!("{id}{COMPLETE}"));
+    add_retractions(snapshot, schema, &claims, &id, PARTS_DEEP_MAX, &mut batches)
+        .map_err(|error| Problem::read(&error))?;
     Ok(batches)
 }
+
+/// What stands behind the id of an import's rows in that of its claims.
+const COMPLETE: &str = ":complete";
 
 /// How often a batch may have been cut: by the one who sent it, and here.
 const PARTS_DEEP_MAX: u32 = 2;
@@ -198,7 +213,9 @@ fn add_retractions(
     batches: &mut Vec<Batch>,
 ) -> Result<bool, Error> {
     if let Some(entry) = snapshot.batch(target)? {
-        if entry.dataset != schema.dataset {
+        // A request may state facts of several datasets: they go together.
+        let is_of_request = facts::is_fact(entry.dataset) && facts::is_fact(schema.dataset);
+        if entry.dataset != schema.dataset && !is_of_request {
             return Ok(false);
         }
         batches.extend(barrow_engine::retraction_of(target, id, snapshot)?);

@@ -7,8 +7,12 @@
 
 use std::io::Write as _;
 
+use barrow_engine::calendar::Calendar;
 use barrow_types::{DAY_NANOS, Timestamp, civil_from_days};
 use jiff::tz::TimeZone;
+
+use super::error::Problem;
+use super::params::Params;
 
 /// Smallest whole number that is taken for nanoseconds, in size.
 const NANOS_MIN: u64 = 100_000_000_000_000_000;
@@ -74,6 +78,60 @@ pub(crate) fn parse_parameter(text: &str) -> Result<Timestamp, String> {
         }
         _ => parse(text, true),
     }
+}
+
+/// A time of a request: an instant, or the session of a date by a calendar that is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// An instant.
+    Instant(Timestamp),
+    /// A bare date, in days since 1970.
+    Date(i32),
+}
+
+impl When {
+    /// The first instant of it: of a date, when its session or the next one begins by `calendar`,
+    /// before the open included; without a calendar 00:00 UTC.
+    pub(crate) fn start(self, calendar: Option<&Calendar>) -> Timestamp {
+        match self {
+            Self::Instant(instant) => instant,
+            Self::Date(date) => {
+                let midnight = i64::from(date) * DAY_NANOS;
+                let session = calendar.and_then(|calendar| {
+                    calendar.session(date).or_else(|| calendar.next_session(date))
+                });
+                Timestamp::from_nanos(session.map_or(midnight, |session| session.pre_open))
+            }
+        }
+    }
+}
+
+/// As [`parse_parameter`], but a bare date stays one.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn parse_when(text: &str) -> Result<When, String> {
+    let instant = parse_parameter(text)?;
+    let is_date = text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok();
+    let date = i32::try_from(instant.nanos().div_euclid(DAY_NANOS)).ok();
+    Ok(date.filter(|_| is_date).map_or(When::Instant(instant), When::Date))
+}
+
+/// `start` and `end` of a request.
+///
+/// # Errors
+/// One is no time, or `start` lies after `end`; of a date and an instant only a calendar knows.
+pub(crate) fn parse_range(params: &Params) -> Result<(Option<When>, Option<When>), Problem> {
+    let range = (params.read("start", parse_when)?, params.read("end", parse_when)?);
+    let is_turned = match range {
+        (Some(When::Instant(start)), Some(When::Instant(end))) => start > end,
+        (Some(When::Date(start)), Some(When::Date(end))) => start > end,
+        _ => false,
+    };
+    if is_turned {
+        return Err(Problem::parameter("start", "lies after end"));
+    }
+    Ok(range)
 }
 
 fn in_range(time: jiff::Timestamp) -> Result<Timestamp, String> {

@@ -33,7 +33,7 @@ async fn bodies_that_are_no_bars_name_what_is_wrong_and_leave_nothing() {
         ("&symbol=..%2Fx", "text/csv", &good, 400, "invalid_parameter", Some("symbol")),
         ("&batch_id=a%00b", "text/csv", &good, 400, "invalid_parameter", Some("batch_id")),
         ("&colour=red", "text/csv", &good, 400, "unknown_parameter", Some("colour")),
-        ("&covers=a..b", "text/csv", &good, 400, "not_available", Some("covers")),
+        ("&covers=a..b", "text/csv", &good, 400, "invalid_parameter", Some("covers")),
     ] {
         let (found, problem) = server.post(query, kind, body).await;
         assert_eq!((found, &problem["code"]), (status, &json!(code)), "{query} {kind}: {problem}");
@@ -128,12 +128,11 @@ async fn what_is_not_built_is_named() {
         (Method::PUT, "/v1/feature-groups/g"),
         (Method::POST, "/v1/feature-groups/g/promote"),
         (Method::PUT, "/v1/datasets/mine"),
-        (Method::PUT, "/v1/calendars/XTST"),
+        (Method::PUT, "/v1/calendars"),
         (Method::POST, "/v1/jobs/1/cancel"),
         (Method::POST, "/v1/sql"),
         (Method::GET, "/v1/exports/1/files/part-0.parquet"),
-        (Method::GET, "/v1/bars?symbols=A&frequency=1m"),
-        (Method::GET, "/v1/bars?symbols=A&frequency=1m&layer=raw&adjust=all"),
+        (Method::GET, "/v1/bars?symbols=A&frequency=1m&vintage=live"),
     ] {
         let response = server.request(method.clone(), path).send().await.unwrap();
         let (status, problem) = answer(response).await;

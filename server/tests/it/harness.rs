@@ -108,7 +108,8 @@ impl Server {
         answer(request.body(body.into()).send().await.unwrap()).await
     }
 
-    /// Sends trades or quotes, which must all be taken; `query` begins with `?` or is empty.
+    /// Sends trades or quotes as an import, so that rules turn none away; all must be taken.
+    /// `query` begins with `?` or is empty.
     pub(crate) async fn post_ticks(
         &self,
         dataset: &str,
@@ -116,16 +117,17 @@ impl Server {
         kind: &str,
         body: impl Into<Vec<u8>>,
     ) -> Value {
-        let path = format!("/v1/datasets/{dataset}/rows{query}");
+        let joint = if query.is_empty() { "?" } else { "&" };
+        let path = format!("/v1/datasets/{dataset}/rows{query}{joint}import=true");
         let request = self.request(Method::POST, &path).header("content-type", kind);
         let (status, body) = answer(request.body(body.into()).send().await.unwrap()).await;
         assert_eq!((status, &body["rejected"]), (200, &Value::from(0)), "{body}");
         body
     }
 
-    /// Sends CSV rows that must all be taken.
+    /// Sends CSV rows as an import, so that rules turn none away; all must be taken.
     pub(crate) async fn load(&self, query: &str, csv: &str) -> Value {
-        let (status, body) = self.post(query, "text/csv", csv).await;
+        let (status, body) = self.post(&format!("{query}&import=true"), "text/csv", csv).await;
         assert_eq!((status, &body["rejected"]), (200, &Value::from(0)), "{body}");
         body
     }

@@ -3,17 +3,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod adjust;
 mod auth;
 mod bad_input;
 mod calendars;
+mod curated;
+mod dates;
 mod dead_letters;
 mod disk;
 mod disk_faults;
 mod examples;
+mod facts;
 mod harness;
 mod ingest;
 mod jobs;
 mod lifecycle;
+mod quality;
 mod query;
 mod retract;
 mod ticks;

@@ -97,9 +97,10 @@ impl Hours {
             return Some(self);
         }
         let in_pause = self.pause.filter(|&(from, to)| from <= at && at < to);
-        let open = self.open.max(in_pause.map_or(at, |(_, to)| to));
+        let pre_open = in_pause.map_or(at, |(_, to)| to);
+        let open = self.open.max(pre_open);
         let pause = self.pause.filter(|&(from, _)| from > open);
-        (open < self.close).then_some(Self { open, pause, pre_open: at, ..self })
+        (open < self.close).then_some(Self { open, pause, pre_open, ..self })
     }
 }
 
@@ -214,8 +215,8 @@ mod tests {
         assert_eq!(left(5), Some((5, 10, Some((30, 40)), 60, 70)));
         assert_eq!(left(7), Some((7, 10, Some((30, 40)), 60, 70)));
         assert_eq!(left(20), Some((20, 20, Some((30, 40)), 60, 70)));
-        assert_eq!(left(30), Some((30, 40, None, 60, 70)));
-        assert_eq!(left(39), Some((39, 40, None, 60, 70)));
+        assert_eq!(left(30), Some((40, 40, None, 60, 70)));
+        assert_eq!(left(39), Some((40, 40, None, 60, 70)));
         assert_eq!(left(50), Some((50, 50, None, 60, 70)));
         assert_eq!(left(60), None);
     }

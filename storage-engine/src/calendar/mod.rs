@@ -193,8 +193,33 @@ impl Calendar {
         None
     }
 
+    /// A calendar of no sessions, for facts to be laid over: then it covers their dates.
+    pub fn empty(name: &str, zone: &str, version: &str) -> Self {
+        let head = Head {
+            name: name.to_owned(),
+            zone: zone.to_owned(),
+            version: version.to_owned(),
+            oracle: None,
+            covers: (0, -1),
+        };
+        Self::build(head, Vec::new(), Vec::new(), Vec::new())
+    }
+
     /// A calendar of these sessions, which must be ascending; each with its place in `shapes`.
-    fn build(head: Head, sessions: Vec<(i32, u32)>, shapes: Vec<Shape>, stated: Vec<i32>) -> Self {
+    fn build(
+        mut head: Head,
+        sessions: Vec<(i32, u32)>,
+        shapes: Vec<Shape>,
+        mut stated: Vec<i32>,
+    ) -> Self {
+        if head.covers.0 > head.covers.1
+            && let (Some(&first), Some(&last)) = (stated.first(), stated.last())
+        {
+            let run = (first..=last).zip(&stated).take_while(|(date, found)| date == *found);
+            let count = run.count();
+            head.covers = (first, stated[count - 1]);
+            stated.drain(..count);
+        }
         let (first, last) = head.covers;
         let from = stated.first().map_or(first, |&date| date.min(first));
         let to = stated.last().map_or(last, |&date| date.max(last)) + 1;

@@ -1,15 +1,15 @@
 //! Ground state: what a record does to the memtable. Total and deterministic: commit and replay
 //! come to the same rows by the same path.
 
-use barrow_types::{DatasetId, Sequence, SeriesId, Timestamp};
+use barrow_types::{DatasetId, Sequence, SeriesId, Source, Timestamp};
 
 use crate::batch::{KnownAt, Refused};
 use crate::catalog::ledger_series;
-use crate::dataset;
+use crate::dataset::{self, facts::REFERENCE};
 use crate::generation::Generation;
 use crate::prepare::hash;
 use crate::rows::{Bitmap, Column, Rows, Texts, Values};
-use crate::wal::body::{Block, RowsBody, SeriesRef, has_known_at};
+use crate::wal::body::{Block, RowsBody, Section, SeriesRef, has_known_at};
 
 /// Adds the rows of a record, and what the ledgers say of it. Returns the series it touched.
 ///
@@ -21,11 +21,17 @@ pub(super) fn apply(
     now: Timestamp,
 ) -> Vec<SeriesId> {
     let memtable = &generation.memtable;
-    let mut touched = Vec::with_capacity(content.blocks.len() + 4);
-    let mut new_series = Vec::with_capacity(content.new_symbols.len());
-    for symbol in &content.new_symbols {
-        new_series.push(generation.catalog.add(content.key(symbol.clone()), sequence));
-        memtable.add_slot();
+    let blocks: usize = content.sections.iter().map(|section| section.blocks.len()).sum();
+    let mut touched = Vec::with_capacity(blocks + 4);
+    let mut new_series = Vec::with_capacity(content.sections.len());
+    for section in &content.sections {
+        let mut of_section = Vec::with_capacity(section.new_symbols.len());
+        for symbol in &section.new_symbols {
+            let key = section.key(symbol.clone(), &content.source);
+            of_section.push(generation.catalog.add(key, sequence));
+            memtable.add_slot();
+        }
+        new_series.push(of_section);
     }
     let mut push = |series: SeriesId, rows: Rows| {
         let all = 0..rows.len();
@@ -33,28 +39,37 @@ pub(super) fn apply(
         touched.push(series);
     };
     let mut ledger = Ledger { sequence, now, push: &mut push };
-    ledger.series(&content, &new_series);
+    for (section, new_series) in content.sections.iter().zip(&new_series) {
+        ledger.series(section, &content.source, new_series);
+    }
     ledger.batch(&content);
     ledger.facts(&content);
     ledger.dead_letters(&content.batch_id, &content.dead);
-    let of_block = |block: &Block| {
-        let series = match block.series {
-            SeriesRef::Known(id) => SeriesId::new(id),
-            SeriesRef::New(place) => new_series[place as usize],
+    for (section, new_series) in content.sections.into_iter().zip(new_series) {
+        let of_block = |block: &Block| {
+            let series = match block.series {
+                SeriesRef::Known(id) => SeriesId::new(id),
+                SeriesRef::New(place) => new_series[place as usize],
+            };
+            (series, block.rows.clone())
         };
-        (series, block.rows.clone())
-    };
-    let of_series: Vec<_> = content.blocks.iter().map(of_block).collect();
-    let mut rows = content.rows;
-    rows.sequence = vec![sequence.get(); rows.len()];
-    for (known_at, row_flags) in rows.known_at.iter_mut().zip(&rows.flags) {
-        if !has_known_at(*row_flags) {
-            *known_at = now.nanos();
+        let of_series: Vec<_> = section.blocks.iter().map(of_block).collect();
+        let mut rows = section.rows;
+        rows.sequence = vec![sequence.get(); rows.len()];
+        for (known_at, row_flags) in rows.known_at.iter_mut().zip(&rows.flags) {
+            if !has_known_at(*row_flags) {
+                *known_at = now.nanos();
+            }
         }
-    }
-    if !of_series.is_empty() {
-        memtable.push(rows, &of_series);
-        touched.extend(of_series.iter().map(|(series, _)| *series));
+        if REFERENCE.contains(&section.dataset)
+            && let Some(known_at) = rows.known_at.iter().max()
+        {
+            generation.facts.note(sequence.get(), *known_at);
+        }
+        if !of_series.is_empty() {
+            memtable.push(rows, &of_series);
+            touched.extend(of_series.iter().map(|(series, _)| *series));
+        }
     }
     memtable.add_batch(content.batch_id, sequence);
     touched
@@ -62,11 +77,13 @@ pub(super) fn apply(
 
 /// Whether the blocks of a replayed record belong to series of its dataset that exist.
 pub(super) fn check(generation: &Generation, content: &RowsBody) -> Result<(), &'static str> {
-    for block in &content.blocks {
-        if let SeriesRef::Known(id) = block.series {
-            let key = generation.catalog.key(SeriesId::new(id));
-            if key.is_none_or(|key| key.dataset != content.dataset) {
-                return Err("it has rows of a series that there is not");
+    for section in &content.sections {
+        for block in &section.blocks {
+            if let SeriesRef::Known(id) = block.series {
+                let key = generation.catalog.key(SeriesId::new(id));
+                if key.is_none_or(|key| key.dataset != section.dataset) {
+                    return Err("it has rows of a series that there is not");
+                }
             }
         }
     }
@@ -102,18 +119,17 @@ impl Ledger<'_> {
         (self.push)(ledger_series(dataset), rows);
     }
 
-    fn series(&mut self, content: &RowsBody, new_series: &[SeriesId]) {
+    fn series(&mut self, section: &Section, source: &Source, new_series: &[SeriesId]) {
         let all = |value: i64| integers(vec![value; new_series.len()]);
-        let source = content.source.as_str();
         self.add(
             DatasetId::SERIES,
             vec![
                 integers(new_series.iter().map(|id| i64::from(id.get())).collect()),
-                all(i64::from(content.dataset.get())),
-                all(i64::from(content.step.code())),
-                all(i64::from(content.side.code())),
-                texts(content.new_symbols.iter().map(barrow_types::Symbol::as_str)),
-                texts(new_series.iter().map(|_| source)),
+                all(i64::from(section.dataset.get())),
+                all(i64::from(section.step.code())),
+                all(i64::from(section.side.code())),
+                texts(section.new_symbols.iter().map(barrow_types::Symbol::as_str)),
+                texts(new_series.iter().map(|_| source.as_str())),
             ],
         );
     }
@@ -134,7 +150,7 @@ impl Ledger<'_> {
             vec![
                 texts([content.batch_id.as_str()]),
                 texts([content.source.as_str()]),
-                integers(vec![i64::from(content.dataset.get())]),
+                integers(vec![i64::from(content.own().dataset.get())]),
                 texts([body_hash.as_str()]),
                 one(counts.accepted),
                 one(counts.duplicates),
@@ -142,6 +158,7 @@ impl Ledger<'_> {
                 one(counts.superseded),
                 one(counts.rejected),
                 policy,
+                one(content.claims),
             ],
         );
     }
@@ -152,8 +169,8 @@ impl Ledger<'_> {
             DatasetId::SOURCE_FACTS,
             vec![
                 texts([content.source.as_str()]),
-                integers(vec![i64::from(content.dataset.get())]),
-                integers(vec![i64::from(content.step.code())]),
+                integers(vec![i64::from(content.own().dataset.get())]),
+                integers(vec![i64::from(content.own().step.code())]),
                 texts([facts.session.as_str()]),
                 texts([facts.align.as_str()]),
             ],

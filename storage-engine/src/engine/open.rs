@@ -291,7 +291,7 @@ fn replay(engine: &mut Engine, expected: Expected, recovery: &mut Recovery) -> R
         let sequence = Sequence::new(header.sequence);
         let now = Timestamp::from_nanos(header.now);
         if let Some(content) = decode(&generation, header, body)? {
-            let rows: usize = content.blocks.iter().map(|block| block.rows.len()).sum();
+            let rows = content.row_count();
             recovery.replayed_rows += rows as u64;
             engine.touched.extend(apply::apply(&generation, content, sequence, now));
         }

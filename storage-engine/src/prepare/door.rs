@@ -1,13 +1,15 @@
-//! The door: turns away only what cannot be stored truthfully. Everything else is a rule's matter.
+//! The door: turns away what cannot be stored truthfully, and what rules of action `reject` fire
+//! on. Everything else is stored, and a rule's matter.
 
-use barrow_types::{DAY_NANOS, DatasetId, NameError, Symbol, Timestamp};
+use barrow_types::{DAY_NANOS, DatasetId, NameError, Source, Symbol, Timestamp};
 
-use crate::batch::{Batch, RAW_LEN_MAX, Reason, Refused, Symbols};
-use crate::dataset::{ColumnDef, Identity, Schema};
-use crate::rows::{Column, Values};
+use crate::batch::{Act, Batch, RAW_LEN_MAX, Reason, Refused, Symbols};
+use crate::dataset::{ColumnDef, Identity, Schema, facts};
+use crate::quality::{RuleId, RuleSet, turned_away};
+use crate::rows::{Column, Texts, Values};
 
 use super::outcome::Validity;
-use super::quotes;
+use super::{claims, quotes};
 
 /// How far ahead of the ingest a bar may open: clocks of vendors and hosts differ.
 const FUTURE_NANOS_MAX: i64 = 60_000_000_000;
@@ -22,6 +24,8 @@ pub(super) struct Door<'a> {
     schema: &'static Schema,
     /// The user columns as they are to be stored.
     columns: &'a [Column],
+    /// The rules, where rows may be turned away by them.
+    rules: Option<&'a RuleSet>,
     now: Timestamp,
     ts: &'a [i64],
     rejected: Rejected,
@@ -33,15 +37,24 @@ pub(super) struct Rejected {
     rows: Vec<(usize, Reason, String)>,
 }
 
+/// Marks of rejected rows.
+pub(super) struct Marks {
+    /// Whether every rejected row has one.
+    pub(super) all: bool,
+    /// The marks as rows.
+    pub(super) batch: Option<Batch>,
+}
+
 impl<'a> Door<'a> {
     pub(super) fn new(
         batch: &'a Batch,
         schema: &'static Schema,
         columns: &'a [Column],
+        rules: Option<&'a RuleSet>,
         now: Timestamp,
     ) -> Self {
         let rejected = Rejected { schema, rows: Vec::new() };
-        Self { batch, schema, columns, now, ts: ts_of(batch), rejected }
+        Self { batch, schema, columns, rules, now, ts: ts_of(batch), rejected }
     }
 
     /// The places of the rows that may enter, in order, and the others.
@@ -50,17 +63,26 @@ impl<'a> Door<'a> {
             self.batch.symbols.names.iter().map(|name| Symbol::new(name).err()).collect();
         let rows = self.batch.symbols.of_row.len();
         let clean = self.clean_columns();
-        if self.admits_all(&names, &clean) {
+        let by_rules = self.by_rules(rows);
+        if by_rules.is_empty() && self.admits_all(&names, &clean) {
             return ((0..crate::bytes::u32_len(rows)).collect(), self.rejected);
         }
         let mut admitted = Vec::with_capacity(rows);
         for at in 0..rows {
-            match self.judge(at, &names, &clean, validity) {
+            let judged = self.judge(at, &names, &clean, validity);
+            match judged.and_then(|()| admitted_by(&by_rules, at)) {
                 Ok(()) => admitted.push(crate::bytes::u32_len(at)),
                 Err((reason, detail)) => self.rejected.rows.push((at, reason, detail)),
             }
         }
         (admitted, self.rejected)
+    }
+
+    /// The rows that rules turn away, in order, with one rule each.
+    fn by_rules(&self, rows: usize) -> Vec<(usize, RuleId)> {
+        let Some(rules) = self.rules else { return Vec::new() };
+        let ids: Vec<_> = self.schema.columns.iter().map(|column| column.id).collect();
+        turned_away(rules, &ids, self.columns, rows)
     }
 
     /// Whether it is plain, without a look at single rows, that all may enter, and that they still
@@ -82,9 +104,15 @@ impl<'a> Door<'a> {
             && states_none
     }
 
-    /// How far ahead of the ingest a row may lie.
+    /// How far ahead of the ingest a row may lie. Facts may be about the future.
     fn ahead(&self) -> i64 {
-        if self.batch.step.is_dated() { FUTURE_DATED_NANOS_MAX } else { FUTURE_NANOS_MAX }
+        if facts::STATED.contains(&self.batch.dataset) {
+            i64::MAX
+        } else if self.batch.step.is_dated() {
+            FUTURE_DATED_NANOS_MAX
+        } else {
+            FUTURE_NANOS_MAX
+        }
     }
 
     /// Which columns need no look at single rows: no value is missing that must be there, and all
@@ -178,11 +206,41 @@ impl Rejected {
         self.rows.push((at, Reason::NothingToRetract, detail.to_owned()));
     }
 
+    /// Marks of the rows that were turned away, where symbol and `ts` can be told.
+    pub(super) fn marks(&self, batch: &Batch, source: &Source) -> Marks {
+        let mut marks = Vec::with_capacity(self.rows.len());
+        let brought = if batch.act == Act::Insert { &self.rows[..] } else { &[] };
+        for (at, reason, _) in brought.iter().filter(|row| row.1 != Reason::TsOutOfRange) {
+            let place = batch.symbols.of_row[*at] as usize;
+            let symbol = batch.symbols.names.get(place).filter(|name| Symbol::new(name).is_ok());
+            let ts = match &batch.ts.values {
+                Values::I64(ts) if batch.ts.is_valid(*at) => Some(ts[*at]),
+                _ => None,
+            };
+            if let Some(symbol) = symbol
+                && let Some(ts) = ts
+            {
+                marks.push((symbol.as_str(), ts, batch.number(*at).cast_signed(), reason.name()));
+            }
+        }
+        let reasons: Texts = marks.iter().map(|mark| mark.3).collect();
+        let columns = vec![
+            Column::new(Values::I64(marks.iter().map(|mark| mark.2).collect())),
+            Column::new(Values::Text(reasons)),
+        ];
+        let ts = marks.iter().map(|mark| mark.1).collect();
+        let symbols = marks.iter().map(|mark| mark.0);
+        Marks {
+            all: marks.len() == brought.len() && batch.refused.is_empty(),
+            batch: claims::rows(batch, source, DatasetId::REJECTS, symbols, ts, columns),
+        }
+    }
+
     /// Everything that was turned away, in the order of the batch, then what could not be read.
     pub(super) fn into_dead_letters(self, batch: &Batch) -> Vec<Refused> {
         let schema = self.schema;
         let refused = |(at, reason, detail): (usize, Reason, String)| Refused {
-            row: batch.numbers.as_ref().map_or(at as u64, |numbers| numbers[at]),
+            row: batch.number(at),
             reason: reason.name().to_owned(),
             detail,
             raw: cut(raw(batch, schema, at)),
@@ -196,6 +254,16 @@ impl Rejected {
         }));
         dead.sort_by_key(|dead| dead.row);
         dead
+    }
+}
+
+fn admitted_by(by_rules: &[(usize, RuleId)], at: usize) -> Result<(), (Reason, String)> {
+    match by_rules.binary_search_by_key(&at, |(at, _)| *at) {
+        Ok(place) => {
+            let rule = by_rules[place].1;
+            Err((Reason::Rule(rule), rule.rule().meaning.to_owned()))
+        }
+        Err(_) => Ok(()),
     }
 }
 

@@ -32,6 +32,13 @@ pub(super) fn content(batch: &Batch) -> [u8; 16] {
         text(&mut hash, &facts.session);
         text(&mut hash, &facts.align);
     }
+    hash.update(&(batch.claims.len() as u64).to_le_bytes());
+    for claim in &batch.claims {
+        text(&mut hash, &claim.symbol);
+        text(&mut hash, claim.origin.name());
+        hash.update(&claim.start.nanos().to_le_bytes());
+        hash.update(&claim.end.nanos().to_le_bytes());
+    }
     symbols(&mut hash, &batch.symbols);
     column(&mut hash, &batch.ts);
     let stated = batch.known_at.as_ref().filter(|known_at| known_at.has_values());

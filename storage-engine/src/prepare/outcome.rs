@@ -70,6 +70,18 @@ pub(super) struct Decided {
     pub(super) counts: Counts,
     /// Places of retractions that found nothing.
     pub(super) nothing_to_retract: Vec<usize>,
+    /// Keys that the batch holds more than once.
+    pub(super) repeated: Vec<Repeated>,
+}
+
+/// A key that a batch holds more than once.
+pub(super) struct Repeated {
+    /// One of its places among the incoming rows.
+    pub(super) at: usize,
+    /// Rows that are equal to another one.
+    pub(super) duplicates: usize,
+    /// Rows whose values differ from another one's.
+    pub(super) conflicts: usize,
 }
 
 /// The outcome for one series.
@@ -108,6 +120,7 @@ pub(super) fn decide(
             of_series: Vec::with_capacity(incoming.series.len()),
             counts: Counts::default(),
             nothing_to_retract: Vec::new(),
+            repeated: Vec::new(),
         },
     };
     for series in &incoming.series {
@@ -233,6 +246,9 @@ impl Decider<'_> {
 
     /// Rows that are versions of one, of which some are stored.
     fn versions(&mut self, places: &[usize], mut versions: Vec<Version>, stored: &Stored<'_>) {
+        if places.len() > 1 && self.batch.act == Act::Insert {
+            self.note_repeated(places);
+        }
         let mut winner = greatest(versions.iter());
         for &at in places {
             let (known_at, mut row_flags) = self.known_at(at, versions.is_empty());
@@ -261,6 +277,7 @@ impl Decider<'_> {
                 if loses {
                     self.decided.counts.superseded += 1;
                 } else if live {
+                    row_flags |= flags::CORRECTED;
                     self.decided.counts.corrected += 1;
                 } else {
                     self.decided.counts.accepted += 1;
@@ -274,6 +291,29 @@ impl Decider<'_> {
                 winner = Some(version);
             }
             self.at_ts.push((at, known_at, row_flags));
+        }
+    }
+
+    /// Notes rows of one key. Those that state when they became known are a key's history where
+    /// they state different times.
+    fn note_repeated(&mut self, places: &[usize]) {
+        let stated = |at: usize| match self.incoming.stated.as_ref().map(|own| (own, &own.values)) {
+            Some((own, Values::I64(values))) if own.is_valid(at) => Some(values[at]),
+            _ => None,
+        };
+        let mut sorted = places.to_vec();
+        sorted.sort_by_key(|&at| stated(at));
+        let (mut duplicates, mut conflicts) = (0, 0);
+        let columns = &self.incoming.columns;
+        let all: Vec<usize> = (0..columns.len()).collect();
+        for at_once in sorted.chunk_by(|a, b| stated(*a) == stated(*b)) {
+            let mut distinct = 0;
+            by_columns(columns, &all, &mut at_once.to_vec(), |_| distinct += 1);
+            duplicates += at_once.len() - distinct;
+            conflicts += distinct - 1;
+        }
+        if duplicates + conflicts > 0 {
+            self.decided.repeated.push(Repeated { at: places[0], duplicates, conflicts });
         }
     }
 

@@ -1,13 +1,14 @@
 //! Taking back what a batch brought.
 
-use barrow_types::{SeriesId, Timestamp};
+use barrow_types::{DatasetId, SeriesId, SeriesKey, Timestamp};
 
-use crate::batch::{Act, Batch, KnownAt, Symbols};
+use crate::batch::{Act, Batch, Claim, ClaimOrigin, KnownAt, Symbols};
 use crate::bytes::u32_len;
+use crate::dataset::facts::CLAIMS;
 use crate::dataset::{self, ColumnDef, Identity};
 use crate::error::Error;
 use crate::rows::{Column, ColumnType, Rows, Values};
-use crate::snapshot::{Revisions, Scan, Snapshot};
+use crate::snapshot::{BatchEntry, Revisions, Scan, Snapshot, integer};
 
 /// The batch, called `id`, that retracts every visible row that batch `target` brought; `None` if
 /// nothing of it is visible any more.
@@ -37,24 +38,7 @@ pub fn retraction_of(target: &str, id: &str, snapshot: &Snapshot) -> Result<Opti
         if rows.is_empty() {
             continue;
         }
-        // A batch is of one source, step and side: those of its first series.
-        let batch = retraction.get_or_insert_with(|| Batch {
-            id: id.to_owned(),
-            dataset: entry.dataset,
-            source: entry.source.clone(),
-            step: key.step,
-            side: key.side,
-            known_at_policy: KnownAt::Ingest,
-            facts: None,
-            act: Act::Retract,
-            symbols: Symbols::default(),
-            ts: Column::empty(ColumnType::I64, 0),
-            known_at: None,
-            columns: columns.iter().map(|column| Column::empty(column.kind, 0)).collect(),
-            numbers: None,
-            raw: None,
-            refused: Vec::new(),
-        });
+        let batch = retraction.get_or_insert_with(|| empty(id, &entry, &key, columns));
         let symbol = u32_len(batch.symbols.names.len());
         batch.symbols.names.push(key.symbol.to_string());
         batch.symbols.of_row.extend(std::iter::repeat_n(symbol, rows.len()));
@@ -63,7 +47,46 @@ pub fn retraction_of(target: &str, id: &str, snapshot: &Snapshot) -> Result<Opti
             all.extend_from(column);
         }
     }
+    for (series, key) in snapshot.series(DatasetId::CLAIMS, None) {
+        if key.source.as_str() != entry.source {
+            continue;
+        }
+        let rows = visible_of_record(snapshot, series, entry.sequence.get(), CLAIMS.columns)?;
+        for at in 0..rows.len() {
+            let batch = retraction.get_or_insert_with(|| empty(id, &entry, &key, columns));
+            batch.claims.push(Claim {
+                symbol: key.symbol.to_string(),
+                start: Timestamp::from_nanos(rows.ts[at]),
+                end: Timestamp::from_nanos(integer(&rows.columns[0], at)),
+                origin: ClaimOrigin::Covers,
+            });
+        }
+    }
     Ok(retraction)
+}
+
+/// A retraction of nothing yet. A batch is of one source, step and side: those of any series that
+/// it touched.
+fn empty(id: &str, entry: &BatchEntry, key: &SeriesKey, columns: &[ColumnDef]) -> Batch {
+    Batch {
+        id: id.to_owned(),
+        dataset: entry.dataset,
+        source: entry.source.clone(),
+        step: key.step,
+        side: key.side,
+        known_at_policy: KnownAt::Ingest,
+        facts: None,
+        claims: Vec::new(),
+        act: Act::Retract,
+        is_import: false,
+        symbols: Symbols::default(),
+        ts: Column::empty(ColumnType::I64, 0),
+        known_at: None,
+        columns: columns.iter().map(|column| Column::empty(column.kind, 0)).collect(),
+        numbers: None,
+        raw: None,
+        refused: Vec::new(),
+    }
 }
 
 /// The visible rows of a series that record `sequence` brought.

@@ -61,6 +61,8 @@ pub struct BatchEntry {
     pub body_hash: String,
     /// What became of its rows.
     pub counts: Counts,
+    /// How many of its claims were taken.
+    pub claims: u64,
 }
 
 /// What a source delivers, as last stated.
@@ -160,6 +162,39 @@ impl Snapshot {
     /// `NotFound` for an unknown series, `Corrupt` if a block that is needed is damaged.
     pub fn newest(&self, series: SeriesId) -> Result<Option<Arc<Rows>>, Error> {
         scan::newest(self, series)
+    }
+
+    /// The ingest time of the last batch that is not after record `sequence`;
+    /// [`Timestamp::MIN`] if there is none.
+    ///
+    /// # Errors
+    /// `Corrupt` if a block that is needed is damaged.
+    pub fn now_at(&self, sequence: Sequence) -> Result<Timestamp, Error> {
+        if sequence >= self.sequence {
+            return Ok(self.now);
+        }
+        let mut scanner = self.scan(Scan {
+            series: ledger_series(DatasetId::BATCHES),
+            start: Timestamp::MIN,
+            end: Timestamp::MAX,
+            columns: Vec::new(),
+            as_of: None,
+            at_sequence: Some(sequence),
+            revisions: Revisions::All,
+        })?;
+        let mut now = Timestamp::MIN;
+        while let Some(rows) = scanner.next()? {
+            now = now.max(Timestamp::from_nanos(rows.ts.last().copied().unwrap_or(i64::MIN)));
+        }
+        Ok(now)
+    }
+
+    /// The first and the last `ts` of the rows of a series, visible or not; `None` if it has none.
+    pub(crate) fn span(&self, series: SeriesId) -> Option<(i64, i64)> {
+        let runs = self.generation.runs(series);
+        let extents = self.generation.extents(series).iter().map(|extent| extent.meta().zone.ts);
+        let spans = extents.chain(runs.iter().map(|run| run.zone.ts));
+        spans.map(|ts| (ts.min, ts.max)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
     /// What the ledger says of batch `id`.
@@ -308,5 +343,6 @@ fn batch_entry(rows: &Rows, at: usize) -> BatchEntry {
             superseded: count(7),
             rejected: count(8),
         },
+        claims: count(10),
     }
 }

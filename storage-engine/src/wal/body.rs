@@ -3,19 +3,24 @@
 //! Replay validates nothing and reads no segment: what is here is what `apply` does.
 //!
 //! ```text
-//! batch_id text, source text, dataset u16, schema_version u16, step u8, side u8, body_hash 16,
-//! policy u8 (0 ingest, 1 ts_end), policy_nanos i64, counts 5 x u64,
+//! batch_id text, source text, body_hash 16,
+//! policy u8 (0 ingest, 1 ts_end), policy_nanos i64, counts 5 x u64, claims u64,
 //! facts u8 (0 none, 1: session text, align text),
-//! new series: count u32, symbol text each          (ids are given in this order by `apply`)
-//! blocks: count u32, each series u32 (high bit: place among the new series), rows u32
-//! rows, those of the first block first:
-//!     ts i64 x rows, in order within a block,
-//!     flags u8 (0: all zero, 1: u8 x rows, 2: u8, of every row),
-//!     known_at i64 x (rows with STATED or ASSUMED),
-//!     columns in the schema's order, each
-//!         kind u8, form u8 (0 all valid, 1 validity bitmap follows, 2 all null, nothing follows)
-//!         F64, I64: 8 bytes x rows; Text: end among the bytes u32 x rows, length u32, the bytes
+//! sections: count u32, each
+//!     dataset u16, schema_version u16, step u8, side u8,
+//!     new series: count u32, symbol text each      (ids are given in this order by `apply`)
+//!     blocks: count u32, each series u32 (high bit: place among the new series), rows u32
+//!     rows, those of the first block first:
+//!         ts i64 x rows, in order within a block,
+//!         flags u8 (0: all zero, 1: u8 x rows, 2: u8, of every row),
+//!         known_at i64 x (rows with STATED or ASSUMED),
+//!         columns in the schema's order, each
+//!             kind u8, form u8 (0 all valid, 1 validity bitmap follows, 2 all null, no more)
+//!             F64, I64: 8 bytes x rows; Text: end among the bytes u32 x rows, length u32, bytes
 //! dead letters: count u32, each row u64, reason text, detail text, raw text
+//!
+//! The first section is of the batch's own dataset and always there; claims and marks of rejected
+//! rows follow.
 //! ```
 //!
 //! A text is its length as u32 and its bytes. Little-endian. Nothing follows the last field.
@@ -51,27 +56,15 @@ pub struct Block {
     pub rows: Range<usize>,
 }
 
-/// One batch as the log holds it.
+/// Rows of one dataset, step and side in a record.
 #[derive(Clone, Debug)]
-pub struct RowsBody {
-    /// The sender's id.
-    pub batch_id: String,
-    /// Who delivered.
-    pub source: Source,
+pub struct Section {
     /// The table.
     pub dataset: DatasetId,
     /// Which step.
     pub step: Step,
     /// Which price.
     pub side: PriceSide,
-    /// XXH3-128 of the content.
-    pub body_hash: [u8; 16],
-    /// The policy its rows came under.
-    pub policy: KnownAt,
-    /// What became of the rows.
-    pub counts: Counts,
-    /// Facts about the source.
-    pub facts: Option<SourceFacts>,
     /// Symbols of the series that begin here.
     pub new_symbols: Vec<Symbol>,
     /// Stored rows, sorted within each block. Until `apply`, `sequence` is empty and `known_at`
@@ -79,38 +72,105 @@ pub struct RowsBody {
     pub rows: Rows,
     /// Whose they are.
     pub blocks: Vec<Block>,
+}
+
+/// One batch as the log holds it.
+#[derive(Clone, Debug)]
+pub struct RowsBody {
+    /// The sender's id.
+    pub batch_id: String,
+    /// Who delivered.
+    pub source: Source,
+    /// XXH3-128 of the content.
+    pub body_hash: [u8; 16],
+    /// The policy its rows came under.
+    pub policy: KnownAt,
+    /// What became of the rows.
+    pub counts: Counts,
+    /// How many of its claims were taken.
+    pub claims: u64,
+    /// Facts about the source.
+    pub facts: Option<SourceFacts>,
+    /// Its rows; the first section is of its own dataset.
+    pub sections: Vec<Section>,
     /// Rejected rows.
     pub dead: Vec<Refused>,
 }
 
-impl RowsBody {
-    /// The key of this batch's series for `symbol`.
-    pub(crate) fn key(&self, symbol: Symbol) -> SeriesKey {
+impl Section {
+    /// The key of the series of `symbol` from `source`.
+    pub(crate) fn key(&self, symbol: Symbol, source: &Source) -> SeriesKey {
         SeriesKey {
             dataset: self.dataset,
             symbol,
             step: self.step,
             side: self.side,
-            source: self.source.clone(),
+            source: source.clone(),
         }
     }
 
-    /// Rows that it stores.
-    pub fn row_count(&self) -> usize {
-        self.blocks.iter().map(|block| block.rows.len()).sum()
-    }
-
-    /// The bytes of the body.
-    pub fn encode(&self) -> Vec<u8> {
+    fn encode(&self, out: &mut Vec<u8>) {
         let schema = schema(self.dataset).expect("invariant: prepare knows the dataset");
-        let rows_len = self.rows.byte_len() + self.blocks.len() * 8;
-        let mut out = Vec::with_capacity(rows_len + 512);
-        out.put_text(&self.batch_id);
-        out.put_text(self.source.as_str());
         out.put_u16(self.dataset.get());
         out.put_u16(schema.version);
         out.put_u8(self.step.code());
         out.put_u8(self.side.code());
+        out.put_u32(u32_len(self.new_symbols.len()));
+        for symbol in &self.new_symbols {
+            out.put_text(symbol.as_str());
+        }
+        out.put_u32(u32_len(self.blocks.len()));
+        for block in &self.blocks {
+            out.put_u32(match block.series {
+                SeriesRef::Known(id) => id,
+                SeriesRef::New(place) => NEW_SERIES | place,
+            });
+            out.put_u32(u32_len(block.rows.len()));
+        }
+        encode_rows(&self.rows, out);
+    }
+
+    fn decode(fields: &mut Fields<'_>) -> Result<Self, Damaged> {
+        let dataset = DatasetId::new(fields.u16()?);
+        let schema = schema(dataset).ok_or(Damaged("this build does not know the dataset"))?;
+        if fields.u16()? != schema.version {
+            return Err(Damaged("this build does not know the schema's version"));
+        }
+        let step = Step::from_code(fields.u8()?).ok_or(Damaged("there is no such step"))?;
+        let side = PriceSide::from_code(fields.u8()?).ok_or(Damaged("there is no such side"))?;
+        let new_symbols = (0..fields.count(4)?)
+            .map(|_| Symbol::new(fields.text()?).map_err(|_| Damaged("a symbol is not a name")))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut row_count = 0;
+        let blocks = (0..fields.count(8)?)
+            .map(|_| decode_block(&mut row_count, new_symbols.len(), fields))
+            .collect::<Result<Vec<_>, _>>()?;
+        let rows = decode_rows(schema, row_count, fields)?;
+        if !blocks.iter().all(|block| rows.ts[block.rows.clone()].is_sorted()) {
+            return Err(Damaged("the rows of a block are not in order of ts"));
+        }
+        Ok(Self { dataset, step, side, new_symbols, rows, blocks })
+    }
+}
+
+impl RowsBody {
+    /// The section of its own dataset.
+    pub fn own(&self) -> &Section {
+        self.sections.first().expect("invariant: a body has a section")
+    }
+
+    /// Rows that it stores, without claims and marks.
+    pub fn row_count(&self) -> usize {
+        self.own().rows.ts.len()
+    }
+
+    /// The bytes of the body.
+    pub fn encode(&self) -> Vec<u8> {
+        let len = |section: &Section| section.rows.byte_len() + section.blocks.len() * 8;
+        let rows_len: usize = self.sections.iter().map(len).sum();
+        let mut out = Vec::with_capacity(rows_len + 512);
+        out.put_text(&self.batch_id);
+        out.put_text(self.source.as_str());
         out.extend_from_slice(&self.body_hash);
         let (policy, nanos) = match self.policy {
             KnownAt::Ingest => (0, 0),
@@ -125,6 +185,7 @@ impl RowsBody {
             counts.corrected,
             counts.superseded,
             counts.rejected,
+            self.claims,
         ] {
             out.put_u64(count);
         }
@@ -136,19 +197,10 @@ impl RowsBody {
                 out.put_text(&facts.align);
             }
         }
-        out.put_u32(u32_len(self.new_symbols.len()));
-        for symbol in &self.new_symbols {
-            out.put_text(symbol.as_str());
+        out.put_u32(u32_len(self.sections.len()));
+        for section in &self.sections {
+            section.encode(&mut out);
         }
-        out.put_u32(u32_len(self.blocks.len()));
-        for block in &self.blocks {
-            out.put_u32(match block.series {
-                SeriesRef::Known(id) => id,
-                SeriesRef::New(place) => NEW_SERIES | place,
-            });
-            out.put_u32(u32_len(block.rows.len()));
-        }
-        encode_rows(&self.rows, &mut out);
         out.put_u32(u32_len(self.dead.len()));
         for dead in &self.dead {
             out.put_u64(dead.row);
@@ -169,13 +221,6 @@ impl RowsBody {
         let batch_id = fields.text()?.to_owned();
         let source =
             Source::new(fields.text()?).map_err(|_| Damaged("the source is not a name"))?;
-        let dataset = DatasetId::new(fields.u16()?);
-        let schema = schema(dataset).ok_or(Damaged("this build does not know the dataset"))?;
-        if fields.u16()? != schema.version {
-            return Err(Damaged("this build does not know the schema's version"));
-        }
-        let step = Step::from_code(fields.u8()?).ok_or(Damaged("there is no such step"))?;
-        let side = PriceSide::from_code(fields.u8()?).ok_or(Damaged("there is no such side"))?;
         let body_hash = fields.bytes(16)?.try_into().expect("invariant: 16 bytes were taken");
         let policy = match (fields.u8()?, fields.i64()?) {
             (0, _) => KnownAt::Ingest,
@@ -189,6 +234,7 @@ impl RowsBody {
             superseded: fields.u64()?,
             rejected: fields.u64()?,
         };
+        let claims = fields.u64()?;
         let facts = match fields.u8()? {
             0 => None,
             1 => Some(SourceFacts {
@@ -197,16 +243,11 @@ impl RowsBody {
             }),
             _ => return Err(Damaged("the mark of facts is neither 0 nor 1")),
         };
-        let new_symbols = (0..fields.count(4)?)
-            .map(|_| Symbol::new(fields.text()?).map_err(|_| Damaged("a symbol is not a name")))
+        let sections = (0..fields.count(15)?)
+            .map(|_| Section::decode(&mut fields))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut row_count = 0;
-        let blocks = (0..fields.count(8)?)
-            .map(|_| decode_block(&mut row_count, new_symbols.len(), &mut fields))
-            .collect::<Result<Vec<_>, _>>()?;
-        let rows = decode_rows(schema, row_count, &mut fields)?;
-        if !blocks.iter().all(|block| rows.ts[block.rows.clone()].is_sorted()) {
-            return Err(Damaged("the rows of a block are not in order of ts"));
+        if sections.is_empty() {
+            return Err(Damaged("it has no section"));
         }
         let dead = (0..fields.count(20)?)
             .map(|_| {
@@ -219,21 +260,7 @@ impl RowsBody {
             })
             .collect::<Result<Vec<_>, _>>()?;
         fields.end()?;
-        Ok(Self {
-            batch_id,
-            source,
-            dataset,
-            step,
-            side,
-            body_hash,
-            policy,
-            counts,
-            facts,
-            new_symbols,
-            rows,
-            blocks,
-            dead,
-        })
+        Ok(Self { batch_id, source, body_hash, policy, counts, claims, facts, sections, dead })
     }
 }
 
@@ -419,16 +446,19 @@ mod tests {
         RowsBody {
             batch_id: "b".to_owned(),
             source: Source::new("s").unwrap(),
-            dataset: DatasetId::BARS,
-            step: Step::M1,
-            side: PriceSide::Bid,
             body_hash: [9; 16],
             policy: KnownAt::TsEnd(Nanos::new(-1)),
             counts: Counts { accepted: 1, superseded: 1, rejected: 1, ..Counts::default() },
+            claims: 6,
             facts: Some(SourceFacts { session: "all".to_owned(), align: "clock".to_owned() }),
-            new_symbols: vec![Symbol::new("A").unwrap()],
-            rows,
-            blocks: vec![Block { series: SeriesRef::New(0), rows: 0..2 }],
+            sections: vec![Section {
+                dataset: DatasetId::BARS,
+                step: Step::M1,
+                side: PriceSide::Bid,
+                new_symbols: vec![Symbol::new("A").unwrap()],
+                rows,
+                blocks: vec![Block { series: SeriesRef::New(0), rows: 0..2 }],
+            }],
             dead: vec![Refused {
                 row: 3,
                 reason: "r".to_owned(),
@@ -443,12 +473,13 @@ mod tests {
         let nan = b"\x01\0\0\0\0\0\xF8\x7F\0\0\0\0\0\0\0\x80";
         let mut expected: Vec<u8> = Vec::new();
         for part in [
-            &b"\x01\0\0\0b\x01\0\0\0s\x01\0\x01\0\x02\x01"[..],
+            &b"\x01\0\0\0b\x01\0\0\0s"[..],
             &[9; 16],
             b"\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
             b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-            b"\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0",
+            b"\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x06\0\0\0\0\0\0\0",
             b"\x01\x03\0\0\0all\x05\0\0\0clock",
+            b"\x01\0\0\0\x01\0\x01\0\x02\x01",
             b"\x01\0\0\0\x01\0\0\0A",
             b"\x01\0\0\0\0\0\0\x80\x02\0\0\0",
             b"\xC4\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0\0\0\0\0\0\0\0",
@@ -472,8 +503,8 @@ mod tests {
         let bytes = body().encode();
         let decoded = RowsBody::decode(&bytes).unwrap();
         assert_eq!(decoded.encode(), bytes);
-        assert_eq!(decoded.rows.known_at, [0, 77]);
-        assert_eq!(decoded.blocks, body().blocks);
+        assert_eq!(decoded.own().rows.known_at, [0, 77]);
+        assert_eq!(decoded.own().blocks, body().own().blocks);
     }
 
     /// Trades of two series, with texts, all of them retractions.
@@ -495,7 +526,12 @@ mod tests {
             Block { series: SeriesRef::Known(9), rows: 0..2 },
             Block { series: SeriesRef::New(0), rows: 2..3 },
         ];
-        RowsBody { dataset: DatasetId::TRADES, step: Step::Tick, rows, blocks, ..body() }
+        let new_symbols = vec![Symbol::new("A").unwrap()];
+        let (dataset, step, side) = (DatasetId::TRADES, Step::Tick, PriceSide::Trade);
+        let trades = Section { dataset, step, side, new_symbols, rows, blocks };
+        let mut body = body();
+        body.sections.insert(0, trades);
+        body
     }
 
     #[test]
@@ -503,13 +539,14 @@ mod tests {
         let bytes = trades().encode();
         let decoded = RowsBody::decode(&bytes).unwrap();
         assert_eq!(decoded.encode(), bytes);
-        assert_eq!(decoded.blocks, trades().blocks);
-        assert_eq!(decoded.rows.flags, [flags::RETRACT; 3]);
-        for (found, expected) in decoded.rows.columns.iter().zip(&trades().rows.columns) {
+        assert_eq!(decoded.own().blocks, trades().own().blocks);
+        assert_eq!(decoded.own().rows.flags, [flags::RETRACT; 3]);
+        for (found, expected) in decoded.own().rows.columns.iter().zip(&trades().own().rows.columns)
+        {
             assert!((0..3).all(|at| found.same(at, expected, at)));
         }
         let mut unsorted = trades();
-        unsorted.blocks = vec![Block { series: SeriesRef::Known(9), rows: 0..3 }];
+        unsorted.sections[0].blocks = vec![Block { series: SeriesRef::Known(9), rows: 0..3 }];
         assert!(RowsBody::decode(&unsorted.encode()).is_err());
         for len in 0..bytes.len() {
             assert!(RowsBody::decode(&bytes[..len]).is_err(), "cut at {len}");

@@ -28,7 +28,7 @@ pub const HEADER_LEN: usize = 64;
 /// Records begin at multiples of this.
 pub const ALIGNMENT: usize = 8;
 /// Version of the bodies this build writes and reads.
-pub const BODY_VERSION: u16 = 2;
+pub const BODY_VERSION: u16 = 3;
 /// The bytes at offset 4.
 pub const MAGIC: [u8; 4] = *b"BREC";
 
@@ -193,7 +193,7 @@ mod tests {
             &bytes[4..],
             b"BREC\x02\0\0\0\x01\x02\x03\x04\x05\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\
               \x06\0\0\0\0\0\0\0\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x0A\x0B\x0C\x0D\
-              \x01\0\x02\0\0\0\0\0\0\0\0\0"
+              \x01\0\x03\0\0\0\0\0\0\0\0\0"
         );
         assert_eq!(Header::decode(&bytes).unwrap().0, header);
         assert_eq!(header.record_len(), 72);

@@ -80,6 +80,30 @@ impl DatasetId {
     pub const SOURCE_FACTS: Self = Self(66);
     /// Ledger: one row per series.
     pub const SERIES: Self = Self(67);
+    /// Facts: days of calendars.
+    pub const CALENDAR_DAYS: Self = Self(80);
+    /// Facts: which instrument a source's symbol is.
+    pub const BINDINGS: Self = Self(81);
+    /// Facts: attributes of instruments.
+    pub const INSTRUMENTS: Self = Self(82);
+    /// Facts: splits and dividends.
+    pub const ACTIONS: Self = Self(83);
+    /// Facts: claims of coverage.
+    pub const CLAIMS: Self = Self(84);
+    /// Facts: times for which rows were rejected.
+    pub const REJECTS: Self = Self(85);
+    /// Facts: halts of trading.
+    pub const HALTS: Self = Self(86);
+    /// Facts: outages of sources.
+    pub const OUTAGES: Self = Self(87);
+    /// Facts: settings of datasets.
+    pub const SETTINGS: Self = Self(88);
+    /// Facts: quality rules of datasets.
+    pub const RULES: Self = Self(89);
+    /// Facts: what persons decided about rows.
+    pub const VERDICTS: Self = Self(90);
+    /// Facts: rows that a batch held twice.
+    pub const REPEATS: Self = Self(91);
 
     /// The dataset of that number.
     pub const fn new(number: u16) -> Self {

@@ -93,6 +93,18 @@ impl Session {
         Self::of(date, &Hours { open: 0, close: DAY_NANOS, pause, pre_open, post_close })
     }
 
+    /// What is left of it at `at` and later, if some of it from open to close is.
+    fn after(mut self, at: i64) -> Option<Self> {
+        if at <= self.first {
+            return Some(self);
+        }
+        (self.first, self.open) = (at, self.open.max(at));
+        if let Some((_, go)) = self.pause.take_if(|(stop, _)| *stop <= at) {
+            (self.first, self.open) = (self.first.max(go), self.open.max(go));
+        }
+        Some(self).filter(|left| left.open < left.close)
+    }
+
     fn range(&self, set: SessionSet) -> (i64, i64) {
         match set {
             SessionSet::Regular => (self.open, self.close),
@@ -148,12 +160,29 @@ pub fn number(step: Step, ts: i64) -> i64 {
     }
 }
 
+/// Sessions in order of date without what of them begins before the one before is over.
+pub fn apart(sessions: impl IntoIterator<Item = Session>) -> Vec<Session> {
+    let mut kept: Vec<Session> = Vec::new();
+    for session in sessions {
+        let over = kept.last().map_or(i64::MIN, |before| before.last);
+        kept.extend(session.after(over));
+    }
+    kept
+}
+
 /// The slots that these sessions, in order of date, make expected.
 pub fn expected(sessions: &[Session], step: Step, set: SessionSet, align: Align) -> Vec<Slot> {
-    if !step.is_dated() {
-        return sessions.iter().flat_map(|session| session.buckets(step, set, align)).collect();
-    }
     let mut slots: Vec<Slot> = Vec::new();
+    if !step.is_dated() {
+        for slot in sessions.iter().flat_map(|session| session.buckets(step, set, align)) {
+            match slots.last_mut().filter(|last| last.number == slot.number) {
+                // Two sessions share it.
+                Some(shared) => shared.end = slot.end,
+                None => slots.push(slot),
+            }
+        }
+        return slots;
+    }
     for session in sessions {
         let number = number(step, session.date * DAY_NANOS);
         match slots.iter_mut().find(|slot| slot.number == number) {
@@ -241,6 +270,56 @@ mod tests {
         hours.open = -at("3:00");
         let told = told(&hours, Step::H4, SessionSet::Regular, Align::Clock);
         assert_eq!(told, "-4:00-0:00 0:00-2:00");
+    }
+
+    #[test]
+    fn a_slot_of_two_sessions_is_of_the_earlier_and_ends_with_the_later() {
+        let dates = [THURSDAY, THURSDAY + 1];
+        let mut hours = hours("0:00", "1:30");
+        hours.open = -90 * MINUTE;
+        let sessions = dates.map(|date| Session::of(date, &hours));
+        hours.close = 22 * 60 * MINUTE;
+        let long = dates.map(|date| Session::of(date, &hours));
+        let clock = |sessions: &[Session]| {
+            let slots = expected(sessions, Step::H4, SessionSet::Regular, Align::Clock);
+            let of = |ts: i64| (ts - THURSDAY * DAY_NANOS) / MINUTE;
+            let told = |slot: &Slot| (of(slot.start), of(slot.end), slot.session - THURSDAY);
+            slots.iter().map(told).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            clock(&sessions),
+            [(-240, 0, 0), (0, 90, 0), (1_200, 1_440, 1), (1_440, 1_530, 1)]
+        );
+        let all = clock(&long);
+        // From 20:00 on the first session shares the slot with the next until midnight.
+        assert!(all.contains(&(1_200, 1_440, 0)), "{all:?}");
+        assert_eq!(all.iter().filter(|slot| slot.0 == 1_200).count(), 1);
+    }
+
+    #[test]
+    fn of_a_session_that_begins_before_the_one_before_is_over_the_rest_is_left() {
+        let mut early = hours("9:00", "12:00");
+        early.post_close = Some(at("14:00"));
+        let told = |late: &Hours| {
+            // The hours of the second are those of a date, told as if it were the same.
+            let sessions = apart([Session::of(THURSDAY, &early), Session::of(THURSDAY, late)]);
+            let of = |ts: i64| (ts - THURSDAY * DAY_NANOS) / MINUTE;
+            let later = sessions.get(1);
+            later.map(|s| (of(s.first), of(s.open), s.pause.map(|p| of(p.0)), of(s.last)))
+        };
+        let mut late = hours("11:00", "18:00");
+        assert_eq!(told(&late), Some((840, 840, None, 1_080)));
+        late.pause = Some((at("15:00"), at("16:00")));
+        assert_eq!(told(&late), Some((840, 840, Some(900), 1_080)));
+        late.pause = Some((at("13:00"), at("16:00")));
+        assert_eq!(told(&late), Some((960, 960, None, 1_080)));
+        late.pause = Some((at("12:00"), at("13:00")));
+        assert_eq!(told(&late), Some((840, 840, None, 1_080)));
+        late = hours("15:00", "18:00");
+        late.pre_open = Some(at("13:00"));
+        assert_eq!(told(&late), Some((840, 900, None, 1_080)));
+        assert_eq!(told(&hours("11:00", "14:00")), None);
+        assert_eq!(told(&hours("14:00", "15:00")), Some((840, 840, None, 900)));
     }
 
     #[test]

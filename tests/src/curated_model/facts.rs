@@ -44,6 +44,20 @@ pub enum Ledger {
     Verdicts,
 }
 
+impl Ledger {
+    /// Whether a first fact of its key is known since its `ts`, if nobody says since when.
+    const fn is_dated_back(self) -> bool {
+        match self {
+            Self::CalendarDays
+            | Self::Bindings
+            | Self::Instruments
+            | Self::Settings
+            | Self::Rules => true,
+            Self::Claims | Self::Rejects | Self::Halts | Self::Outages | Self::Verdicts => false,
+        }
+    }
+}
+
 /// A raw series of bars.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Series {
@@ -88,6 +102,8 @@ pub enum Action {
     Flag,
     /// Keeps it out.
     Quarantine,
+    /// Turns it away at the door; says so of one that an import brought.
+    Reject,
 }
 
 /// What a person decided.
@@ -340,7 +356,8 @@ impl Facts {
             outcome.rejected.push((place, "future_known_at"));
             return;
         }
-        let is_dated_back = versions.is_empty() && !retract && key.ts <= now;
+        let is_dated_back =
+            key.ledger.is_dated_back() && versions.is_empty() && !retract && key.ts <= now;
         let assumed = if is_dated_back { key.ts } else { now };
         let known_at = offered.known_at.unwrap_or(assumed);
         let fact = offered.fact.clone();

@@ -4,42 +4,86 @@
 //! |---|---|
 //! | `ohlc_order` | unless low <= open, close <= high and low <= high |
 //! | `price_positive` | one of whose four prices is 0 or less |
-//! | `zero_volume` | whose volume is there and is 0 |
-//! | `stale_price` | that is the last of `n` rows in a row with one close (`n` is 30 by default) |
+//! | `size_nonneg` | whose volume is below 0 |
+//! | `stale_price` | that is the last of `n` rows in a row with one close and a volume above 0, of one session or of dated bars |
 
-use crate::model::{Stored, Value};
+use super::facts::Action;
+use crate::model::{Offered, Stored, Value};
 
 /// The rules that are modelled.
-pub const RULES: [&str; 4] = ["ohlc_order", "price_positive", "zero_volume", "stale_price"];
+pub const RULES: [&str; 4] = ["ohlc_order", "price_positive", "size_nonneg", "stale_price"];
+
+/// The rules about rows that are not: they must be off.
+pub const OTHERS: [&str; 8] = [
+    "vwap_in_range",
+    "tick_size",
+    "zero_volume_bar",
+    "volume_spike",
+    "spike",
+    "off_session",
+    "split_suspect",
+    "adj_continuity",
+];
 
 /// How many equal closes in a row are stale, if nobody says it.
 const STALE_ROWS: i64 = 30;
 
-/// Whether `rule` fires on row `at` of a series.
-pub fn fires(rule: &str, thresholds: &[(String, i64)], rows: &[&Stored], at: usize) -> bool {
-    let row = rows[at];
+/// What a rule does, if nobody says it. All are on.
+pub fn action_by_default(rule: &str) -> Action {
+    if rule == "stale_price" { Action::Flag } else { Action::Reject }
+}
+
+/// Whether `rule` fires on row `at` of a series; `session` tells rows of one session from others,
+/// and is none for dated bars.
+pub fn fires(
+    rule: &str,
+    thresholds: &[(String, i64)],
+    rows: &[&Stored],
+    at: usize,
+    session: &dyn Fn(&Stored) -> Option<i64>,
+) -> bool {
+    if rule != "stale_price" {
+        return fires_on(rule, &rows[at].values);
+    }
+    let wanted = thresholds.iter().find(|(name, _)| name == "n");
+    let wanted = wanted.map_or(STALE_ROWS, |(_, value)| *value);
+    let of_run = |row: &Stored| (prices(&row.values)[3], session(row));
+    let until_here = rows[..=at].iter().rev();
+    let equal = until_here.take_while(|other| {
+        volume(&other.values).is_some_and(|volume| volume > 0.0)
+            && of_run(other) == of_run(rows[at])
+    });
+    i64::try_from(equal.count()).is_ok_and(|equal| equal >= wanted)
+}
+
+/// Whether a rule about rows by themselves fires on one with these values.
+fn fires_on(rule: &str, values: &[Value]) -> bool {
     match rule {
         "ohlc_order" => {
-            let [open, high, low, close] = prices(row);
+            let [open, high, low, close] = prices(values);
             !(low <= open && low <= close && high >= open && high >= close && low <= high)
         }
-        "price_positive" => prices(row).iter().any(|price| *price <= 0.0),
-        "zero_volume" => matches!(row.values[4], Value::F64(bits) if f64::from_bits(bits) == 0.0),
-        "stale_price" => {
-            let wanted = thresholds.iter().find(|(name, _)| name == "n");
-            let wanted = wanted.map_or(STALE_ROWS, |(_, value)| *value);
-            let close = |row: &Stored| prices(row)[3];
-            let until_here = rows[..=at].iter().rev();
-            let equal = until_here.take_while(|other| close(other) == close(row)).count();
-            i64::try_from(equal).is_ok_and(|equal| equal >= wanted)
-        }
+        "price_positive" => prices(values).iter().any(|price| *price <= 0.0),
+        "size_nonneg" => volume(values).is_some_and(|volume| volume < 0.0),
         other => panic!("rule {other} is not modelled: keep it off"),
     }
 }
 
+/// The first of some rules that fires on a row by itself.
+pub fn turns_away(rejecting: &[&'static str], row: &Offered) -> Option<&'static str> {
+    rejecting.iter().copied().find(|rule| fires_on(rule, &row.values))
+}
+
+fn volume(values: &[Value]) -> Option<f64> {
+    match values[4] {
+        Value::F64(bits) => Some(f64::from_bits(bits)),
+        _ => None,
+    }
+}
+
 /// Open, high, low, close.
-fn prices(row: &Stored) -> [f64; 4] {
-    [0, 1, 2, 3].map(|at: usize| match row.values[at] {
+fn prices(values: &[Value]) -> [f64; 4] {
+    [0, 1, 2, 3].map(|at: usize| match values[at] {
         Value::F64(bits) => f64::from_bits(bits),
         ref other => panic!("invariant: a stored price is a number, not {other:?}"),
     })
@@ -54,14 +98,15 @@ mod tests {
         values.push(volume.map_or(Value::Null, |volume| Value::F64(volume.to_bits())));
         values.extend([Value::Null, Value::Null]);
         let (ts, known_at, sequence, place) = (0, 0, 1, 0);
-        let (retract, stated, assumed) = (false, false, false);
-        Stored { ts, known_at, sequence, place, retract, stated, assumed, values }
+        let (retract, stated, assumed, corrected) = (false, false, false, false);
+        Stored { ts, known_at, sequence, place, retract, stated, assumed, corrected, values }
     }
 
     /// The rules that fire on a row that stands alone.
     fn fired(prices: [f64; 4], volume: Option<f64>) -> Vec<&'static str> {
         let row = row(prices, volume);
-        RULES.into_iter().filter(|rule| fires(rule, &[], &[&row], 0)).collect()
+        let fires = |rule: &&str| fires(rule, &[], &[&row], 0, &|_| None);
+        RULES.into_iter().filter(fires).collect()
     }
 
     #[test]
@@ -72,17 +117,28 @@ mod tests {
         assert_eq!(fired([10.0, 11.0, 10.5, 10.75], Some(1.0)), ["ohlc_order"]);
         assert_eq!(fired([10.0, 11.0, 9.0, 8.0], Some(1.0)), ["ohlc_order"]);
         assert_eq!(fired([10.0, 11.0, 0.0, 10.0], Some(1.0)), ["price_positive"]);
-        assert_eq!(fired([10.0, 11.0, -0.0, 10.0], Some(1.0)), ["price_positive"]);
-        assert_eq!(fired([10.0, 11.0, 9.0, 10.5], Some(0.0)), ["zero_volume"]);
-        assert_eq!(fired([1.0, 1.0, 2.0, -1.0], Some(0.0)).len(), 3);
+        assert_eq!(fired([10.0, 11.0, -0.0, 10.0], Some(0.0)), ["price_positive"]);
+        assert_eq!(fired([10.0, 11.0, 9.0, 10.5], Some(-1.0)), ["size_nonneg"]);
+        assert_eq!(fired([1.0, 1.0, 2.0, -1.0], Some(-1.0)).len(), 3);
     }
 
     #[test]
     fn the_third_of_three_equal_closes_is_stale_and_so_is_the_fourth() {
-        let rows = [5.0, 7.0, 7.0, 7.0, 7.0, 8.0].map(|price| row([price; 4], None));
-        let rows: Vec<&Stored> = rows.iter().collect();
-        let thresholds = [("n".to_owned(), 3)];
-        let stale = |at: &usize| fires("stale_price", &thresholds, &rows, *at);
-        assert_eq!((0..rows.len()).filter(stale).collect::<Vec<_>>(), [3, 4]);
+        let prices = [5.0, 7.0, 7.0, 7.0, 7.0, 8.0];
+        let stale = |volumes: [f64; 6], sessions: [i64; 6]| {
+            let rows = [0, 1, 2, 3, 4, 5].map(|at| {
+                let row = row([prices[at]; 4], Some(volumes[at]));
+                Stored { ts: sessions[at], ..row }
+            });
+            let rows: Vec<&Stored> = rows.iter().collect();
+            let thresholds = [("n".to_owned(), 3)];
+            let session = |row: &Stored| Some(row.ts);
+            let is_stale = |at: &usize| fires("stale_price", &thresholds, &rows, *at, &session);
+            (0..rows.len()).filter(is_stale).collect::<Vec<_>>()
+        };
+        assert_eq!(stale([1.0; 6], [1; 6]), [3, 4]);
+        assert_eq!(stale([1.0, 0.0, 1.0, 1.0, 1.0, 1.0], [1; 6]), [4]);
+        assert_eq!(stale([1.0; 6], [1, 1, 2, 2, 2, 2]), [4]);
+        assert_eq!(stale([1.0; 6], [1, 1, 1, 2, 2, 2]), [0; 0]);
     }
 }

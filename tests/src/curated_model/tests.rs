@@ -105,6 +105,11 @@ fn load(source: &str, rows: Vec<Offered>) -> Load {
     }
 }
 
+/// As an import brings it: rules turn nothing away.
+fn bars_of(load: Load) -> BarLoad {
+    BarLoad { load, claims: Vec::new(), is_import: true }
+}
+
 /// A model and the clock beside it: nothing comes in before the second Tuesday.
 struct Story {
     model: CuratedModel,
@@ -152,7 +157,7 @@ impl Story {
 
     fn bars<const N: usize>(&mut self, source: &str, rows: [Offered; N]) -> u64 {
         let load = load(source, rows.into());
-        self.commit(Offer::Bars(BarLoad { load, claims: Vec::new() }))
+        self.commit(Offer::Bars(bars_of(load)))
     }
 
     /// Thursday, now.
@@ -166,6 +171,7 @@ impl Story {
             start: on(0, "0:00"),
             end: on(1, "0:00"),
             fallback: None,
+            source: None,
             as_of: i64::MAX,
             at_sequence: u64::MAX,
             due: self.now,
@@ -246,7 +252,7 @@ fn the_lowest_reason_that_applies_is_given() {
         story.facts([claim("*", "one", at("9:00"), at("9:01"), Origin::Complete)]);
     let gone = Offered { values: Vec::new(), ..flat(at("9:00"), 0.0) };
     let retraction = Load { retract: true, ..load("one", vec![gone]) };
-    let claimed = story.commit(Offer::Bars(BarLoad { load: retraction, claims: Vec::new() }));
+    let claimed = story.commit(Offer::Bars(bars_of(retraction)));
     let late = story.facts([setting("publish_delay:one", "1000000000000000")]);
     let gone = story.facts([attribute("AAA", ALWAYS, "listed", "false")]);
     let back = story.bars("one", [flat(at("9:00"), 8.0)]);
@@ -430,7 +436,7 @@ fn a_release_holds_from_when_it_was_known() {
     let first = story.bars("one", [row]);
     let release = verdict("one", at("9:00"), "ohlc_order", Ruling::Release, first);
     story.offer_facts([(release, Some(on(1, "0:00")))], false);
-    assert_eq!(story.told(&story.as_of(at("9:00:30"))), "9:00 NotDue");
+    assert_eq!(story.told(&story.as_of(at("9:00:30"))), "9:00 NotDue AAA@one");
     assert_eq!(story.told(&story.as_of(at("9:01"))), "9:00 Quarantined AAA@one");
     assert_eq!(story.told(&story.as_of(on(1, "0:00"))), "9:00 Ok AAA@one 1");
 }
@@ -457,7 +463,8 @@ fn a_flag_lets_the_row_in_and_a_rule_that_is_off_says_nothing() {
         let cell = &story.model.curated(&story.ask())[0];
         cell.row.as_ref().map(|row| row.is_flagged)
     };
-    assert_eq!(flagged(&story), Some(false));
+    // By default the rule turns rows away, and flags those that an import brought.
+    assert_eq!(flagged(&story), Some(true));
     story.facts([rule("ohlc_order", Action::Flag)]);
     assert_eq!(flagged(&story), Some(true));
     story.facts([rule("ohlc_order", Action::Quarantine)]);
@@ -476,11 +483,54 @@ fn a_rule_over_several_rows_sees_quarantined_ones_too() {
     let (enabled, action) = (true, Action::Quarantine);
     story.facts([Fact::Rule { rule: rule_name, enabled, severity, action, thresholds }]);
     let rows = [("9:00", 1.0), ("9:01", 1.0), ("9:02", 1.0), ("9:03", 2.0)];
-    story.bars("one", rows.map(|(text, close)| flat(at(text), close)));
+    let traded = |text: &str, close| {
+        let mut bar = flat(at(text), close);
+        bar.values[4] = Value::F64(100_f64.to_bits());
+        bar
+    };
+    story.bars("one", rows.map(|(text, close)| traded(text, close)));
     let (ok, out) = (Reason::Ok, Reason::Quarantined);
     assert_eq!(story.reasons(&story.ask()), [ok, out, out, ok]);
-    story.bars("one", [flat(at("9:01"), 5.0)]);
+    story.bars("one", [traded("9:01", 5.0)]);
     assert_eq!(story.reasons(&story.ask()), [ok; 4]);
+}
+
+#[test]
+fn a_row_that_a_rule_turns_away_leaves_a_mark_and_one_of_an_import_is_stored() {
+    let mut story = Story::until("9:02");
+    let load = load("one", vec![crooked(at("9:00"), 1.0)]);
+    let claims = vec![Claim {
+        symbol: "AAA".to_owned(),
+        start: at("9:00"),
+        end: at("9:02"),
+        origin: Origin::Covers,
+    }];
+    let bars = BarLoad { load, claims, is_import: false };
+    story.commit(Offer::Bars(bars.clone()));
+    assert_eq!(story.outcome.rejected, [(0, "ohlc_order")]);
+    assert_eq!(story.reasons(&story.ask()), [Reason::Missing, Reason::NoTrade]);
+    story.facts([rule("ohlc_order", Action::Quarantine)]);
+    story.commit(Offer::Bars(bars.clone()));
+    assert_eq!(story.outcome.accepted, 1);
+    assert_eq!(story.reasons(&story.ask()), [Reason::Quarantined, Reason::NoTrade]);
+    story.facts([rule("ohlc_order", Action::Reject)]);
+    assert_eq!(story.reasons(&story.ask()), [Reason::Ok, Reason::NoTrade]);
+    story.commit(Offer::Bars(BarLoad { is_import: true, ..bars }));
+    assert_eq!(story.outcome.duplicates, 1);
+}
+
+#[test]
+fn a_release_from_a_rule_takes_its_flag_away_too() {
+    let mut story = Story::until("9:01");
+    let row = story.bars("one", [crooked(at("9:00"), 1.0)]);
+    let flagged = |story: &Story| {
+        let cell = &story.model.curated(&story.ask())[0];
+        cell.row.as_ref().map(|row| row.is_flagged)
+    };
+    story.facts([rule("ohlc_order", Action::Flag)]);
+    assert_eq!(flagged(&story), Some(true));
+    story.facts([verdict("one", at("9:00"), "ohlc_order", Ruling::Release, row)]);
+    assert_eq!(flagged(&story), Some(false));
 }
 
 #[test]
@@ -489,7 +539,7 @@ fn a_correction_is_seen_only_from_when_it_was_known() {
     let known = |known_at, row| Offered { known_at: Some(known_at), ..row };
     story.bars("one", [known(at("9:02"), flat(at("9:00"), 1.0))]);
     story.bars("one", [known(at("9:10"), flat(at("9:00"), 2.0))]);
-    assert_eq!(story.told(&story.as_of(at("9:01"))), "9:00 Missing");
+    assert_eq!(story.told(&story.as_of(at("9:01"))), "9:00 Missing AAA@one");
     assert_eq!(story.told(&story.as_of(at("9:09"))), "9:00 Ok AAA@one 1");
     assert_eq!(story.told(&story.as_of(at("9:10"))), "9:00 Ok AAA@one 2");
     assert_eq!(story.told(&story.at_sequence(2)), "9:00 Ok AAA@one 1");
@@ -588,7 +638,7 @@ fn a_row_that_came_below_a_later_known_one_corrects_nothing() {
     // Nor does one that comes after its key was taken away.
     let gone = Offered { values: Vec::new(), ..flat(at("9:00"), 0.0) };
     let retraction = Load { retract: true, ..load("one", vec![gone]) };
-    story.commit(Offer::Bars(BarLoad { load: retraction, claims: Vec::new() }));
+    story.commit(Offer::Bars(bars_of(retraction)));
     story.bars("one", [flat(at("9:00"), 3.0)]);
     assert_eq!(story.told(&story.ask()), "9:00 Ok AAA@one 3");
     assert_eq!(story.state(&story.ask()), Some(State::Final));
@@ -609,7 +659,7 @@ fn claims_cover_together_and_each_for_its_own_symbol_and_source() {
         claim("BBB", at("9:03"), at("9:04")),
     ];
     let load = load("one", Vec::new());
-    story.commit(Offer::Bars(BarLoad { load, claims }));
+    story.commit(Offer::Bars(BarLoad { claims, ..bars_of(load) }));
     let expected = "9:00 Missing AAA@one, 9:01 NoTrade AAA@one, 9:02 Missing AAA@one, \
                     9:03 Missing AAA@one";
     assert_eq!(story.told(&story.ask()), expected);
@@ -658,7 +708,7 @@ fn a_daily_bar_is_that_of_its_session_and_starts_at_its_open() {
     let mut story = Story::until("9:03");
     let rows = vec![flat(at("0:00"), 1.0), flat(on(1, "0:00"), 2.0), flat(on(2, "0:00"), 3.0)];
     let load = Load { step: Step::D1, ..load("one", rows) };
-    story.commit(Offer::Bars(BarLoad { load, claims: Vec::new() }));
+    story.commit(Offer::Bars(bars_of(load)));
     let ask = Ask { step: Step::D1, end: on(9, "0:00"), ..story.ask() };
     assert_eq!(story.told(&ask), "9:00 Ok AAA@one 1, 9:00 Ok AAA@one 2");
     let cell = &story.model.curated(&ask)[1];

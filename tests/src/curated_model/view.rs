@@ -3,10 +3,10 @@
 use barrow_types::{DAY_NANOS, PriceSide, Step};
 
 use super::CuratedModel;
-use super::calendar::{Align, Session, SessionSet, Slot, expected, number};
+use super::calendar::{Align, Session, SessionSet, Slot, apart, expected, number};
 use super::facts::Series;
 use super::world::{Fallback, Judged, World};
-use crate::model::{Model, Stored, Value};
+use crate::model::{Stored, Value};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Ask {
     pub end: i64,
     /// Which candidate, if not as the setting says.
     pub fallback: Option<Fallback>,
+    /// Only this source.
+    pub source: Option<String>,
     /// T: what was known then.
     pub as_of: i64,
     /// N: what was held then.
@@ -134,13 +136,22 @@ impl Candidate<'_> {
 }
 
 impl CuratedModel {
+    /// Whether the calendar that the question is about is known.
+    pub fn knows_calendar(&self, ask: &Ask) -> bool {
+        let world = World::new(self, ask.as_of, ask.at_sequence);
+        world.calendar(&ask.instrument, ask.end).is_none_or(|name| world.is_calendar(name))
+    }
+
     /// What stands in every expected slot of a range, in order.
     pub fn curated(&self, ask: &Ask) -> Vec<Cell> {
         let world = World::new(self, ask.as_of, ask.at_sequence);
-        let series = world.series(ask.step, ask.side).into_iter();
-        let candidates: Vec<Candidate> =
-            series.map(|series| Candidate { rows: world.rows(&series), series }).collect();
-        let slots = expected(&sessions(&world, ask), ask.step, ask.set, ask.align);
+        let mut series = world.series(ask.step, ask.side);
+        series.retain(|series| ask.source.as_ref().is_none_or(|source| *source == series.source));
+        let sessions = sessions(&world, ask);
+        let of_rules = |row: &Stored| rules_session(&sessions, ask.step, row.ts);
+        let candidate = |series| Candidate { rows: world.rows(&series, &of_rules), series };
+        let candidates: Vec<Candidate> = series.into_iter().map(candidate).collect();
+        let slots = expected(&sessions, ask.step, ask.set, ask.align);
         let mut cells = Vec::new();
         // A session's slots, or the one slot of days, weeks and months.
         for session in slots.chunk_by(|one, other| one.session == other.session) {
@@ -168,7 +179,7 @@ impl CuratedModel {
                 };
                 let chosen = bound.iter().copied().find(wanted).or(bound.first().copied());
                 let chosen = chosen.map(|at| &candidates[at]);
-                cells.push(cell(self.bars(), &world, ask, slot, chosen));
+                cells.push(cell(&world, ask, slot, chosen));
             }
         }
         cells.sort_by_key(|cell| (cell.slot.start, cell.slot.session));
@@ -191,18 +202,27 @@ impl CuratedModel {
 
 /// The sessions that may have something in the range, and all others of their weeks and months.
 fn sessions(world: &World, ask: &Ask) -> Vec<Session> {
-    // A session opens and closes within two days of its date.
+    // A session opens and closes within two days of its date; two more for those that cut it.
     let around = match ask.step {
-        Step::W1 => 9,
-        Step::Mo1 => 33,
-        _ => 2,
+        Step::W1 => 11,
+        Step::Mo1 => 35,
+        _ => 4,
     };
     let first = ask.start.div_euclid(DAY_NANOS) - around;
     let last = ask.end.div_euclid(DAY_NANOS) + around;
-    (first..=last).filter_map(|date| world.session(&ask.instrument, date)).collect()
+    let calendar = world.calendar(&ask.instrument, ask.end);
+    apart((first..=last).filter_map(|date| world.session(calendar, date)))
 }
 
-fn cell(bars: &Model, world: &World, ask: &Ask, slot: &Slot, chosen: Option<&Candidate>) -> Cell {
+/// The date of the session that a bar is of, for rules: that which goes on at its `ts`, else the
+/// UTC date. Dated bars are of none.
+fn rules_session(sessions: &[Session], step: Step, ts: i64) -> Option<i64> {
+    let on = |session: &&Session| session.first <= ts && ts < session.last;
+    let on = || sessions.iter().find(on).map(|session| session.date);
+    (!step.is_dated()).then(|| on().unwrap_or(ts.div_euclid(DAY_NANOS)))
+}
+
+fn cell(world: &World, ask: &Ask, slot: &Slot, chosen: Option<&Candidate>) -> Cell {
     let delay = chosen.map_or(0, |chosen| world.publish_delay(&chosen.series.source));
     let available_at = slot.end + delay;
     let good = chosen.and_then(|chosen| Some((chosen, chosen.good(slot)?)));
@@ -211,7 +231,7 @@ fn cell(bars: &Model, world: &World, ask: &Ask, slot: &Slot, chosen: Option<&Can
         values: judged.row.values.clone(),
         known_at: judged.row.known_at,
         sequence: judged.row.sequence,
-        state: state(bars, world, ask, slot, &chosen.series, judged.row),
+        state: state(world, ask, slot, &chosen.series, judged.row),
         is_flagged: judged.is_flagged,
     });
     let reason = match row {
@@ -253,29 +273,12 @@ fn reason(
     }
 }
 
-fn state(
-    bars: &Model,
-    world: &World,
-    ask: &Ask,
-    slot: &Slot,
-    series: &Series,
-    row: &Stored,
-) -> State {
-    if is_correction(bars, series, row) {
+fn state(world: &World, ask: &Ask, slot: &Slot, series: &Series, row: &Stored) -> State {
+    if row.corrected {
         State::Corrected
     } else if ask.due < slot.end || world.watermark(series).is_some_and(|to| to < slot.end) {
         State::Provisional
     } else {
         State::Final
     }
-}
-
-/// Whether the row took the place of another that was visible when it came.
-fn is_correction(bars: &Model, series: &Series, row: &Stored) -> bool {
-    let key = series.key();
-    let versions = bars.all(&key, row.ts, row.ts + 1, i64::MAX, u64::MAX);
-    let came_before = |other: &&Stored| (other.sequence, other.place) < (row.sequence, row.place);
-    let rank = |row: &Stored| (row.known_at, row.sequence, row.place);
-    let before = versions.into_iter().filter(came_before).max_by_key(|other| rank(other));
-    before.is_some_and(|before| !before.retract && rank(before) < rank(row))
 }

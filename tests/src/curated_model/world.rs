@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use barrow_types::{DAY_NANOS, DatasetId, PriceSide, SeriesKey, Step};
+use barrow_types::{DatasetId, PriceSide, SeriesKey, Step};
 
 use super::CuratedModel;
 use super::calendar::{Session, number};
 use super::facts::{Action, EVERY_SYMBOL, Fact, Origin, Ruling, Series};
-use super::rules::fires;
+use super::rules::{RULES, action_by_default, fires};
 use crate::model::Stored;
 
 /// Which candidate is chosen.
@@ -86,11 +86,23 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The session of an instrument on a date, if it has one.
-    pub(super) fn session(&self, instrument: &str, date: i64) -> Option<Session> {
-        let Some(calendar) = self.value(instrument, "calendar", date * DAY_NANOS) else {
-            return Some(Session::of_clock(date));
+    /// The calendar that an instrument follows in a range that ends at `end`.
+    pub(super) fn calendar(&self, instrument: &str, end: i64) -> Option<&'a str> {
+        self.value(instrument, "calendar", end)
+    }
+
+    /// Whether there is a calendar of that name.
+    pub(super) fn is_calendar(&self, name: &str) -> bool {
+        let names_it = |fact: &&Fact| match fact {
+            Fact::CalendarDay { calendar, .. } => calendar == name,
+            _ => false,
         };
+        self.model.calendars.contains_key(name) || self.facts.iter().any(names_it)
+    }
+
+    /// The session of a calendar on a date, if it has one.
+    pub(super) fn session(&self, calendar: Option<&str>, date: i64) -> Option<Session> {
+        let Some(calendar) = calendar else { return Some(Session::of_clock(date)) };
         let day = self.facts.iter().find_map(|fact| match fact {
             Fact::CalendarDay { calendar: c, date: d, hours } if c == calendar && *d == date => {
                 Some(*hours)
@@ -128,13 +140,13 @@ impl<'a> World<'a> {
     pub(super) fn series(&self, step: Step, side: PriceSide) -> Vec<Series> {
         let mut found = BTreeSet::new();
         for key in self.model.bars.series(self.at_sequence) {
-            let is_asked = (key.dataset, key.step, key.side) == (DatasetId::BARS, step, side);
-            if is_asked && !self.visible(key).is_empty() {
+            if (key.dataset, key.step, key.side) == (DatasetId::BARS, step, side) {
                 found.insert((key.source.as_str().to_owned(), key.symbol.as_str().to_owned()));
             }
         }
-        for fact in &self.facts {
-            if let Fact::Claim { of, .. } | Fact::Reject { of, .. } = fact
+        for stored in self.model.facts.stored() {
+            if let Fact::Claim { of, .. } = &stored.fact
+                && stored.sequence <= self.at_sequence
                 && (of.step, of.side) == (step, side)
                 && of.symbol != EVERY_SYMBOL
             {
@@ -157,41 +169,66 @@ impl<'a> World<'a> {
         self.model.bars.visible(key, i64::MIN, i64::MAX, self.as_of, self.at_sequence)
     }
 
-    /// The visible rows of a series, in order of `ts`, judged.
-    pub(super) fn rows(&self, series: &Series) -> Vec<Judged<'a>> {
+    /// The visible rows of a series, in order of `ts`, judged; `session` as rules want it.
+    pub(super) fn rows(
+        &self,
+        series: &Series,
+        session: &dyn Fn(&Stored) -> Option<i64>,
+    ) -> Vec<Judged<'a>> {
         let rows = self.visible(&series.key());
-        let judged = |at: usize| Judged {
-            row: rows[at],
-            is_quarantined: self.is_quarantined(series, &rows, at),
-            is_flagged: !self.fired(Action::Flag, &rows, at).is_empty(),
+        let judged = |at: usize| {
+            // A rule from which the row was released says nothing about it.
+            let fires = |rule: &&&str| {
+                fires(rule, &self.rule(rule).2, &rows, at, session)
+                    && !self.says(series, rows[at], rule, Ruling::Release)
+            };
+            let fired: Vec<&str> = RULES.iter().filter(fires).copied().collect();
+            let any_does = |actions: &[Action]| {
+                let does = |rule: &&str| {
+                    let (enabled, action, _) = self.rule(rule);
+                    enabled && actions.contains(&action)
+                };
+                fired.iter().any(does)
+            };
+            Judged {
+                row: rows[at],
+                is_quarantined: any_does(&[Action::Quarantine])
+                    || self.says(series, rows[at], "manual", Ruling::Quarantine),
+                is_flagged: any_does(&[Action::Flag, Action::Reject]),
+            }
         };
         (0..rows.len()).map(judged).collect()
     }
 
-    /// The enabled rules with that action which fire on a row.
-    fn fired(&self, wanted: Action, rows: &[&Stored], at: usize) -> Vec<&'a str> {
-        let rules = self.facts.iter().filter_map(|fact| match fact {
-            Fact::Rule { rule, enabled: true, action, thresholds, .. } if *action == wanted => {
-                fires(rule, thresholds, rows, at).then_some(rule.as_str())
+    /// The rules that turn rows away at the door.
+    pub(super) fn rejecting(&self) -> Vec<&'static str> {
+        let rejects = |rule: &&str| {
+            let (enabled, action, _) = self.rule(rule);
+            enabled && action == Action::Reject
+        };
+        RULES.into_iter().filter(rejects).collect()
+    }
+
+    /// How a rule is applied: whether it is, what it does, its thresholds.
+    fn rule(&self, wanted: &str) -> (bool, Action, Vec<(String, i64)>) {
+        let stated = self.facts.iter().find_map(|fact| match fact {
+            Fact::Rule { rule, enabled, action, thresholds, .. } if rule == wanted => {
+                Some((*enabled, *action, thresholds.clone()))
             }
             _ => None,
         });
-        rules.collect()
+        stated.unwrap_or_else(|| (true, action_by_default(wanted), Vec::new()))
     }
 
-    fn is_quarantined(&self, series: &Series, rows: &[&Stored], at: usize) -> bool {
-        let row = rows[at];
-        let says = |wanted: &str, ruling: Ruling| {
-            self.facts.iter().any(|fact| match fact {
-                Fact::Verdict { of, ts, rule, act, of_sequence, .. } => {
-                    (of, *ts, rule.as_str()) == (series, row.ts, wanted)
-                        && (*act, *of_sequence) == (ruling, row.sequence)
-                }
-                _ => false,
-            })
-        };
-        let fired = self.fired(Action::Quarantine, rows, at);
-        fired.iter().any(|rule| !says(rule, Ruling::Release)) || says("manual", Ruling::Quarantine)
+    /// Whether a person decided so about a row.
+    fn says(&self, series: &Series, row: &Stored, wanted: &str, ruling: Ruling) -> bool {
+        self.facts.iter().any(|fact| match fact {
+            Fact::Verdict { of, ts, rule, act, of_sequence, .. } => {
+                (of, *ts, rule.as_str()) == (series, row.ts, wanted)
+                    && (*act, *of_sequence) == (ruling, row.sequence)
+            }
+            _ => false,
+        })
     }
 
     /// Claims about a series: those of its symbol and those of every symbol.

@@ -1,15 +1,17 @@
 //! Batches of facts at random: new ones, other versions of known ones, retractions.
 
-use barrow_types::DAY_NANOS;
+use barrow_types::{DAY_NANOS, Step};
 
 use super::Generator;
-use super::setting::{self, CALENDARS, DATES, INSTRUMENTS, MINUTE, OPEN, SECOND, SOURCES, SYMBOLS};
+use super::setting::{
+    self, CALENDARS, DATES, HOUR, INSTRUMENTS, MINUTE, OPEN, SECOND, SOURCES, SYMBOLS,
+};
 use crate::curated_model::calendar::Hours;
 use crate::curated_model::facts::{
     ALWAYS, Action, EVERY_SYMBOL, Fact, Ledger, OfferedFact, Ruling, Series,
 };
 use crate::curated_model::rules::RULES;
-use crate::curated_model::{CuratedModel, FactLoad};
+use crate::curated_model::{CuratedModel, FactLoad, Offer};
 use crate::model::Stored;
 
 /// The ledgers that come from outside, as often as they are drawn. Rejects are the door's.
@@ -50,13 +52,23 @@ impl Generator {
     }
 
     /// A batch of facts, or a retraction of one.
-    pub(super) fn facts(&mut self, model: &CuratedModel) -> FactLoad {
-        let id = self.id();
+    pub(super) fn facts(&mut self, model: &CuratedModel) -> Offer {
         let ledger = LEDGERS[self.random.place(LEDGERS.len())];
-        let known = model.visible_facts(ledger, i64::MAX, u64::MAX);
-        // A rule that is taken away would be applied as it is by default.
+        match ledger {
+            Ledger::Claims => Offer::Bars(self.claims(model)),
+            Ledger::Rules | Ledger::Verdicts if !self.has_quality => self.facts(model),
+            _ => Offer::Facts(self.facts_of(model, ledger)),
+        }
+    }
+
+    fn facts_of(&mut self, model: &CuratedModel, ledger: Ledger) -> FactLoad {
+        let id = self.id();
+        let mut known = model.visible_facts(ledger, i64::MAX, u64::MAX);
+        known.retain(|fact| match fact {
+            Fact::Rule { rule, .. } => RULES.contains(&rule.as_str()),
+            _ => true,
+        });
         let percent = match ledger {
-            Ledger::Rules => 0,
             Ledger::CalendarDays | Ledger::Instruments => 5,
             _ => 12,
         };
@@ -97,7 +109,9 @@ impl Generator {
         let (symbol, source) = (self.symbol().to_owned(), self.source().to_owned());
         match ledger {
             Ledger::CalendarDays => {
-                let calendar = CALENDARS[usize::from(self.random.chance(20))];
+                let drawn = [0, 0, 0, 1, 2][self.random.place(5)];
+                let of_long = self.steps.contains(&Step::H4) && self.random.chance(70);
+                let calendar = CALENDARS[if of_long { 2 } else { drawn }];
                 // Saturday is drawn too.
                 let date = if self.random.chance(85) { self.date() } else { DATES[1] + 1 };
                 let hours = self.hours(calendar);
@@ -117,14 +131,6 @@ impl Generator {
                 let (from, attribute) = (self.since(), "listed".to_owned());
                 let value = self.random.chance(60).to_string();
                 Fact::Attribute { instrument, from, attribute, value }
-            }
-            Ledger::Claims => {
-                let (step, side) = (self.step(), self.side());
-                let every = self.random.chance(25);
-                let symbol = if every { EVERY_SYMBOL.to_owned() } else { symbol };
-                let of = Series { symbol, source, step, side };
-                let (start, end) = self.claimed(&of);
-                Fact::Claim { of, start, end, origin: self.origin() }
             }
             Ledger::Halts => {
                 let start = self.moment();
@@ -150,7 +156,7 @@ impl Generator {
                 self.rule(rule)
             }
             Ledger::Verdicts => self.verdict(model),
-            Ledger::Rejects => panic!("invariant: nobody sends rejects"),
+            Ledger::Claims | Ledger::Rejects => panic!("invariant: batches of bars bring them"),
         }
     }
 
@@ -170,9 +176,6 @@ impl Generator {
                 let value = if attribute == "calendar" { self.calendar() } else { listed };
                 Fact::Attribute { instrument, from, attribute, value }
             }
-            Fact::Claim { of, start, end, .. } => {
-                Fact::Claim { of, start, end, origin: self.origin() }
-            }
             Fact::Halt { instrument, start, note, .. } => {
                 Fact::Halt { instrument, start, end: self.end(start), note }
             }
@@ -191,7 +194,7 @@ impl Generator {
                 };
                 Fact::Verdict { of, ts, rule, act, of_sequence, note }
             }
-            Fact::Reject { .. } => fact,
+            Fact::Claim { .. } | Fact::Reject { .. } => fact,
         }
     }
 
@@ -227,24 +230,34 @@ impl Generator {
     }
 
     fn calendar(&mut self) -> String {
-        [CALENDARS[0], CALENDARS[0], CALENDARS[0], CALENDARS[1], ""][self.random.place(5)]
-            .to_owned()
+        let names = if self.random.chance(95) {
+            [CALENDARS[0], CALENDARS[0], CALENDARS[1], CALENDARS[2], ""]
+        } else {
+            ["NOWHERE"; 5]
+        };
+        names[self.random.place(5)].to_owned()
     }
 
     /// The hours of a date: as ever, shorter, with a break, none.
     fn hours(&mut self, calendar: &str) -> Option<Hours> {
         let mut hours = setting::hours(calendar);
+        let unit = if calendar == "LONG" { HOUR } else { MINUTE };
         match self.random.below(10) {
             0 => return None,
-            1 => hours.close = hours.open + 4 * MINUTE,
-            2 => {
-                let stop = hours.open + 2 * MINUTE + self.span(3) * 30 * SECOND;
-                hours.pause = Some((stop, stop + MINUTE + self.span(4) * 30 * SECOND));
+            1 => (hours.close, hours.post_close) = (hours.open + 4 * unit, None),
+            2 | 5 => {
+                let stop = hours.open + 2 * unit + self.span(3) * unit / 2;
+                hours.pause = Some((stop, stop + unit + self.span(4) * unit / 2));
             }
-            3 => (hours.pre_open, hours.post_close) = (None, Some(hours.close + MINUTE)),
+            3 => {
+                // In LONG the next session has begun by then, and perhaps rests.
+                let after = [1, 1, 3][self.random.place(3)] * unit;
+                (hours.pre_open, hours.post_close) = (None, Some(hours.close + after));
+            }
             4 if calendar == "TINY" => hours.open = OPEN - 90 * SECOND,
             _ => {}
         }
+        hours.pre_open = hours.pre_open.filter(|first| *first <= hours.open);
         Some(hours)
     }
 
@@ -263,12 +276,15 @@ impl Generator {
 
     fn rule(&mut self, rule: String) -> Fact {
         let n = 2 + self.span(3);
-        let thresholds = if rule == "stale_price" { vec![("n".to_owned(), n)] } else { Vec::new() };
+        let is_stale = rule == "stale_price";
+        let thresholds = if is_stale { vec![("n".to_owned(), n)] } else { Vec::new() };
+        let actions = [Action::Flag, Action::Flag, Action::Quarantine, Action::Quarantine];
+        let rejects = !is_stale && self.random.chance(30);
         Fact::Rule {
             rule,
             enabled: self.random.chance(80),
             severity: "warn".to_owned(),
-            action: if self.random.chance(50) { Action::Quarantine } else { Action::Flag },
+            action: if rejects { Action::Reject } else { actions[self.random.place(4)] },
             thresholds,
         }
     }

@@ -29,6 +29,8 @@ pub struct Question {
     pub end: i64,
     /// Which candidate, if it is said.
     pub fallback: Option<Fallback>,
+    /// Only this source, if it is said.
+    pub source: Option<String>,
     /// Known then, if it is said.
     pub as_of: Option<i64>,
     /// Held then, if it is said.
@@ -50,6 +52,7 @@ impl Question {
             start: self.start,
             end: self.end,
             fallback: self.fallback,
+            source: self.source.clone(),
             as_of: self.as_of.unwrap_or(i64::MAX),
             at_sequence: self.at_sequence.unwrap_or(u64::MAX),
             due: self.as_of.or_else(ingested).unwrap_or(self.now),
@@ -75,6 +78,7 @@ impl Generator {
             start,
             end,
             fallback,
+            source: self.random.chance(8).then(|| self.source().to_owned()),
             as_of,
             at_sequence: if self.random.chance(40) { self.record(model) } else { None },
             now: self.now,
@@ -101,7 +105,11 @@ impl Generator {
         let at = self.moment();
         let minute = at.div_euclid(MINUTE) * MINUTE;
         let midnight = at.div_euclid(DAY_NANOS) * DAY_NANOS;
-        let is_wide = step.is_dated() || self.random.chance(12);
+        let is_wide = step.is_dated() || step == Step::H4 || self.random.chance(12);
+        // More minutes than the engine looks at in one go.
+        if self.random.below(400) == 0 {
+            return (first - 8 * DAY_NANOS, last + 8 * DAY_NANOS);
+        }
         match self.random.below(10) {
             0..4 if is_wide => (first - DAY_NANOS, last + DAY_NANOS),
             4..6 if is_wide => (at - DAY_NANOS, last),

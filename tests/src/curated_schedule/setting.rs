@@ -4,13 +4,16 @@ use barrow_types::{DAY_NANOS, civil_from_days, days_from_civil};
 
 use crate::curated_model::calendar::Hours;
 use crate::curated_model::facts::{ALWAYS, Action, Fact, OfferedFact};
-use crate::curated_model::rules::RULES;
+use crate::curated_model::rules::{OTHERS, RULES};
 
 /// One second.
 pub const SECOND: i64 = 1_000_000_000;
 
 /// One minute.
 pub const MINUTE: i64 = 60 * SECOND;
+
+/// One hour.
+pub const HOUR: i64 = 60 * MINUTE;
 
 /// The dates that have a session at first: Thursday 2024-02-29, Friday, Monday and Tuesday.
 pub const DATES: [i64; 4] = [
@@ -26,6 +29,10 @@ pub const OPEN: i64 = (14 * 60 + 31) * MINUTE;
 /// When the sessions of the calendar LATE open: on the day before their date.
 pub const LATE_OPEN: i64 = -5 * MINUTE;
 
+/// When the sessions of the calendar LONG open, on the day before their date, and close: one begins
+/// where the other ends.
+pub const LONG_OPEN: i64 = -150 * MINUTE;
+
 /// Names of symbols, as received.
 pub const SYMBOLS: [&str; 3] = ["AAA", "BBB", "CC.C"];
 
@@ -36,14 +43,18 @@ pub const SOURCES: [&str; 3] = ["one", "two", "six"];
 pub const INSTRUMENTS: [&str; 4] = ["AAA", "BBB", "I1", "I2"];
 
 /// The calendars. An instrument may also have none.
-pub const CALENDARS: [&str; 2] = ["TINY", "LATE"];
+pub const CALENDARS: [&str; 3] = ["TINY", "LATE", "LONG"];
 
 /// The hours of a calendar's dates at first.
 pub fn hours(calendar: &str) -> Hours {
+    let (pause, pre_open, post_close) = (None, None, None);
     if calendar == "LATE" {
-        let (pause, pre_open, post_close) = (None, None, None);
         let close = 2 * MINUTE;
         return Hours { open: LATE_OPEN, close, pause, pre_open, post_close };
+    }
+    if calendar == "LONG" {
+        let close = LONG_OPEN + DAY_NANOS;
+        return Hours { open: LONG_OPEN, close, pause, pre_open, post_close };
     }
     Hours {
         open: OPEN,
@@ -65,9 +76,12 @@ pub(super) fn calendar_days() -> Vec<OfferedFact> {
     offered(days)
 }
 
-/// What the instruments are at first.
-pub(super) fn instruments() -> Vec<OfferedFact> {
-    let calendars = [CALENDARS[0], CALENDARS[0], CALENDARS[0], CALENDARS[1]];
+/// What the instruments are at first: those of long sessions, or of short ones; perhaps the last
+/// without a calendar.
+pub(super) fn instruments(is_long: bool, last_has_none: bool) -> Vec<OfferedFact> {
+    let usual = CALENDARS[if is_long { 2 } else { 0 }];
+    let last = if last_has_none { "" } else { CALENDARS[1] };
+    let calendars = [usual, usual, CALENDARS[0], last];
     offered(INSTRUMENTS.into_iter().zip(calendars).map(|(instrument, calendar)| Fact::Attribute {
         instrument: instrument.to_owned(),
         from: ALWAYS,
@@ -76,11 +90,12 @@ pub(super) fn instruments() -> Vec<OfferedFact> {
     }))
 }
 
-/// How the rules are applied at first: all of them flag.
-pub(super) fn rules() -> Vec<OfferedFact> {
-    offered(RULES.into_iter().map(|rule| Fact::Rule {
+/// How the rules are applied at first: all that are modelled flag, or none does.
+pub(super) fn rules(enabled: bool) -> Vec<OfferedFact> {
+    let all = RULES.into_iter().zip([enabled; 4]).chain(OTHERS.into_iter().zip([false; 8]));
+    offered(all.map(|(rule, enabled)| Fact::Rule {
         rule: rule.to_owned(),
-        enabled: true,
+        enabled,
         severity: "warn".to_owned(),
         action: Action::Flag,
         thresholds: if rule == "stale_price" { vec![("n".to_owned(), 3)] } else { Vec::new() },

@@ -132,6 +132,10 @@ fn count_acts(met: &mut Met, acts: &[Timed]) {
                 met.count("Compact");
                 continue;
             }
+            Act::Crash(_) => {
+                met.count("Crash");
+                continue;
+            }
             mark => {
                 met.count(format!("{mark:?}"));
                 continue;

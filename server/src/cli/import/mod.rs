@@ -12,6 +12,7 @@
 mod batches;
 mod clock;
 mod columns;
+mod complete;
 mod delimited;
 mod files;
 mod form;
@@ -108,7 +109,7 @@ pub(crate) struct ImportOptions {
     /// Where in its bar a time stands: start, end
     #[arg(long, value_parser = parse_stamp)]
     stamp: Option<Stamp>,
-    /// Calendar of the sessions (not available yet)
+    /// The calendar that the instruments follow: XNYS; stated for those that have none
     #[arg(long)]
     calendar: Option<String>,
     /// Zone of times that carry no offset: America/New_York, UTC
@@ -117,7 +118,7 @@ pub(crate) struct ImportOptions {
     /// Columns by name: ts=Date,open=Open; `-` leaves one out; numbers where there is no header
     #[arg(long, value_delimiter = ',', value_parser = columns::parse_mapping)]
     map: Vec<Mapping>,
-    /// Claim that the files are all there is (not available yet)
+    /// Claim that each file is all there is of its symbols, from the first bar to the last
     #[arg(long)]
     complete: bool,
     /// Since when rows count as known: ingest, ts_end, ts_end+15m
@@ -159,12 +160,6 @@ fn parse_policy(text: &str) -> Result<String, String> {
 
 impl ImportOptions {
     fn said(&self) -> Result<Said, CliError> {
-        if self.calendar.is_some() {
-            return Err(CliError::not_available("--calendar"));
-        }
-        if self.complete {
-            return Err(CliError::not_available("--complete"));
-        }
         if let Err(error) = barrow_types::Source::new(&self.source) {
             return Err(CliError::usage(format!("--source '{}' {error}", self.source)));
         }
@@ -197,6 +192,14 @@ impl ImportOptions {
 pub(crate) struct Planned {
     path: PathBuf,
     plan: Arc<Plan>,
+    beside: Beside,
+}
+
+/// What is stated beside the rows of a file, and does not change them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Beside {
+    calendar: Option<String>,
+    complete: bool,
 }
 
 /// Plans every file, or says what is missing for which.
@@ -206,6 +209,7 @@ pub(crate) fn plan_files(
     out: &mut dyn Write,
 ) -> Result<Vec<Planned>, CliError> {
     let said = options.said()?;
+    let beside = Beside { calendar: options.calendar.clone(), complete: options.complete };
     let found = files::find(paths)?;
     let mut planned = Vec::new();
     let mut refused = Vec::new();
@@ -218,8 +222,21 @@ pub(crate) fn plan_files(
         };
         match plans {
             Ok(plans) => {
+                if let Some(plan) = plans.iter().find(|plan| plan.dataset != Dataset::Bars)
+                    && beside.complete
+                {
+                    let name = plan.dataset.name();
+                    return Err(CliError::usage(format!(
+                        "--complete: {} holds {name}, and only bars have slots to be complete in",
+                        path.display()
+                    )));
+                }
                 let plans = plans.into_iter().map(Arc::new);
-                planned.extend(plans.map(|plan| Planned { path: path.clone(), plan }));
+                planned.extend(plans.map(|plan| Planned {
+                    path: path.clone(),
+                    plan,
+                    beside: beside.clone(),
+                }));
             }
             Err(refusal) => refused.push((path, refusal)),
         }
@@ -262,10 +279,16 @@ fn refusals(refused: &[(PathBuf, Refusal)]) -> String {
 }
 
 fn show(planned: &[Planned], out: &mut dyn Write) -> Result<(), CliError> {
-    for Planned { path, plan } in planned.iter().take(FILES_SHOWN_MAX) {
+    for Planned { path, plan, beside } in planned.iter().take(FILES_SHOWN_MAX) {
         writeln!(out, "{}", send::shown(path, plan))?;
         for line in plan.describe() {
             writeln!(out, "  {line}")?;
+        }
+        if let Some(calendar) = &beside.calendar {
+            writeln!(out, "  calendar    {calendar}, of instruments that have none")?;
+        }
+        if beside.complete {
+            writeln!(out, "  complete    from each symbol's first bar to its last")?;
         }
     }
     if planned.len() > FILES_SHOWN_MAX {
@@ -283,8 +306,8 @@ pub(crate) async fn send_files(
     let progress = send::Progress::new(send::total_bytes(&paths));
     let mut tally = Tally::default();
     let mut result = Ok(());
-    for Planned { path, plan } in planned {
-        result = send::file(client, path, Arc::clone(plan), &progress, &mut tally).await;
+    for Planned { path, plan, beside } in planned {
+        result = send::file(client, path, (plan, beside), &progress, &mut tally).await;
         if result.is_err() {
             break;
         }
@@ -312,7 +335,7 @@ pub(crate) async fn run(args: ImportArgs, out: &mut dyn Write) -> Result<(), Cli
 fn dry_run(planned: &[Planned], out: &mut dyn Write) -> Result<(), CliError> {
     let mut tally = Tally::default();
     let started = Instant::now();
-    for Planned { path, plan } in planned {
+    for Planned { path, plan, .. } in planned {
         let shown = send::shown(path, plan);
         read::parts(path, plan, Arc::default(), |part, _| {
             tally.add_unsent(&shown, plan.form.unit(), part.batch.num_rows() as u64, &part.unread);

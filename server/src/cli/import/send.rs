@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use barrow_client::{Client, ClientError, IngestOptions};
+use barrow_client::{Client, ClientError, IngestAnswer, IngestOptions};
 use barrow_types::PriceSide;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::columns::Dataset;
+use super::complete::Extents;
 use super::part::Part;
 use super::plan::Plan;
 use super::tally::Tally;
-use super::{files, read};
+use super::{Beside, files, read};
 use crate::cli::CliError;
 
 /// Parts that wait to be sent: one is read while one travels.
@@ -57,21 +58,22 @@ impl Progress {
 pub(crate) async fn file(
     client: &Client,
     path: &Path,
-    plan: Arc<Plan>,
+    (plan, beside): (&Arc<Plan>, &Beside),
     progress: &Progress,
     tally: &mut Tally,
 ) -> Result<(), CliError> {
-    let shown = shown(path, &plan);
+    let shown = shown(path, plan);
     let failed = |error: std::io::Error| CliError::failed(format!("read {shown}: {error}"));
     let content = {
         let path = path.to_owned();
         let hash = tokio::task::spawn_blocking(move || files::content_hash(&path)).await;
         hash.expect("invariant: hashing does not panic").map_err(failed)?
     };
-    let id = batch_id(content, &plan);
+    let id = batch_id(content, plan);
+    let mut extents = Extents::default();
     let (sender, mut receiver) = tokio::sync::mpsc::channel(PARTS_WAITING_MAX);
     let reading = {
-        let (path, plan): (PathBuf, _) = (path.to_owned(), Arc::clone(&plan));
+        let (path, plan): (PathBuf, _) = (path.to_owned(), Arc::clone(plan));
         let packed = Arc::clone(&progress.packed);
         tokio::task::spawn_blocking(move || {
             read::parts(&path, &plan, packed, |part, is_last| {
@@ -85,13 +87,21 @@ pub(crate) async fn file(
         let whole = number == 1 && is_last;
         let id = if whole { id.clone() } else { format!("{id}#{number}") };
         progress.show(path);
-        send(client, &shown, &plan, id, part, tally).await?;
+        if beside.complete {
+            extents.add(&part);
+        }
+        let unread = part.unread.len() as u64;
+        let answer = send(client, &shown, (plan, beside), id, part, tally).await?;
+        extents.note(&answer, unread);
     }
     let read = reading.await.expect("invariant: reading does not panic").map_err(failed)?;
     if read != content {
         return Err(CliError::failed(format!(
             "import {shown}: the file changed while it was read; import it again when it is whole"
         )));
+    }
+    if beside.complete {
+        extents.claim(client, plan, (&shown, &id), tally).await?;
     }
     Ok(())
 }
@@ -107,11 +117,11 @@ pub(crate) fn shown(path: &Path, plan: &Plan) -> String {
 async fn send(
     client: &Client,
     shown: &str,
-    plan: &Plan,
+    (plan, beside): (&Plan, &Beside),
     id: String,
     part: Part,
     tally: &mut Tally,
-) -> Result<(), CliError> {
+) -> Result<IngestAnswer, CliError> {
     let source = plan.source.clone();
     let base = match plan.dataset {
         Dataset::Bars => IngestOptions::bars(plan.step, source),
@@ -124,6 +134,8 @@ async fn send(
         known_at_policy: plan.known_at_policy.clone(),
         session: plan.session.clone(),
         align: plan.align.clone(),
+        import: true,
+        calendar: beside.calendar.clone(),
         ..base
     };
     let rows = part.batch.num_rows() as u64;
@@ -137,7 +149,7 @@ async fn send(
         ))
     })?;
     tally.add(shown, plan.form.unit(), rows, &part.unread, &answer);
-    Ok(())
+    Ok(answer)
 }
 
 /// Bytes of all files together, for the progress bar; a file that cannot be asked counts nothing.

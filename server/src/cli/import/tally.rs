@@ -30,6 +30,9 @@ pub(crate) struct Tally {
     /// Batches that the server had before.
     pub(crate) repeated: u64,
     pub(crate) batches: u64,
+    /// Claims that were taken.
+    pub(crate) claims: u64,
+    notes: Vec<String>,
     reasons: BTreeMap<String, Rejected>,
 }
 
@@ -70,6 +73,11 @@ impl Tally {
         }
     }
 
+    /// Adds what a person should know.
+    pub(crate) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
     /// Adds a part that is not sent.
     pub(crate) fn add_unsent(&mut self, file: &str, unit: &str, rows: u64, unread: &[Unread]) {
         self.read += rows;
@@ -103,6 +111,13 @@ impl Tally {
             ("rejected", self.rejected),
         ];
         self.write_counts(out, &counts)?;
+        if self.claims > 0 {
+            let claims = grouped(self.claims);
+            writeln!(out, "{:<12} {claims:>12}", "claimed")?;
+        }
+        for note in &self.notes {
+            writeln!(out, "{note}")?;
+        }
         if self.repeated > 0 {
             let (repeated, batches) = (self.repeated, self.batches);
             writeln!(

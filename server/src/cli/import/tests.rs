@@ -206,11 +206,9 @@ fn a_line_of_bytes_that_are_no_text_is_kept_with_its_reason() {
 }
 
 #[test]
-fn what_is_not_built_is_said_before_any_file_is_read() {
+fn what_cannot_be_is_said_before_any_file_is_read() {
     for (arguments, expected) in [
-        (&["--complete"][..], "not available yet: --complete"),
-        (&["--calendar", "XNYS"], "not available yet: --calendar"),
-        (&["--price", "bid,ask,bid"], "bid is there twice"),
+        (&["--price", "bid,ask,bid"][..], "bid is there twice"),
         (&["--timeframe", "tick"], "bars have a step"),
         (&["--source", "a,b"], "holds a comma"),
     ] {

@@ -146,6 +146,21 @@ pub(crate) struct Incoming {
     pub(crate) refused: Vec<Refused>,
 }
 
+impl Incoming {
+    /// No rows of `schema`.
+    pub(crate) fn empty(schema: &Schema) -> Self {
+        Self {
+            symbols: Symbols::default(),
+            ts: Column::empty(ColumnType::I64, 0),
+            known_at: None,
+            columns: schema.kinds().map(|kind| Column::empty(kind, 0)).collect(),
+            numbers: Vec::new(),
+            raw: None,
+            refused: Vec::new(),
+        }
+    }
+}
+
 /// Splits `_reject` into its word and its sentence.
 pub(crate) fn rejection(row: u64, reject: &str, raw: &str) -> Refused {
     let (reason, detail) = reject.split_once(": ").unwrap_or((reject, ""));

@@ -1,0 +1,240 @@
+//! `GET,PUT /v1/sources/{dataset}`: whose rows the curated layer of a dataset takes, and what is to
+//! be known of each source.
+//!
+//! A PUT states what it names; null puts a setting back to its default.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use barrow_engine::dataset::facts::ALWAYS;
+use barrow_engine::{Fallback, Reference};
+use barrow_types::{DatasetId, Sequence, Source};
+use serde_json::{Map, Value, json};
+
+use super::super::App;
+use super::super::error::Problem;
+use super::super::params::{Known, Params};
+use super::super::time::parse_parameter;
+use super::json::{Fields, fault};
+use super::stated::{Cell, Fact, Group, Stated, state};
+use super::{STATING, dataset_of};
+
+const SHOW: Known = Known { built: &["as_of", "at_sequence"], not_built: &[] };
+
+const FIELDS: [&str; 5] = ["sources", "fallback", "publish_delay", "adjustment", "known_at"];
+const FALLBACKS: [&str; 3] = ["none", "session", "slot"];
+const ADJUSTMENTS: [&str; 3] = ["none", "splits", "all"];
+
+/// Longest publish delay: 400 days.
+const DELAY_NANOS_MAX: i64 = 400 * barrow_types::DAY_NANOS;
+
+/// How the keys of settings begin that are of one source.
+const PUBLISH_DELAY: &str = "publish_delay:";
+const ADJUSTMENT: &str = "adjustment:";
+
+/// States settings.
+pub(crate) async fn put(
+    State(app): State<Arc<App>>,
+    Path(dataset): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let schema = dataset_of(&dataset)?;
+    let params = Params::parse(query.as_deref(), &STATING)?;
+    let sum = state(&app, &params, &headers, body, move |context, value| {
+        let fields = Fields::of(value, "", &FIELDS)?;
+        let known_at = fields.known_at(context.now)?;
+        let mut stated = Stated::default();
+        for (key, value) in read(&fields)? {
+            let values = vec![Cell::Text(key), value];
+            let fact = Fact { subject: schema.name.to_owned(), ts: ALWAYS, known_at, values };
+            stated.add(Group::of(DatasetId::SETTINGS), fact);
+        }
+        Ok(stated.into())
+    });
+    Ok(sum.await?.into_response())
+}
+
+/// Keys and values.
+fn read(fields: &Fields<'_>) -> Result<Vec<(String, Cell)>, Problem> {
+    let mut settings = Vec::new();
+    if fields.has("sources") {
+        let mut names: Vec<&str> = Vec::new();
+        for (place, value) in fields.list("sources")? {
+            let name = super::json::text(value).map_err(|what| fault(&place, what))?;
+            Source::new(name).map_err(|what| fault(&place, what))?;
+            if name.contains(char::is_whitespace) {
+                let what = "holds a space, and so cannot stand in the order of sources";
+                return Err(fault(&place, what));
+            }
+            if names.contains(&name) {
+                return Err(fault(&place, format!("'{name}' is there twice")));
+            }
+            names.push(name);
+        }
+        let names = (!names.is_empty()).then(|| names.join(" "));
+        settings.push(("sources".to_owned(), Cell::from(names.as_deref())));
+    }
+    if fields.has("fallback") {
+        let fallback = fields.word("fallback", &FALLBACKS)?;
+        settings.push(("fallback".to_owned(), Cell::from(fallback)));
+    }
+    for (source, place, value) in fields.members("publish_delay")? {
+        Source::new(source).map_err(|what| fault(&place, format!("the source {what}")))?;
+        let delay = delay(value).map_err(|what| fault(&place, what))?;
+        let delay = delay.map(|nanos| nanos.to_string());
+        settings.push((format!("{PUBLISH_DELAY}{source}"), Cell::from(delay.as_deref())));
+    }
+    for (source, place, value) in fields.members("adjustment")? {
+        Source::new(source).map_err(|what| fault(&place, format!("the source {what}")))?;
+        let carried = match value {
+            Value::Null => None,
+            value => match value.as_str().filter(|word| ADJUSTMENTS.contains(word)) {
+                Some(word) => Some(word),
+                None => {
+                    let what = format!("{value} is none of {}", ADJUSTMENTS.join(", "));
+                    return Err(fault(&place, what));
+                }
+            },
+        };
+        settings.push((format!("{ADJUSTMENT}{source}"), Cell::from(carried)));
+    }
+    Ok(settings)
+}
+
+/// Nanoseconds, or a number with a unit: `15m`, `500ms`.
+fn delay(value: &Value) -> Result<Option<i64>, String> {
+    let wrong = || format!("{value} is no delay: write nanoseconds, or 500ms, 2s, 15m, 1h, 1d");
+    let nanos = match value {
+        Value::Null => return Ok(None),
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => {
+            let unit = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+            let (digits, unit) = text.split_at(unit);
+            let unit = match unit {
+                "ns" => 1,
+                "us" => 1_000,
+                "ms" => 1_000_000,
+                "s" => 1_000_000_000,
+                "m" => 60_000_000_000,
+                "h" => 3_600_000_000_000,
+                "d" => barrow_types::DAY_NANOS,
+                _ => return Err(wrong()),
+            };
+            digits.parse().ok().and_then(|count: i64| count.checked_mul(unit))
+        }
+        _ => None,
+    };
+    match nanos {
+        Some(nanos) if (0..=DELAY_NANOS_MAX).contains(&nanos) => Ok(Some(nanos)),
+        Some(_) => Err("is not between 0 and 400 days".to_owned()),
+        None => Err(wrong()),
+    }
+}
+
+/// Shows the settings of a dataset.
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Path(dataset): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let schema = dataset_of(&dataset)?;
+    let params = Params::parse(query.as_deref(), &SHOW)?;
+    let as_of = params.read("as_of", parse_parameter)?;
+    let at_sequence = params.integer("at_sequence")?.map(Sequence::new);
+    let snapshot = app.engine.snapshot();
+    let body = app.query(move || {
+        let reference = Reference::at(&snapshot, as_of, at_sequence);
+        let reference = reference.map_err(|error| Problem::read(&error))?;
+        let mut body = shown(&reference, schema.name);
+        body["sequence"] = snapshot.sequence().get().into();
+        Ok::<_, Problem>(body)
+    });
+    Ok(Json(body.await??).into_response())
+}
+
+/// The settings of a dataset as a PUT would state them, the defaults among them.
+fn shown(reference: &Reference, dataset: &str) -> Value {
+    let (mut delays, mut adjustments) = (Map::new(), Map::new());
+    for (key, value) in reference.settings(dataset) {
+        if let Some(source) = key.strip_prefix(PUBLISH_DELAY) {
+            delays.insert(source.to_owned(), value.parse::<i64>().unwrap_or_default().into());
+        } else if let Some(source) = key.strip_prefix(ADJUSTMENT) {
+            adjustments.insert(source.to_owned(), value.into());
+        }
+    }
+    let sources = reference.setting(dataset, "sources").unwrap_or_default();
+    json!({
+        "dataset": dataset,
+        "sources": sources.split_whitespace().collect::<Vec<_>>(),
+        "fallback": fallback_of(reference, dataset),
+        "publish_delay": delays,
+        "adjustment": adjustments,
+    })
+}
+
+fn fallback_of(reference: &Reference, dataset: &str) -> &'static str {
+    let stated = reference.setting(dataset, "fallback").and_then(Fallback::parse);
+    stated.unwrap_or_default().name()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_are_read_with_their_units() {
+        for (value, nanos) in [
+            (json!(1_500), 1_500),
+            (json!("500ms"), 500_000_000),
+            (json!("2s"), 2_000_000_000),
+            (json!("15m"), 900_000_000_000),
+            (json!("1d"), 86_400_000_000_000),
+            (json!("0s"), 0),
+        ] {
+            assert_eq!(delay(&value), Ok(Some(nanos)), "{value}");
+        }
+        assert_eq!(delay(&Value::Null), Ok(None));
+        for value in [json!(-1), json!("15"), json!("x"), json!("401d"), json!(true), json!("1w")] {
+            assert!(delay(&value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn each_setting_has_its_key_and_its_faults_their_place() {
+        let settings = |value: Value| read(&Fields::of(&value, "", &FIELDS)?);
+        let value = json!({
+            "sources": ["ib", "lean"],
+            "fallback": null,
+            "publish_delay": {"lean": "1s"},
+            "adjustment": {"ib": "splits", "lean": null},
+        });
+        let expected = [
+            ("sources", Cell::from("ib lean")),
+            ("fallback", Cell::Null),
+            ("publish_delay:lean", Cell::from("1000000000")),
+            ("adjustment:ib", Cell::from("splits")),
+            ("adjustment:lean", Cell::Null),
+        ];
+        let expected = expected.map(|(key, value)| (key.to_owned(), value));
+        assert_eq!(settings(value).unwrap(), expected);
+        for (value, field) in [
+            (json!({"sources": ["ib", "ib"]}), "sources[1]"),
+            (json!({"sources": ["i b"]}), "sources[0]"),
+            (json!({"sources": "ib"}), "sources"),
+            (json!({"fallback": "day"}), "fallback"),
+            (json!({"publish_delay": {"lean": "x"}}), "publish_delay.lean"),
+            (json!({"publish_delay": {"a,b": 1}}), "publish_delay.a,b"),
+            (json!({"adjustment": {"lean": "full"}}), "adjustment.lean"),
+            (json!({"colour": 1}), "colour"),
+        ] {
+            let problem = settings(value.clone()).unwrap_err();
+            assert_eq!(problem.field.as_deref(), Some(field), "{value}");
+        }
+    }
+}

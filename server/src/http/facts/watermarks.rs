@@ -1,0 +1,214 @@
+//! `GET,PUT /v1/watermarks`: up to when a source has delivered all there is.
+//!
+//! A watermark goes on from the one before it: it claims what lies between. The first of a symbol
+//! says `from` when on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use barrow_engine::Snapshot;
+use barrow_engine::batch::{Act, Claim, ClaimOrigin, KnownAt};
+use barrow_engine::dataset::facts::EVERY_SYMBOL;
+use barrow_types::{DatasetId, PriceSide, SeriesKey, Step, Timestamp};
+use serde_json::Value;
+
+use super::super::App;
+use super::super::covers::checked;
+use super::super::encode::Format;
+use super::super::error::Problem;
+use super::super::ingest::{check_sides, schema_of};
+use super::super::params::{Known, Params};
+use super::super::parts::Common;
+use super::super::table::{instant, table};
+use super::claims::{batches, check_range, of_series};
+use super::json::{Fields, fault, text};
+use super::seen::Wanted;
+use super::stated::{Read, Stated, state};
+use super::{STATING, each};
+
+const LIST: Known = Known {
+    built: &["format", "symbols", "source", "timeframe", "price", "as_of", "at_sequence"],
+    not_built: &[],
+};
+
+const FIELDS: [&str; 7] = ["source", "dataset", "timeframe", "price", "symbols", "from", "up_to"];
+
+/// Moves watermarks.
+pub(crate) async fn put(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let params = Params::parse(query.as_deref(), &STATING)?;
+    let bytes_max = app.config.engine.batch_bytes_max;
+    let sum = state(&app, &params, &headers, body, move |context, value| {
+        let watermarks = Watermarks::read(&context.snapshot)?;
+        let all = each(value);
+        let count = all.len();
+        let mut claims = Vec::new();
+        for (number, (place, value)) in (1..).zip(all) {
+            let fields = Fields::of(value, place, &FIELDS)?;
+            let id = match count {
+                1 => context.batch_id.clone(),
+                _ => format!("{}#{number}", context.batch_id),
+            };
+            let common = watermark(&fields, id, &watermarks, context.now)?;
+            claims.extend(batches(&common, bytes_max)?);
+        }
+        Ok(Read { stated: Stated::default(), claims })
+    });
+    Ok(sum.await?.into_response())
+}
+
+/// The batch that moves the watermarks that an object names.
+fn watermark(
+    fields: &Fields<'_>,
+    id: String,
+    watermarks: &Watermarks,
+    now: Timestamp,
+) -> Result<Common, Problem> {
+    let source = fields.required("source", Fields::source)?;
+    let schema = schema_of(fields.text("dataset")?.unwrap_or("bars"))
+        .map_err(|problem| fields.fault("dataset", problem.detail))?;
+    let step = match fields.text("timeframe")? {
+        Some(name) => Step::parse(name).filter(|step| *step != Step::Tick),
+        None => None,
+    };
+    let step = match (schema.dataset == DatasetId::BARS, step, fields.has("timeframe")) {
+        (true, Some(step), _) => step,
+        (true, None, _) => {
+            return Err(fields.fault("timeframe", "is not the length of bars: say 1m, 1d ..."));
+        }
+        (false, _, false) => Step::Tick,
+        (false, _, true) => {
+            return Err(fields.fault("timeframe", format!("{} have none", schema.name)));
+        }
+    };
+    let side = fields.text("price")?.map(|name| {
+        let side = PriceSide::parse(name);
+        side.ok_or_else(|| fields.fault("price", "is not one of trade, bid, ask, mid"))
+    });
+    let side = side.transpose()?;
+    check_sides(schema, side.as_slice())
+        .map_err(|_| fields.fault("price", format!("{} are not of this side", schema.name)))?;
+    let side = side.unwrap_or(PriceSide::Trade);
+    let (from, up_to) = (fields.instant("from")?, fields.required("up_to", Fields::instant)?);
+    let mut symbols = Vec::new();
+    for (place, value) in fields.list("symbols")? {
+        let symbol = text(value).map_err(|what| fault(&place, what))?;
+        checked(symbol).map_err(|what| fault(&place, what))?;
+        symbols.push(symbol);
+    }
+    if symbols.is_empty() {
+        symbols.push(EVERY_SYMBOL);
+    }
+    let mut claims = Vec::new();
+    for symbol in symbols {
+        let before = watermarks.of(source.as_str(), step, side, symbol);
+        let start = match (from, before) {
+            (Some(from), Some(before)) => from.min(before),
+            (Some(start), None) | (None, Some(start)) => start,
+            (None, None) => {
+                let what = format!("is missing: {symbol} has no watermark to go on from");
+                return Err(fields.fault("from", what));
+            }
+        };
+        match before {
+            Some(before) if before > up_to => {
+                let before = instant(before);
+                let what = format!("lies before the watermark of {symbol}, {before}");
+                return Err(fields.fault("up_to", what));
+            }
+            // It is there already.
+            Some(before) if before == up_to && start == up_to => continue,
+            _ => {}
+        }
+        check_range(fields, "up_to", (start, up_to), now)?;
+        let origin = ClaimOrigin::Watermark;
+        claims.push(Claim { symbol: symbol.to_owned(), start, end: up_to, origin });
+    }
+    Ok(Common {
+        id,
+        schema,
+        source,
+        step,
+        side,
+        known_at_policy: KnownAt::Ingest,
+        facts: None,
+        claims,
+        act: Act::Insert,
+        is_import: false,
+    })
+}
+
+/// The watermarks there are.
+struct Watermarks(BTreeMap<SeriesKey, (Timestamp, Value)>);
+
+impl Watermarks {
+    fn read(snapshot: &Snapshot) -> Result<Self, Problem> {
+        let known = Params::parse(None, &LIST)?;
+        Self::visible(snapshot, &Wanted::read(&known)?)
+    }
+
+    fn visible(snapshot: &Snapshot, wanted: &Wanted) -> Result<Self, Problem> {
+        let mut newest: BTreeMap<SeriesKey, (Timestamp, Value)> = BTreeMap::new();
+        wanted.facts(snapshot, DatasetId::CLAIMS, |seen| -> Option<()> {
+            let up_to = Timestamp::from_nanos(seen.long(0)?);
+            let is_newest = newest.get(seen.key).is_none_or(|(other, _)| *other < up_to);
+            if is_newest && seen.text(1) == Some(ClaimOrigin::Watermark.name()) {
+                let mut row = of_series(seen);
+                row["up_to"] = instant(up_to);
+                newest.insert(seen.key.clone(), (up_to, row));
+            }
+            None
+        })?;
+        Ok(Self(newest))
+    }
+
+    /// The watermark of a symbol, by itself or as one of all.
+    fn of(&self, source: &str, step: Step, side: PriceSide, symbol: &str) -> Option<Timestamp> {
+        let is_asked = |key: &SeriesKey| {
+            key.source.as_str() == source
+                && (key.step, key.side) == (step, side)
+                && [symbol, EVERY_SYMBOL].contains(&key.symbol.as_str())
+        };
+        self.0.iter().filter(|(key, _)| is_asked(key)).map(|(_, (up_to, _))| *up_to).max()
+    }
+}
+
+/// Lists watermarks.
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let params = Params::parse(query.as_deref(), &LIST)?;
+    let format = Format::negotiate(&params, &headers)?;
+    let wanted = Wanted::read(&params)?;
+    let (step, side) = (params.step("timeframe")?, params.side()?);
+    let snapshot = app.engine.snapshot();
+    let rows = app.query(move || {
+        let all = Watermarks::visible(&snapshot, &wanted)?.0;
+        let is_wanted = |key: &SeriesKey| {
+            step.is_none_or(|step| step == key.step) && side.is_none_or(|side| side == key.side)
+        };
+        let rows = all.into_iter().filter(|(key, _)| is_wanted(key)).map(|(_, (_, row))| row);
+        Ok::<_, Problem>(rows.collect::<Vec<_>>())
+    });
+    let rows = rows.await??;
+    let columns = [
+        ("symbol", "text"),
+        ("source", "text"),
+        ("timeframe", "text"),
+        ("price", "text"),
+        ("up_to", "timestamp"),
+        ("known_at", "timestamp"),
+        ("sequence", "i64"),
+    ];
+    table(format, &columns, &rows)
+}

@@ -1,0 +1,176 @@
+//! `GET /v1/gaps`: ranges of expected slots that are empty, each with one reason.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use barrow_engine::gaps::Reason;
+use barrow_engine::{Content, Error, SlotSpan, Snapshot};
+use barrow_types::{Timestamp, civil_from_days};
+use serde_json::{Value, json};
+
+use super::App;
+use super::curated::Slotted;
+use super::encode::Format;
+use super::error::{Code, Problem};
+use super::params::{Known, Params};
+use super::table;
+use crate::clock;
+
+const KNOWN: Known = Known {
+    built: &[
+        "symbols",
+        "start",
+        "end",
+        "frequency",
+        "price",
+        "source",
+        "session",
+        "align",
+        "fallback",
+        "symbols_asof",
+        "as_of",
+        "at_sequence",
+        "reason",
+        "format",
+    ],
+    not_built: &[],
+};
+
+const COLUMNS: [(&str, &str); 8] = [
+    ("symbol", "text"),
+    ("start", "timestamp"),
+    ("end", "timestamp"),
+    ("reason", "text"),
+    ("slots", "i64"),
+    ("source", "text"),
+    ("first_session", "text"),
+    ("last_session", "text"),
+];
+
+/// Ranges in an answer; of more the question is too wide.
+const RANGES_MAX: usize = 200_000;
+
+/// A range of empty slots with one reason and one source.
+struct Gap {
+    start: i64,
+    end: i64,
+    reason: Reason,
+    slots: u64,
+    candidate: Option<usize>,
+    sessions: (i32, i32),
+}
+
+impl Gap {
+    /// Takes in the slots of a span if they go on with it.
+    fn extend(&mut self, span: &SlotSpan, reason: Reason) -> bool {
+        if self.reason != reason || self.candidate != span.candidate {
+            return false;
+        }
+        self.end = span.stretch.end_of(span.first + span.count - 1);
+        self.slots += u64::from(span.count);
+        self.sessions.1 = span.stretch.date;
+        true
+    }
+}
+
+/// Answers the gaps.
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let asked = Slotted::read(&params, clock::now())?;
+    let reasons = params.read("reason", parse_reasons)?;
+    let format = Format::negotiate(&params, &headers)?;
+    let snapshot = app.engine.snapshot();
+    let rows = app.query(move || rows(asked, &reasons, &snapshot)).await??;
+    table::table(format, &COLUMNS, &rows)
+}
+
+fn parse_reasons(list: &str) -> Result<Vec<Reason>, String> {
+    let parse = |name: &str| {
+        let known = Reason::ALL.into_iter().find(|reason| reason.name() == name);
+        known.ok_or_else(|| {
+            let names = Reason::ALL.map(Reason::name);
+            format!("'{name}' is not one of {}", names.join(", "))
+        })
+    };
+    list.split(',').map(parse).collect()
+}
+
+fn rows(
+    mut asked: Slotted,
+    reasons: &Option<Vec<Reason>>,
+    snapshot: &Snapshot,
+) -> Result<Vec<Value>, Problem> {
+    let failed = |error: Error| Problem::read(&error);
+    asked.fix_due(snapshot).map_err(failed)?;
+    let resolved = asked.resolve(snapshot).map_err(failed)?;
+    let (mut rows, mut opened) = (Vec::new(), Vec::new());
+    for (place, symbol) in asked.symbols.iter().enumerate() {
+        let scan = asked.scan(&resolved, place, Vec::new(), true);
+        let mut curated = snapshot.gaps(scan).map_err(failed)?;
+        let sources: Vec<String> =
+            curated.candidates().iter().map(|candidate| candidate.source.to_string()).collect();
+        opened.push(!sources.is_empty());
+        let mut gaps: Vec<Gap> = Vec::new();
+        // Whether the last slot so far is that of the last gap.
+        let mut is_open = false;
+        while let Some(piece) = curated.next().map_err(failed)? {
+            for span in &piece.spans {
+                is_open = match span.content {
+                    Content::Rows(_) => false,
+                    Content::Empty(reason) => {
+                        let last = gaps.last_mut().filter(|_| is_open);
+                        if !last.is_some_and(|last| last.extend(span, reason)) {
+                            gaps.push(gap(span, reason));
+                        }
+                        true
+                    }
+                };
+            }
+            if rows.len() + gaps.len() > RANGES_MAX {
+                let detail = format!(
+                    "there are more than {RANGES_MAX} gaps; ask for fewer symbols or a shorter \
+                     range"
+                );
+                return Err(Problem::new(Code::InvalidParameter, detail).about("symbols"));
+            }
+        }
+        let wanted = |gap: &&Gap| reasons.as_ref().is_none_or(|all| all.contains(&gap.reason));
+        rows.extend(gaps.iter().filter(wanted).map(|gap| show(symbol.as_str(), gap, &sources)));
+    }
+    resolved.missing(&asked, &opened)?;
+    Ok(rows)
+}
+
+fn gap(span: &SlotSpan, reason: Reason) -> Gap {
+    Gap {
+        start: span.stretch.start_of(span.first),
+        end: span.stretch.end_of(span.first + span.count - 1),
+        reason,
+        slots: u64::from(span.count),
+        candidate: span.candidate,
+        sessions: (span.stretch.date, span.stretch.date),
+    }
+}
+
+fn show(symbol: &str, gap: &Gap, sources: &[String]) -> Value {
+    let date = |days: i32| {
+        let (year, month, day) = civil_from_days(days.into());
+        format!("{year:04}-{month:02}-{day:02}")
+    };
+    json!({
+        "symbol": symbol,
+        "start": table::instant(Timestamp::from_nanos(gap.start)),
+        "end": table::instant(Timestamp::from_nanos(gap.end)),
+        "reason": gap.reason.name(),
+        "slots": gap.slots,
+        "source": gap.candidate.map(|candidate| sources[candidate].as_str()),
+        "first_session": date(gap.sessions.0),
+        "last_session": date(gap.sessions.1),
+    })
+}

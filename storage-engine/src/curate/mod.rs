@@ -1,0 +1,688 @@
+//! The curated layer: for each expected slot of an instrument one row, or the reason why not.
+//!
+//! What it answers is told in `docs/CURATION.md`. It is a view: the rows are merged from raw series
+//! when they are asked for, a *window* of some thousand slots at a time. With one source the
+//! rows of a window are handed on as they were read.
+
+mod adjust;
+mod candidates;
+mod closes;
+mod contents;
+mod inspect;
+mod window;
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use barrow_types::{Align, DAY_NANOS, SessionSet};
+use barrow_types::{ColumnId, PriceSide, Sequence, Step, Timestamp};
+
+use crate::calendar::{Calendar, SlotGrid, Stretch, slot_begin, slot_of};
+use crate::error::Error;
+use crate::gaps::{Explainer, FactsAt, Presence, Reason, Subject};
+use crate::reference::Reference;
+use crate::rows::{Rows, flags};
+use crate::snapshot::Snapshot;
+
+use adjust::Adjuster;
+pub use adjust::{Adjust, Adjustment, Anchor};
+pub use candidates::Candidate;
+use candidates::{Wanted, candidates};
+use contents::Contents;
+use inspect::Inspector;
+use window::Window;
+
+/// No session is longer.
+const SESSION_NANOS_MAX: i64 = 3 * DAY_NANOS;
+
+/// A window has this many slots, or one session.
+const WINDOW_SLOTS: u32 = 16_384;
+
+/// Whose rows are taken where the preferred source has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fallback {
+    /// Nobody's.
+    None,
+    /// For a whole session: those of the first source that has any in it.
+    #[default]
+    Session,
+    /// For a single slot: those of the first source that has one.
+    Slot,
+}
+
+impl Fallback {
+    /// Every way.
+    pub const ALL: [Self; 3] = [Self::None, Self::Session, Self::Slot];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Session => "session",
+            Self::Slot => "slot",
+        }
+    }
+
+    /// The way of that name, if there is one.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|way| way.name() == name)
+    }
+}
+
+/// What to read of the curated layer: one instrument, the slots that start in a range.
+#[derive(Clone, Debug)]
+pub struct CuratedScan {
+    /// The instrument's id.
+    pub instrument: Arc<str>,
+    /// The length of its bars, as stored.
+    pub step: Step,
+    /// Which price.
+    pub side: PriceSide,
+    /// The first instant at which a slot may start; [`Timestamp::MIN`]: with the first row.
+    pub start: Timestamp,
+    /// The end of these instants, not one of them; [`Timestamp::MAX`]: behind the last row.
+    pub end: Timestamp,
+    /// Which part of each session.
+    pub session: SessionSet,
+    /// How bars lie in it; `None`: as the preferred source says.
+    pub align: Option<Align>,
+    /// User columns wanted, in this order.
+    pub columns: Vec<ColumnId>,
+    /// Only this source.
+    pub source: Option<String>,
+    /// `None`: as the dataset's setting says.
+    pub fallback: Option<Fallback>,
+    /// T: only what was known then.
+    pub as_of: Option<Timestamp>,
+    /// N: only what Barrow held then.
+    pub at_sequence: Option<Sequence>,
+    /// D: what ends later is not due.
+    pub due: Timestamp,
+    /// Whether empty slots come too.
+    pub empty: bool,
+    /// Whether rows are told that rules flag: see [`Piece::flagged`].
+    pub flags: bool,
+}
+
+/// What is in the slots of a [`SlotSpan`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// One row each: those of the piece from this place on.
+    Rows(usize),
+    /// Nothing, for this reason.
+    Empty(Reason),
+}
+
+/// Consecutive expected slots of one stretch, alike.
+#[derive(Clone, Copy, Debug)]
+pub struct SlotSpan {
+    /// The stretch that they are of.
+    pub stretch: Stretch,
+    /// The first of them, counted in the stretch.
+    pub first: u32,
+    /// How many there are; at least one.
+    pub count: u32,
+    /// Whose rows they are, or whose would be: a place in [`Curated::candidates`].
+    pub candidate: Option<usize>,
+    /// What is in them.
+    pub content: Content,
+}
+
+/// Some slots, in order, and their rows.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// The slots.
+    pub spans: Vec<SlotSpan>,
+    /// Their rows, in order; `ts` as stored.
+    pub rows: Rows,
+    /// The places of the rows that a rule flags, in order, if [`CuratedScan::flags`] asks for them.
+    pub flagged: Vec<usize>,
+}
+
+/// Whether a row may still change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its slot has not ended, or its source has not said that it has.
+    Provisional,
+    /// It is what its source delivered.
+    Final,
+    /// It took the place of another.
+    Corrected,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Provisional, Self::Final, Self::Corrected];
+
+    /// Its place among all.
+    pub const fn place(self) -> u32 {
+        self as u32
+    }
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Provisional => "provisional",
+            Self::Final => "final",
+            Self::Corrected => "corrected",
+        }
+    }
+}
+
+/// Some slots of a stretch that have one candidate.
+#[derive(Clone, Copy)]
+struct Part {
+    stretch: Stretch,
+    first: u32,
+    count: u32,
+    candidate: Option<usize>,
+}
+
+/// The curated slots of one instrument, a piece at a time.
+pub struct Curated {
+    snapshot: Snapshot,
+    scan: CuratedScan,
+    fallback: Fallback,
+    candidates: Vec<Candidate>,
+    /// One for each candidate, then one for slots without any.
+    explainers: Vec<Explainer>,
+    calendar: Option<Arc<Calendar>>,
+    inspector: Inspector,
+    /// The end of the range as it was asked for, even where rows end before it.
+    asked_end: Timestamp,
+    /// What corporate actions do to the rows.
+    adjuster: Option<Adjuster>,
+    /// Whether only masks are read, and pieces have no rows.
+    masks_only: bool,
+    /// The expected slots, whole sessions of them where the choice of a source needs that.
+    stretches: VecDeque<Stretch>,
+}
+
+impl Snapshot {
+    /// Streams the slots of one instrument in order, as the curated layer has them.
+    ///
+    /// # Errors
+    /// `Invalid` if the instrument's calendar is not known, or for a column that bars do not have;
+    /// `Corrupt` if a block that is needed is damaged.
+    pub fn curated(&self, scan: CuratedScan) -> Result<Curated, Error> {
+        let reference = Reference::at(self, scan.as_of, scan.at_sequence)?;
+        Curated::new(self.clone(), &reference, scan, false)
+    }
+
+    /// As [`Self::curated`], but pieces have no rows, and a span of rows says only that there are
+    /// some. Reads masks, so it costs little where little is missing.
+    ///
+    /// # Errors
+    /// As [`Self::curated`].
+    pub fn gaps(&self, scan: CuratedScan) -> Result<Curated, Error> {
+        let reference = Reference::at(self, scan.as_of, scan.at_sequence)?;
+        let scan = CuratedScan { empty: true, columns: Vec::new(), ..scan };
+        Curated::new(self.clone(), &reference, scan, true)
+    }
+}
+
+impl Curated {
+    fn new(
+        snapshot: Snapshot,
+        reference: &Reference,
+        scan: CuratedScan,
+        masks_only: bool,
+    ) -> Result<Self, Error> {
+        let calendar = calendar_of(reference, &scan.instrument, scan.end)?;
+        Self::on(calendar, snapshot, reference, scan, masks_only)
+    }
+
+    /// Slots that `calendar` expects.
+    fn on(
+        calendar: Option<Arc<Calendar>>,
+        snapshot: Snapshot,
+        reference: &Reference,
+        scan: CuratedScan,
+        masks_only: bool,
+    ) -> Result<Self, Error> {
+        let setting = reference.setting("bars", "fallback").and_then(Fallback::parse);
+        let fallback = scan.fallback.or(setting).unwrap_or_default();
+        let asked_end = scan.end;
+        let mut scan = scan;
+        let range = (scan.start.nanos(), scan.end.nanos());
+        let wanted = Wanted {
+            instrument: &scan.instrument,
+            step: scan.step,
+            side: scan.side,
+            range,
+            sequence: scan.at_sequence.unwrap_or(Sequence::MAX).min(snapshot.sequence()),
+            source: scan.source.as_deref(),
+        };
+        let mut candidates = candidates(&snapshot, reference, &wanted);
+        if fallback == Fallback::None
+            && let Some(first) = candidates.iter().position(|of| of.bound.cover(range.0, range.1))
+        {
+            // Nobody is asked after one that is bound at every slot.
+            candidates.truncate(first + 1);
+        }
+        let slots = clip_to_rows(&snapshot, &candidates, &mut scan);
+        let by_session = fallback == Fallback::Session && candidates.len() > 1;
+        let mut stretches = stretches(&scan, calendar.as_deref(), by_session);
+        if scan.step.is_dated() {
+            stretches.retain(|stretch| slots.contains(&stretch.first_slot));
+        }
+        let explainers = Vec::new();
+        let inspector = Inspector::new(reference, &scan, calendar.clone());
+        // Masks know which rows are visible, not which are good.
+        let masks_only =
+            masks_only && !inspector.may_quarantine(&snapshot, scan.step, scan.side, &candidates);
+        let mut curated = Self {
+            snapshot,
+            scan,
+            fallback,
+            candidates,
+            explainers,
+            calendar,
+            inspector,
+            asked_end,
+            adjuster: None,
+            masks_only,
+            stretches,
+        };
+        curated.explainers = curated.explain(reference)?;
+        Ok(curated)
+    }
+
+    fn explain(&self, reference: &Reference) -> Result<Vec<Explainer>, Error> {
+        let scan = &self.scan;
+        let facts =
+            FactsAt { snapshot: &self.snapshot, as_of: scan.as_of, at_sequence: scan.at_sequence };
+        let range = match (self.stretches.front(), self.stretches.back()) {
+            (Some(first), Some(last)) => {
+                // A bucket may end after the slot of the clock that its rows lie in.
+                let (from, to) = window::bounds(scan.step, first, last);
+                (from, to.max(last.end_of(last.count - 1)))
+            }
+            _ => (0, 0),
+        };
+        let subjects = self.candidates.iter().map(|candidate| {
+            Some(Subject {
+                symbol: &candidate.symbol,
+                source: &candidate.source,
+                step: scan.step,
+                side: scan.side,
+            })
+        });
+        subjects
+            .chain([None])
+            .map(|subject| {
+                Explainer::new(facts, reference, &scan.instrument, subject, range, scan.due)
+            })
+            .collect()
+    }
+
+    /// Who may deliver, in order of preference.
+    pub fn candidates(&self) -> &[Candidate] {
+        &self.candidates
+    }
+
+    /// The calendar that says which slots are expected; `None`: all are.
+    pub fn calendar(&self) -> Option<&Calendar> {
+        self.calendar.as_deref()
+    }
+
+    /// When the slots of a span could first be had: this long after they end.
+    pub fn publish_delay(&self, span: &SlotSpan) -> barrow_types::Nanos {
+        self.explainer(span.candidate).publish_delay
+    }
+
+    /// Whether the row at `place` of a piece, in slot `at` of `span`, may still change.
+    pub fn state(&self, piece: &Piece, span: &SlotSpan, at: u32, place: usize) -> State {
+        if piece.rows.flags[place] & flags::CORRECTED != 0 {
+            return State::Corrected;
+        }
+        let end = span.stretch.end_of(at);
+        let watermark = self.explainer(span.candidate).watermark;
+        if end > self.scan.due.nanos() || watermark.is_some_and(|watermark| watermark < end) {
+            State::Provisional
+        } else {
+            State::Final
+        }
+    }
+
+    fn explainer(&self, candidate: Option<usize>) -> &Explainer {
+        &self.explainers[candidate.unwrap_or(self.candidates.len())]
+    }
+
+    /// The next slots; `None` after the last.
+    ///
+    /// # Errors
+    /// `Corrupt` if a block that is needed is damaged.
+    #[expect(clippy::should_implement_trait, reason = "a fallible iterator is not an `Iterator`")]
+    pub fn next(&mut self) -> Result<Option<Piece>, Error> {
+        loop {
+            let mut slots = 0;
+            let mut stretches = Vec::new();
+            while let Some(next) = self.stretches.front() {
+                let same_session =
+                    stretches.last().is_some_and(|last: &Stretch| last.date == next.date);
+                if slots >= WINDOW_SLOTS && !same_session {
+                    break;
+                }
+                slots += next.count;
+                stretches.extend(self.stretches.pop_front());
+            }
+            if stretches.is_empty() {
+                return Ok(None);
+            }
+            let contents = if self.masks_only {
+                Contents::masks(&self.snapshot, &self.scan, &self.candidates, &stretches)?
+            } else {
+                let (scan, candidates) = (&self.scan, &self.candidates);
+                let inspector = &self.inspector;
+                let window = Window::read(&self.snapshot, scan, candidates, inspector, &stretches)?;
+                Contents::Rows(window)
+            };
+            let parts = self.choose(&contents, &stretches);
+            let mut piece = self.fill(contents, &parts);
+            if let Some(adjuster) = &self.adjuster {
+                adjuster.apply(&mut piece);
+            }
+            if !piece.spans.is_empty() {
+                return Ok(Some(piece));
+            }
+        }
+    }
+
+    /// Whose rows each slot takes.
+    fn choose(&self, contents: &Contents, stretches: &[Stretch]) -> Vec<Part> {
+        let mut parts = Vec::new();
+        for session in stretches.chunk_by(|a, b| a.date == b.date) {
+            let in_order = self.order(contents, session);
+            for stretch in session {
+                self.choose_in(contents, stretch, &in_order, &mut parts);
+            }
+        }
+        parts.into_iter().filter_map(|part| self.clip(part)).collect()
+    }
+
+    /// The slots of a part that start in the range that was asked for.
+    fn clip(&self, part: Part) -> Option<Part> {
+        let Part { stretch, first, count, .. } = part;
+        let starts_before =
+            |end: Timestamp| partition(count, |at| stretch.start_of(first + at) < end.nanos());
+        let (from, to) = (starts_before(self.scan.start), starts_before(self.scan.end));
+        (from < to).then(|| Part { first: first + from, count: to - from, ..part })
+    }
+
+    /// The candidates in the order in which they are asked for the slots of a session.
+    fn order(&self, contents: &Contents, session: &[Stretch]) -> Vec<usize> {
+        let all = 0..self.candidates.len();
+        if self.fallback != Fallback::Session || all.len() < 2 {
+            return all.collect();
+        }
+        let has_rows = |&at: &usize| {
+            let candidate = &self.candidates[at];
+            session.iter().any(|stretch| contents.has_good_row(at, candidate, stretch))
+        };
+        let (mut first, others): (Vec<_>, Vec<_>) = all.partition(has_rows);
+        first.extend(others);
+        first
+    }
+
+    fn choose_in(
+        &self,
+        contents: &Contents,
+        stretch: &Stretch,
+        in_order: &[usize],
+        parts: &mut Vec<Part>,
+    ) {
+        let part = |first, count, candidate| Part { stretch: *stretch, first, count, candidate };
+        let by_slot = self.fallback == Fallback::Slot && in_order.len() > 1;
+        let (start, end) = (stretch.start_of(0), stretch.start_of(stretch.count - 1));
+        if let Some(&first) = in_order.first()
+            && !by_slot
+            && self.candidates[first].bound.cover(start, end.saturating_add(1))
+        {
+            parts.push(part(0, stretch.count, Some(first)));
+            return;
+        }
+        let mut run: Option<Part> = None;
+        for at in 0..stretch.count {
+            let start = stretch.start_of(at);
+            let slot = stretch.first_slot + i64::from(at);
+            let mut bound =
+                in_order.iter().copied().filter(|&at| self.candidates[at].is_bound_at(start));
+            let chosen = if by_slot {
+                let bound: Vec<usize> = bound.collect();
+                let with_row = bound.iter().find(|&&at| contents.is_good(at, slot));
+                with_row.or(bound.first()).copied()
+            } else {
+                bound.next()
+            };
+            match &mut run {
+                Some(run) if run.candidate == chosen => run.count += 1,
+                _ => parts.extend(run.replace(part(at, 1, chosen))),
+            }
+        }
+        parts.extend(run);
+    }
+
+    /// The spans of some parts of a window, and their rows.
+    fn fill(&self, contents: Contents, parts: &[Part]) -> Piece {
+        let mut filler = Filler {
+            empty: self.scan.empty,
+            spans: Vec::with_capacity(parts.len()),
+            taken: Vec::new(),
+            row_count: 0,
+        };
+        for part in parts {
+            filler.part(part, &contents, self.explainer(part.candidate));
+        }
+        let Filler { spans, taken, .. } = filler;
+        let (rows, flagged) = match contents {
+            Contents::Rows(window) => window.take(&taken),
+            Contents::Masks(_) => (Rows::empty([]), Vec::new()),
+        };
+        Piece { spans, rows, flagged }
+    }
+}
+
+/// Gathers the spans of a piece.
+struct Filler {
+    empty: bool,
+    spans: Vec<SlotSpan>,
+    /// Candidate and range of its rows, in order.
+    taken: Vec<(usize, Range<usize>)>,
+    row_count: usize,
+}
+
+impl Filler {
+    fn part(&mut self, part: &Part, contents: &Contents, explainer: &Explainer) {
+        let end = part.first + part.count;
+        let Some(candidate) = part.candidate else {
+            self.hole(part, part.first..end, None, explainer);
+            return;
+        };
+        match contents {
+            Contents::Rows(window) => self.part_of_rows(part, candidate, window, explainer),
+            Contents::Masks(masks) => {
+                self.part_of_mask(part, masks[candidate].as_ref(), explainer);
+            }
+        }
+    }
+
+    fn part_of_mask(&mut self, part: &Part, mask: Option<&Presence>, explainer: &Explainer) {
+        let end = part.first + part.count;
+        let first = part.stretch.first_slot;
+        let slots = first + i64::from(part.first)..first + i64::from(end);
+        let offset = |slot: i64| {
+            u32::try_from(slot - first).expect("invariant: the slot lies in the stretch")
+        };
+        let mut at = part.first;
+        if let Some(mask) = mask {
+            mask.runs(slots, |run| {
+                let (start, end) = (offset(run.start), offset(run.end));
+                self.hole(part, at..start, None, explainer);
+                self.span(part, start, end - start, Content::Rows(0));
+                at = end;
+            });
+        }
+        self.hole(part, at..end, None, explainer);
+    }
+
+    fn part_of_rows(
+        &mut self,
+        part: &Part,
+        candidate: usize,
+        window: &Window,
+        explainer: &Explainer,
+    ) {
+        let end = part.first + part.count;
+        let slot = |at: u32| part.stretch.first_slot + i64::from(at);
+        let rows = window.places(candidate, slot(part.first)..slot(end));
+        if window.is_dense(candidate, rows.clone(), slot(part.first), part.count) {
+            self.rows(part, part.first, part.count, candidate, rows);
+            return;
+        }
+        let mut at = part.first;
+        for place in rows {
+            let of_row = window.slot(candidate, place);
+            let is_last_good = window.good_row(candidate, of_row) == Some(place);
+            if !is_last_good {
+                continue;
+            }
+            let offset = of_row - part.stretch.first_slot;
+            let row_at = u32::try_from(offset).expect("invariant: the row lies in the part");
+            self.hole(part, at..row_at, Some((candidate, window)), explainer);
+            self.rows(part, row_at, 1, candidate, place..place + 1);
+            at = row_at + 1;
+        }
+        self.hole(part, at..end, Some((candidate, window)), explainer);
+    }
+
+    /// Slots with one row each.
+    fn rows(&mut self, part: &Part, first: u32, count: u32, candidate: usize, rows: Range<usize>) {
+        match self.taken.last_mut() {
+            Some((last, range)) if *last == candidate && range.end == rows.start => {
+                range.end = rows.end;
+            }
+            _ => self.taken.push((candidate, rows)),
+        }
+        let place = self.row_count;
+        self.row_count += count as usize;
+        self.span(part, first, count, Content::Rows(place));
+    }
+
+    /// Slots without a row.
+    fn hole(
+        &mut self,
+        part: &Part,
+        slots: Range<u32>,
+        of: Option<(usize, &Window)>,
+        explainer: &Explainer,
+    ) {
+        if !self.empty {
+            return;
+        }
+        for at in slots {
+            let slot = part.stretch.first_slot + i64::from(at);
+            let quarantined = of.is_some_and(|(candidate, window)| window.has_row(candidate, slot));
+            let reason = explainer.reason(&part.stretch, at, quarantined);
+            self.span(part, at, 1, Content::Empty(reason));
+        }
+    }
+
+    /// Adds slots to the last span if they go on with it.
+    fn span(&mut self, part: &Part, first: u32, count: u32, content: Content) {
+        if let Some(last) = self.spans.last_mut()
+            && last.stretch.first_slot == part.stretch.first_slot
+            && last.candidate == part.candidate
+            && last.first + last.count == first
+            && matches!(
+                (last.content, content),
+                (Content::Rows(_), Content::Rows(_)) | (Content::Empty(_), Content::Empty(_))
+            )
+            && (matches!(content, Content::Rows(_)) || last.content == content)
+        {
+            last.count += count;
+            return;
+        }
+        let Part { stretch, candidate, .. } = *part;
+        self.spans.push(SlotSpan { stretch, first, count, candidate, content });
+    }
+}
+
+/// The first number below `count` for which `before` does not hold; it holds for those before it.
+fn partition(count: u32, before: impl Fn(u32) -> bool) -> u32 {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if before(middle) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
+/// Ends a range without an end where the candidates' rows end; returns the slots from the first to
+/// the last of them, or all on a side that has an end.
+fn clip_to_rows(
+    snapshot: &Snapshot,
+    candidates: &[Candidate],
+    scan: &mut CuratedScan,
+) -> Range<i64> {
+    let mut slots = i64::MIN..i64::MAX;
+    if scan.start > Timestamp::MIN && scan.end < Timestamp::MAX {
+        return slots;
+    }
+    let series = candidates.iter().filter_map(|candidate| candidate.series);
+    let spans = series.filter_map(|series| snapshot.span(series));
+    let Some((first, last)) = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
+        scan.end = scan.start;
+        return slots;
+    };
+    if scan.start == Timestamp::MIN {
+        slots.start = slot_of(scan.step, first);
+        // A dated bar's slot starts when its session opens, up to a day before its date.
+        let slack = if scan.step.is_dated() { DAY_NANOS } else { 0 };
+        let begin = slot_begin(scan.step, slots.start).saturating_sub(slack);
+        scan.start = Timestamp::from_nanos(begin);
+    }
+    if scan.end == Timestamp::MAX {
+        slots.end = slot_of(scan.step, last) + 1;
+        scan.end = Timestamp::from_nanos(slot_begin(scan.step, slots.end));
+    }
+    slots
+}
+
+/// The expected slots of a range; with `whole` sessions, all slots of the sessions that it
+/// touches.
+fn stretches(scan: &CuratedScan, calendar: Option<&Calendar>, whole: bool) -> VecDeque<Stretch> {
+    let align = scan.align.unwrap_or_default();
+    let grid = SlotGrid { step: scan.step, session: scan.session, align };
+    let (start, end) = (scan.start.nanos(), scan.end.nanos());
+    let asked: VecDeque<Stretch> = grid.stretches(calendar, start, end).collect();
+    let (Some(first), Some(last)) = (asked.front(), asked.back()) else { return asked };
+    if !whole || scan.step.is_dated() {
+        return asked;
+    }
+    let dates = first.date..=last.date;
+    let from = start.saturating_sub(SESSION_NANOS_MAX);
+    let to = end.saturating_add(SESSION_NANOS_MAX);
+    grid.stretches(calendar, from, to).filter(|stretch| dates.contains(&stretch.date)).collect()
+}
+
+/// The calendar that an instrument has at the end of a range.
+fn calendar_of(
+    reference: &Reference,
+    instrument: &str,
+    end: Timestamp,
+) -> Result<Option<Arc<Calendar>>, Error> {
+    let Some(name) = reference.attribute_at(instrument, "calendar", end) else { return Ok(None) };
+    match reference.calendar(name) {
+        Some(calendar) => Ok(Some(calendar)),
+        None => Err(Error::invalid(format!(
+            "calendar: instrument {instrument} follows {name:?}, which is not known; add it, or \
+             give the instrument another"
+        ))),
+    }
+}

@@ -1,0 +1,77 @@
+//! What was tried.
+
+use std::fmt;
+
+use barrow_tests::curated_model::view::{Cell, Reason};
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) episodes: u64,
+    pub(crate) schedules: u64,
+    pub(crate) batches: u64,
+    pub(crate) flushes: u64,
+    pub(crate) compactions: u64,
+    pub(crate) openings: u64,
+    pub(crate) crashes: u64,
+    pub(crate) questions: u64,
+    pub(crate) refused: u64,
+    /// Cells by the number of their reason.
+    cells: [u64; 9],
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.episodes += other.episodes;
+        self.schedules += other.schedules;
+        self.batches += other.batches;
+        self.flushes += other.flushes;
+        self.compactions += other.compactions;
+        self.openings += other.openings;
+        self.crashes += other.crashes;
+        self.questions += other.questions;
+        self.refused += other.refused;
+        self.cells.iter_mut().zip(other.cells).for_each(|(all, more)| *all += more);
+    }
+
+    pub(crate) fn answered(&mut self, cells: &[Cell]) {
+        self.questions += 1;
+        for cell in cells {
+            self.cells[cell.reason as usize] += 1;
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} schedules in {} episodes: {} batches, {} flushes, {} compactions, {} openings, {} \
+             crashes; {} questions, {} of them refused as they must be, {} cells compared:",
+            self.schedules,
+            self.episodes,
+            self.batches,
+            self.flushes,
+            self.compactions,
+            self.openings,
+            self.crashes,
+            self.questions,
+            self.refused,
+            self.cells.iter().sum::<u64>()
+        )?;
+        let reasons = [
+            Reason::Ok,
+            Reason::NotListed,
+            Reason::NotDue,
+            Reason::NoTrade,
+            Reason::Halted,
+            Reason::Outage,
+            Reason::Quarantined,
+            Reason::Missing,
+        ];
+        for reason in reasons {
+            write!(f, " {} {reason:?}", self.cells[reason as usize])?;
+        }
+        Ok(())
+    }
+}
