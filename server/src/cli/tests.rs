@@ -205,6 +205,7 @@ symbol,ts,open,high,low,close
 A,2013-10-07T13:30:00Z,1,1,1,1
 A,2013-10-07T13:33:00Z,1,1,1,1
 B,2013-10-07T13:31:00Z,1,1,1,1
+B,2013-10-07T13:32:00Z,1,1,1,1
 ";
 
 #[test]
@@ -218,7 +219,7 @@ fn a_complete_file_says_that_what_it_has_not_got_was_not_traded() {
     );
     let shown = said(&format!("{import} --complete --dry-run"));
     has_lines(&shown, &["complete from each symbol's first bar to its last"]);
-    has_lines(&said(&format!("{import} --complete")), &["accepted 3", "claimed 2"]);
+    has_lines(&said(&format!("{import} --complete")), &["accepted 4", "claimed 2"]);
     let listed = said(&format!("instruments list --data {data}"));
     has_lines(&listed, &["A XNYS", "B XNYS"]);
     // Again: nothing new, and the same claims.
@@ -266,4 +267,60 @@ fn facts_are_stated_and_shown() {
     ));
     assert!(none.contains("has no visible 1m bar then"), "{none}");
     assert!(failed(&format!("rules set bars spike --data {data}")).contains("say what to set"));
+}
+
+#[test]
+fn real_map_and_factor_files_make_one_adjusted_history_of_a_company() {
+    let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data");
+    if !std::path::Path::new(shared).exists() {
+        let _ = writeln!(std::io::stderr(), "skipped: there is no {shared}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let data = data.display();
+    let reference = |what: &str, dataset: &str| {
+        let options = format!("--source lean --calendar XNYS --data {data}");
+        said(&format!("import {shared}/reference/{what} --dataset {dataset} {options}"))
+    };
+    has_lines(
+        &reference("lean_map_files", "instruments"),
+        &["map file: WM with 3 bindings; 1 instruments"],
+    );
+    reference("lean_factor_files", "actions");
+    let bars = format!("{shared}/daily/lean_us_daily_unadjusted.csv.gz");
+    said(&format!("import {bars} --timeframe 1d --source lean --known-at ts_end --data {data}"));
+    let query = |symbol: &str, range: &str| {
+        let what = format!("--symbols {symbol} --frequency 1d {range} --format csv --data {data}");
+        let text = said(&format!("query bars --columns session,close {what}"));
+        let row = |line: &str| {
+            let (session, close) = line.split_once(',').unwrap();
+            (session.replace('-', ""), close.parse::<f64>().unwrap())
+        };
+        text.lines().skip(1).map(row).collect::<Vec<_>>()
+    };
+    // Waste Management was WMI up to 2009-08-04, and WM was another company until 2008.
+    let name = query("WM", "--start 2009-08-04 --end 2009-08-06");
+    let closes: Vec<_> = name.iter().map(|(session, _)| session.as_str()).collect();
+    assert_eq!(closes, ["20090804", "20090805"]);
+    assert_eq!(query("WM", "--start 2007-06-01 --end 2007-06-02")[0].1, 39.65, "that of WMI");
+    // What the factors of a file make of its prices.
+    let factors = format!("{shared}/reference/lean_factor_files/aapl.csv");
+    let factors = std::fs::read_to_string(factors).unwrap();
+    let factors: Vec<(&str, f64)> = factors
+        .lines()
+        .map(|line| {
+            let fields: Vec<&str> = line.split(',').collect();
+            let number = |at: usize| fields[at].parse::<f64>().unwrap();
+            (fields[0], number(1) * number(2))
+        })
+        .collect();
+    let range = "--start 1998-01-02 --end 2021-04-01";
+    let (raw, adjusted) = (query("AAPL", range), query("AAPL", &format!("{range} --adjust all")));
+    assert_eq!((raw.len(), adjusted.len()), (5_849, 5_849));
+    for ((session, close), (_, adjusted)) in raw.iter().zip(&adjusted) {
+        let (_, factor) = factors.iter().find(|(date, _)| session.as_str() <= *date).unwrap();
+        // Factors of the nineties have six digits.
+        assert!((adjusted / (close * factor) - 1.0).abs() < 5e-6, "{session}: {adjusted}");
+    }
 }

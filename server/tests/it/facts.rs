@@ -722,8 +722,17 @@ async fn gaps_have_the_reasons_that_facts_give_them() {
         .load(&covers, "symbol,ts,open,high,low,close\nA,2013-10-07T13:30:00Z,1,2,0.5,1\n")
         .await;
     assert_eq!(claimed["claims"], 1);
-    let explained =
-        [gap(31, "no_trade", 1), gap(33, "halted", 1), gap(34, "outage", 1), gap(35, "missing", 1)];
+    let verdict = json!({
+        "symbol": "A", "source": "s", "timeframe": "1m", "ts": at(32), "act": "quarantine",
+    });
+    server.state_facts(Method::POST, "/v1/quality/verdicts", &verdict).await;
+    let explained = [
+        gap(31, "no_trade", 1),
+        gap(32, "quarantined", 1),
+        gap(33, "halted", 1),
+        gap(34, "outage", 1),
+        gap(35, "missing", 1),
+    ];
     assert_eq!(gaps(&server, "").await, explained);
     let before = format!("&at_sequence={missing}");
     assert_eq!(gaps(&server, &before).await[0], gap(31, "missing", 1));

@@ -93,7 +93,7 @@ fn write_table(answer: &Value, out: &mut dyn Write) -> Result<(), CliError> {
 }
 
 /// Says what became of facts.
-fn write_answer(answer: &IngestAnswer, out: &mut dyn Write) -> Result<(), CliError> {
+pub(crate) fn write_answer(answer: &IngestAnswer, out: &mut dyn Write) -> Result<(), CliError> {
     let IngestAnswer { batch_id, accepted, corrected, duplicates, .. } = answer;
     let known = match duplicates {
         0 => String::new(),

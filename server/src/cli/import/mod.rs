@@ -23,6 +23,7 @@ mod lines;
 mod part;
 mod plan;
 mod read;
+mod reference;
 mod rows;
 mod send;
 mod spacing;
@@ -45,6 +46,7 @@ use clock::Stamp;
 use columns::{Dataset, Mapping};
 use form::Table;
 use plan::{Plan, Refusal, Said};
+use reference::Facts;
 use tally::Tally;
 pub(crate) use tally::grouped;
 
@@ -60,6 +62,10 @@ Examples:
   barrow import quotes.csv.gz --timeframe 1m --price bid,ask --time-zone UTC --stamp start
   barrow import trades.parquet --symbol BTCUSDT --source binance
   barrow import ticks.csv --dataset trades --map ts=1,price=2,size=3 --symbol BTCUSD
+  barrow import minutes/ --timeframe 1m --source lean --calendar XNYS --complete
+  barrow import sp500.csv --dataset instruments --since 2024-01-01
+  barrow import map_files/ --dataset instruments --source lean --calendar XNYS
+  barrow import factor_files/ --dataset actions --source lean --calendar XNYS
 
 Format, columns, separator, header and time format are detected and shown; --dry-run only shows
 them. Files read: CSV, JSON (arrays, one row a line, columns), Parquet, Feather and Arrow.
@@ -87,9 +93,10 @@ pub(crate) struct ImportArgs {
 /// How files are to be read.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ImportOptions {
-    /// The table: bars, trades, quotes; told from the columns if it is left out
+    /// The table: bars, trades, quotes; told from the columns if it is left out. Or facts:
+    /// instruments, actions
     #[arg(long, value_parser = parse_dataset)]
-    dataset: Option<Dataset>,
+    dataset: Option<Target>,
     /// How long the bars are: 1s, 1m, 5m, 15m, 30m, 1h, 4h, 1d, 1w, 1mo
     #[arg(long, value_parser = parse_step)]
     timeframe: Option<Step>,
@@ -130,10 +137,22 @@ pub(crate) struct ImportOptions {
     /// How bars are aligned: session, clock
     #[arg(long, value_parser = ["session", "clock"])]
     align: Option<String>,
+    /// Since when attributes hold that have no date of their own; ever, if it is left out
+    #[arg(long, value_name = "DATE")]
+    since: Option<String>,
 }
 
-fn parse_dataset(text: &str) -> Result<Dataset, String> {
-    Dataset::parse(text).ok_or_else(|| "write bars, trades or quotes".to_owned())
+/// What files are loaded into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Rows(Dataset),
+    Facts(Facts),
+}
+
+fn parse_dataset(text: &str) -> Result<Target, String> {
+    let rows = Dataset::parse(text).map(Target::Rows);
+    let target = rows.or_else(|| Facts::parse(text).map(Target::Facts));
+    target.ok_or_else(|| "write bars, trades or quotes, or instruments or actions".to_owned())
 }
 
 fn parse_stamp(text: &str) -> Result<Stamp, String> {
@@ -172,7 +191,14 @@ impl ImportOptions {
             }
         }
         Ok(Said {
-            dataset: self.dataset,
+            dataset: match self.dataset {
+                None => None,
+                Some(Target::Rows(dataset)) => Some(dataset),
+                Some(Target::Facts(_)) => {
+                    let fault = "--dataset: facts are imported by `barrow import` alone";
+                    return Err(CliError::usage(fault));
+                }
+            },
             timeframe: self.timeframe,
             symbol: self.symbol.clone(),
             source: self.source.clone(),
@@ -318,6 +344,13 @@ pub(crate) async fn send_files(
 
 /// Runs the command.
 pub(crate) async fn run(args: ImportArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    if let Some(Target::Facts(facts)) = args.options.dataset {
+        let ways = (&args.target, args.dry_run);
+        return reference::run(facts, &args.paths, &args.options, ways, out).await;
+    }
+    if args.options.since.is_some() {
+        return Err(CliError::usage("--since: is said of attributes, and these are rows"));
+    }
     let planned = plan_files(&args.paths, &args.options, out)?;
     if args.dry_run {
         return dry_run(&planned, out);
