@@ -188,8 +188,8 @@ mod tests {
 
     #[test]
     fn what_differs_between_two_lines_happened_on_the_session_after_the_first() {
-        // Apple: 2.65 USD each in 2012 and 2013, 3.29 USD on 2014-05-08, and seven shares for one on
-        // 2014-06-09, a Monday.
+        // Apple: 2.65 USD each in 2012 and 2013, 3.29 USD on 2014-05-08, and seven shares for one
+        // on 2014-06-09, a Monday.
         let found = of("20120808,0.9799,0.142857,619.86\n20140507,0.98414,0.142857,592.33\n\
                         20140606,0.98964,0.142857,645.57\n20140806,0.98964,1,94.97\n\
                         20141105,0.99463,1,108.86\n20501231,1,1,0\n")
