@@ -156,6 +156,22 @@ async fn claims_that_cannot_be_name_their_parameter() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn what_an_import_claims_goes_with_its_rows() {
+    let server = Server::start().await;
+    server.load("&source=s&batch_id=f", &csv("A", "30 1\n31 1")).await;
+    let path = "/v1/datasets/bars/claims?timeframe=1m&source=s&batch_id=f:complete";
+    let range = json!([{"symbol": "A", "start": "2013-10-07T13:30:00Z",
+                        "end": "2013-10-07T13:32:00Z"}]);
+    server.state_facts(Method::POST, path, &range).await;
+    assert_eq!(claims(&server).await.len(), 1);
+    let delete = "/v1/datasets/bars/rows?batch=f";
+    let (status, body) = answer(server.request(Method::DELETE, delete).send().await.unwrap()).await;
+    assert_eq!((status, &body["accepted"]), (200, &json!(2)), "{body}");
+    assert!(claims(&server).await.is_empty());
+    server.stop().await;
+}
+
 fn meta() -> Value {
     json!({
         "calendar": "XNYS",
@@ -409,7 +425,8 @@ async fn rules_are_data() {
 async fn halts_and_outages_have_an_end_or_go_on() {
     let server = Server::start().await;
     let start = "2013-10-07T14:00:00Z";
-    let halt = json!({"instrument": "A", "start": start, "note": "news"});
+    let known_at = "2013-10-07T14:01:00Z";
+    let halt = json!({"instrument": "A", "start": start, "note": "news", "known_at": known_at});
     server.state_facts(Method::POST, "/v1/halts?batch_id=h", &halt).await;
     let columns = ["instrument", "end", "note"];
     let open = [vec![json!("A"), json!(null), json!("news")]];
@@ -420,7 +437,7 @@ async fn halts_and_outages_have_an_end_or_go_on() {
     assert_eq!(body["corrected"], 1, "{body}");
     assert_eq!(server.rows("/v1/halts", &columns).await[0][1], end);
     assert_eq!(server.rows("/v1/halts?as_of=2013-10-08T00:00:00Z", &columns).await, open);
-    assert!(server.rows("/v1/halts?as_of=2013-10-07T00:00:00Z", &columns).await.is_empty());
+    assert!(server.rows("/v1/halts?as_of=2013-10-07T14:00:59Z", &columns).await.is_empty());
     assert!(server.rows("/v1/halts?start=2013-10-07T14:05:00Z", &columns).await.is_empty());
     assert_eq!(server.rows("/v1/halts?symbols=A&end=2013-10-08", &columns).await.len(), 1);
     let outage = json!([{"source": "s", "start": start, "end": end},
@@ -430,6 +447,8 @@ async fn halts_and_outages_have_an_end_or_go_on() {
     let both =
         [vec![json!("s"), json!("*"), json!(end)], vec![json!("s"), json!("A"), json!(null)]];
     assert_eq!(server.rows("/v1/outages", &columns).await, both);
+    let before = "/v1/outages?as_of=2020-01-01T00:00:00Z";
+    assert!(server.rows(before, &columns).await.is_empty(), "nobody said so then");
     assert!(server.rows("/v1/outages?source=t", &columns).await.is_empty());
     let path = "/v1/datasets/outages/rows?batch=o";
     let (status, body) = answer(server.request(Method::DELETE, path).send().await.unwrap()).await;

@@ -182,6 +182,9 @@ impl ImportOptions {
         if let Err(error) = barrow_types::Source::new(&self.source) {
             return Err(CliError::usage(format!("--source '{}' {error}", self.source)));
         }
+        if self.since.is_some() {
+            return Err(CliError::usage("--since: is said of attributes, and these are rows"));
+        }
         if self.timeframe == Some(Step::Tick) {
             return Err(CliError::usage("--timeframe tick: bars have a step: 1s, 1m, 1d"));
         }
@@ -347,9 +350,6 @@ pub(crate) async fn run(args: ImportArgs, out: &mut dyn Write) -> Result<(), Cli
     if let Some(Target::Facts(facts)) = args.options.dataset {
         let ways = (&args.target, args.dry_run);
         return reference::run(facts, &args.paths, &args.options, ways, out).await;
-    }
-    if args.options.since.is_some() {
-        return Err(CliError::usage("--since: is said of attributes, and these are rows"));
     }
     let planned = plan_files(&args.paths, &args.options, out)?;
     if args.dry_run {

@@ -209,6 +209,7 @@ fn a_line_of_bytes_that_are_no_text_is_kept_with_its_reason() {
 fn what_cannot_be_is_said_before_any_file_is_read() {
     for (arguments, expected) in [
         (&["--price", "bid,ask,bid"][..], "bid is there twice"),
+        (&["--since", "2024-01-01"], "is said of attributes"),
         (&["--timeframe", "tick"], "bars have a step"),
         (&["--source", "a,b"], "holds a comma"),
     ] {

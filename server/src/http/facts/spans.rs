@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use barrow_engine::batch::KnownAt;
 use barrow_engine::dataset::facts::EVERY_SYMBOL;
 use barrow_types::{DatasetId, Timestamp};
 use serde_json::{Value, json};
@@ -59,7 +60,7 @@ pub(crate) async fn post_halts(
                 (None, None) => return Err(fields.fault("instrument", "is missing")),
             };
             let fact = span(context, &fields, subject, start)?;
-            stated.add(Group::of(DatasetId::HALTS), fact);
+            stated.add(known_now(Group::of(DatasetId::HALTS)), fact);
         }
         Ok(stated.into())
     });
@@ -84,11 +85,17 @@ pub(crate) async fn post_outages(
             let symbol = fields.text("symbol")?.unwrap_or(EVERY_SYMBOL);
             covers::checked(symbol).map_err(|what| fields.fault("symbol", what))?;
             let fact = span(context, &fields, symbol.to_owned(), start)?;
-            stated.add(Group::from_source(DatasetId::OUTAGES, source.as_str()), fact);
+            let group = Group::from_source(DatasetId::OUTAGES, source.as_str());
+            stated.add(known_now(group), fact);
         }
         Ok(stated.into())
     });
     Ok(sum.await?.into_response())
+}
+
+/// Spans are known since they came in: nobody knows of one before it begins, and rarely then.
+fn known_now(group: Group) -> Group {
+    Group { policy: KnownAt::Ingest, ..group }
 }
 
 fn span(
