@@ -117,6 +117,9 @@ pub struct Refused {
     pub detail: String,
     /// The row as it came.
     pub raw: String,
+    /// Its symbol and `ts`, where they could be read: the slot that it leaves empty is known then.
+    /// The dead letter does not hold them.
+    pub key: Option<(String, i64)>,
 }
 
 /// Rows on their way in: all of one dataset, step, side and source. One request, one batch, one

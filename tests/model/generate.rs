@@ -339,6 +339,7 @@ fn refused(place: usize) -> Refused {
         reason: UNREADABLE.to_owned(),
         detail: "a line of the generator".to_owned(),
         raw: format!("line {place}"),
+        key: None,
     }
 }
 

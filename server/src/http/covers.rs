@@ -146,7 +146,7 @@ pub(crate) fn checked(name: &str) -> Result<(), String> {
     Symbol::new(name).map(|_| ()).map_err(|fault| format!("{name:?} {fault}"))
 }
 
-/// The symbols of rows that have one, in order of their first rows.
+/// The symbols of rows that have one, in order of their first rows; refused ones are last.
 fn symbols_of(incoming: &Incoming) -> Vec<String> {
     let names = &incoming.symbols.names;
     let mut seen = vec![false; names.len()];
@@ -158,6 +158,11 @@ fn symbols_of(incoming: &Incoming) -> Vec<String> {
             symbols.push(name.clone());
         }
     }
+    for (name, _) in incoming.refused.iter().filter_map(|refused| refused.key.as_ref()) {
+        if !symbols.contains(name) {
+            symbols.push(name.clone());
+        }
+    }
     symbols
 }
 
@@ -166,7 +171,7 @@ fn symbols_of(incoming: &Incoming) -> Vec<String> {
 pub(crate) fn tells_all(incoming: &Incoming) -> bool {
     let names: Vec<bool> =
         incoming.symbols.names.iter().map(|name| Symbol::new(name).is_ok()).collect();
-    incoming.refused.is_empty()
+    incoming.refused.iter().all(|refused| refused.key.is_some())
         && incoming.symbols.of_row.iter().all(|&at| names.get(at as usize) == Some(&true))
         && incoming.ts.validity.as_ref().is_none_or(|bits| bits.count() == bits.len())
 }

@@ -289,6 +289,7 @@ mod tests {
                     reason: "unreadable".into(),
                     detail: String::new(),
                     raw: "x".repeat(*len),
+                    key: None,
                 })
                 .collect(),
         }

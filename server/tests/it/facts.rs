@@ -83,8 +83,29 @@ async fn a_row_that_may_lie_anywhere_takes_the_claim_away() {
     // A rejected row of known symbol and time leaves a known hole.
     let (status, body) = server.post(covers, "text/csv", csv("A", "30 1\n31 NaN")).await;
     assert_eq!((status, &body["claims"]), (200, &json!(1)), "{body}");
-    for row in ["A,,1,2,0.5,1", ",2013-10-07T13:32:00Z,1,2,0.5,1", "A,2013-10-07T13:32:00Z,x,2,1,1"]
-    {
+    // So does one whose values cannot be read.
+    let rows = csv("A", "33 1") + "A,2013-10-07T13:34:00Z,x,2,1,1\n";
+    let (status, body) = server.post(covers, "text/csv", rows).await;
+    assert_eq!((status, &body["claims"]), (200, &json!(1)), "{body}");
+    let path =
+        "/v1/gaps?symbols=A&start=2013-10-07T13:30:00Z&end=2013-10-07T13:36:00Z&frequency=1m";
+    let gap = |start: &str, end: &str, reason: &str| {
+        vec![
+            json!(format!("2013-10-07T13:{start}:00Z")),
+            json!(format!("2013-10-07T13:{end}:00Z")),
+            json!(reason),
+        ]
+    };
+    assert_eq!(
+        server.rows(path, &["start", "end", "reason"]).await,
+        [
+            gap("31", "32", "missing"),
+            gap("32", "33", "no_trade"),
+            gap("34", "35", "missing"),
+            gap("35", "36", "no_trade"),
+        ]
+    );
+    for row in ["A,,1,2,0.5,1", ",2013-10-07T13:32:00Z,1,2,0.5,1", "A,2013-10-07 13:32,x,2,1,1"] {
         let rows = csv("A", "33 1") + row + "\n";
         let (status, body) = server.post(covers, "text/csv", rows).await;
         assert_eq!((status, &body["claims"]), (200, &json!(0)), "{row}: {body}");

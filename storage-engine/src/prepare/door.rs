@@ -208,21 +208,26 @@ impl Rejected {
 
     /// Marks of the rows that were turned away, where symbol and `ts` can be told.
     pub(super) fn marks(&self, batch: &Batch, source: &Source) -> Marks {
-        let mut marks = Vec::with_capacity(self.rows.len());
-        let brought = if batch.act == Act::Insert { &self.rows[..] } else { &[] };
-        for (at, reason, _) in brought.iter().filter(|row| row.1 != Reason::TsOutOfRange) {
-            let place = batch.symbols.of_row[*at] as usize;
-            let symbol = batch.symbols.names.get(place).filter(|name| Symbol::new(name).is_ok());
+        // A retraction that finds nothing leaves no hole.
+        let rows = if batch.act == Act::Insert { &self.rows[..] } else { &[] };
+        let of_row = rows.iter().map(|(at, reason, _)| {
+            let symbol = batch.symbols.names.get(batch.symbols.of_row[*at] as usize)?;
             let ts = match &batch.ts.values {
-                Values::I64(ts) if batch.ts.is_valid(*at) => Some(ts[*at]),
-                _ => None,
+                Values::I64(ts) if batch.ts.is_valid(*at) => ts[*at],
+                _ => return None,
             };
-            if let Some(symbol) = symbol
-                && let Some(ts) = ts
-            {
-                marks.push((symbol.as_str(), ts, batch.number(*at).cast_signed(), reason.name()));
-            }
-        }
+            Some((symbol.as_str(), ts, batch.number(*at).cast_signed(), reason.name()))
+        });
+        let of_refused = batch.refused.iter().map(|refused| {
+            let (symbol, ts) = refused.key.as_ref()?;
+            let reason = &refused.reason[..refused.reason.floor_char_boundary(RAW_LEN_MAX)];
+            Some((symbol.as_str(), *ts, refused.row.cast_signed(), reason))
+        });
+        let is_told = |&(symbol, ts, ..): &(&str, i64, i64, &str)| {
+            ts.saturating_abs() <= TS_SIZE_MAX && Symbol::new(symbol).is_ok()
+        };
+        let marks: Vec<_> = of_row.chain(of_refused).flatten().filter(is_told).collect();
+        let all = marks.len() == rows.len() + batch.refused.len();
         let reasons: Texts = marks.iter().map(|mark| mark.3).collect();
         let columns = vec![
             Column::new(Values::I64(marks.iter().map(|mark| mark.2).collect())),
@@ -230,10 +235,7 @@ impl Rejected {
         ];
         let ts = marks.iter().map(|mark| mark.1).collect();
         let symbols = marks.iter().map(|mark| mark.0);
-        Marks {
-            all: marks.len() == brought.len() && batch.refused.is_empty(),
-            batch: claims::rows(batch, source, DatasetId::REJECTS, symbols, ts, columns),
-        }
+        Marks { all, batch: claims::rows(batch, source, DatasetId::REJECTS, symbols, ts, columns) }
     }
 
     /// Everything that was turned away, in the order of the batch, then what could not be read.
@@ -244,6 +246,7 @@ impl Rejected {
             reason: reason.name().to_owned(),
             detail,
             raw: cut(raw(batch, schema, at)),
+            key: None,
         };
         let mut dead: Vec<Refused> = self.rows.into_iter().map(refused).collect();
         dead.extend(batch.refused.iter().map(|refused| Refused {
@@ -251,6 +254,7 @@ impl Rejected {
             detail: cut(refused.detail.clone()),
             reason: cut(refused.reason.clone()),
             row: refused.row,
+            key: None,
         }));
         dead.sort_by_key(|dead| dead.row);
         dead

@@ -49,6 +49,10 @@ pub(super) fn content(batch: &Batch) -> [u8; 16] {
     for refused in &batch.refused {
         hash.update(&refused.row.to_le_bytes());
         text(&mut hash, &refused.raw);
+        if let Some((symbol, ts)) = &refused.key {
+            text(&mut hash, symbol);
+            hash.update(&ts.to_le_bytes());
+        }
     }
     hash.digest128().to_le_bytes()
 }

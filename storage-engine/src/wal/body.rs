@@ -256,6 +256,7 @@ impl RowsBody {
                     reason: fields.text()?.to_owned(),
                     detail: fields.text()?.to_owned(),
                     raw: fields.text()?.to_owned(),
+                    key: None,
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -464,6 +465,7 @@ mod tests {
                 reason: "r".to_owned(),
                 detail: String::new(),
                 raw: "x".to_owned(),
+                key: None,
             }],
         }
     }

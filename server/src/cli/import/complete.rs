@@ -10,7 +10,7 @@ use barrow_engine::calendar::{slot_begin, slot_of};
 use barrow_types::{DAY_NANOS, Step};
 use serde_json::{Value, json};
 
-use super::part::Part;
+use super::part::{Part, Unread};
 use super::plan::Plan;
 use super::tally::Tally;
 use crate::cli::CliError;
@@ -49,16 +49,17 @@ impl Extents {
                 *own = (own.0.min(first), own.1.max(last));
             }
         }
-        self.untold += part.unread.len() as u64;
+        self.untold += part.unread.iter().filter(|line| !line.is_told).count() as u64;
     }
 
-    /// Adds what became of a part of which `unread` lines were not read.
-    pub(crate) fn note(&mut self, answer: &IngestAnswer, unread: u64) {
-        let known = answer.errors.len() as u64;
-        let untold = answer.errors.iter().filter(|error| UNTOLD.contains(&error.reason.as_str()));
+    /// Adds what became of a part of which the lines `unread` were not read.
+    pub(crate) fn note(&mut self, answer: &IngestAnswer, unread: &[Unread]) {
+        let is_unread = |row: u64| unread.binary_search_by_key(&row, |line| line.line).is_ok();
+        let others = || answer.errors.iter().filter(|error| !is_unread(error.row));
+        let untold = others().filter(|error| UNTOLD.contains(&error.reason.as_str()));
         // Of those that the answer does not list nobody knows more.
-        let unlisted = answer.rejected.saturating_sub(known.max(unread));
-        self.untold += untold.count() as u64 + unlisted;
+        let listed = (unread.len() + others().count()) as u64;
+        self.untold += untold.count() as u64 + answer.rejected.saturating_sub(listed);
     }
 
     /// The claims, as far as they do not reach beyond `now`.
@@ -162,13 +163,17 @@ mod tests {
     #[test]
     fn rows_that_may_lie_anywhere_are_counted() {
         let error = |reason: &str| RowError { row: 1, reason: reason.into(), detail: "d".into() };
-        let told = |rejected: u64, errors: Vec<RowError>| {
+        let untold = |rejected: u64, errors: Vec<RowError>, unread: &[Unread]| {
             let mut extents = extents(0, 0);
-            extents.note(&IngestAnswer { rejected, errors, ..IngestAnswer::default() }, 0);
+            extents.note(&IngestAnswer { rejected, errors, ..IngestAnswer::default() }, unread);
             extents.untold
         };
-        assert_eq!(told(1, vec![error("non_finite")]), 0);
-        assert_eq!(told(1, vec![error("bad_symbol")]), 1);
-        assert_eq!(told(3, vec![error("non_finite")]), 2, "two are not listed");
+        assert_eq!(untold(1, vec![error("non_finite")], &[]), 0);
+        assert_eq!(untold(1, vec![error("bad_symbol")], &[]), 1);
+        assert_eq!(untold(3, vec![error("non_finite")], &[]), 2, "two are not listed");
+        // What the file's own reader turned away was counted when the part was added.
+        let line = |line| Unread { line, reason: "r", detail: String::new(), is_told: false };
+        assert_eq!(untold(1, vec![error("bad_symbol")], &[line(1)]), 0);
+        assert_eq!(untold(3, vec![error("non_finite")], &[line(1), line(7)]), 1);
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! | column | type | |
 //! |---|---|---|
-//! | `symbol` | dictionary of text | null where the line could not be read |
-//! | `ts` | timestamp[ns, UTC] | the open of the bar, the instant of the tick |
+//! | `symbol` | dictionary of text | null where it, or `ts`, could not be read |
+//! | `ts` | timestamp[ns, UTC] | the open of the bar, the instant of the tick; likewise |
 //! | prices, sizes, `volume`, `vwap`: those the file has | f64 | |
 //! | `trades` | i64 | if the file has it |
 //! | `venue`, `conditions` | dictionary of text | if the file has them |
@@ -24,10 +24,9 @@ use arrow::array::{
 };
 use arrow::datatypes::{Field, Int32Type, Schema};
 
-use super::clock::Unusable;
 use super::columns::Role;
 use super::plan::Plan;
-use super::rows::{NUMBERS, Row, TEXTS, number_place, text_place};
+use super::rows::{NUMBERS, Refused, Row, TEXTS, number_place, text_place};
 
 /// Most bytes of a part, decoded: below the 32 MiB that the server takes as one record.
 pub(crate) const BYTES_MAX: usize = 26 * 1024 * 1024;
@@ -52,6 +51,8 @@ pub(crate) struct Unread {
     pub(crate) line: u64,
     pub(crate) reason: &'static str,
     pub(crate) detail: String,
+    /// Whether it tells its symbol and time.
+    pub(crate) is_told: bool,
 }
 
 /// What one request carries.
@@ -122,27 +123,38 @@ impl PartBuilder {
 
     /// Adds a row that was read from line `line`; `names` are the reader's symbols.
     pub(crate) fn push(&mut self, line: u64, row: &Row<'_>, names: &[String]) {
-        let place = *self.places.entry(row.symbol).or_insert_with(|| {
-            self.names.push(names[row.symbol as usize].clone());
-            i32::try_from(self.names.len() - 1).expect("invariant: fewer symbols than rows")
-        });
         self.last_key = Some((row.symbol, row.ts));
         let texts = row.texts.iter().flatten();
         self.bytes += ROW_BYTES + texts.map(|text| TEXT_BYTES + text.len()).sum::<usize>();
-        self.push_values(line, Some(place), Some(row));
+        self.push_values(line, Some((row.symbol, row.ts)), Some(row), names);
     }
 
     /// Adds a line that was not read.
-    pub(crate) fn push_unread(&mut self, line: u64, text: String, error: Unusable) {
+    pub(crate) fn push_unread(
+        &mut self,
+        line: u64,
+        text: String,
+        refused: Refused,
+        names: &[String],
+    ) {
+        let Refused { error, key } = refused;
         self.bytes += UNREAD_BYTES + text.len() + error.detail.len();
         self.raw.push((self.len(), text));
-        self.unread.push(Unread { line, reason: error.reason, detail: error.detail });
-        self.push_values(line, None, None);
+        let is_told = key.is_some();
+        self.unread.push(Unread { line, reason: error.reason, detail: error.detail, is_told });
+        self.push_values(line, key, None, names);
     }
 
-    fn push_values(&mut self, line: u64, symbol: Option<i32>, row: Option<&Row<'_>>) {
-        self.symbols.push(symbol);
-        self.ts.push(row.map(|row| row.ts));
+    fn push_values(
+        &mut self,
+        line: u64,
+        key: Option<(u32, i64)>,
+        row: Option<&Row<'_>>,
+        names: &[String],
+    ) {
+        let place = key.map(|(symbol, _)| self.place(symbol, names));
+        self.symbols.push(place);
+        self.ts.push(key.map(|(_, ts)| ts));
         self.known_at.push(row.and_then(|row| row.known_at));
         for (at, numbers) in self.numbers.iter_mut().enumerate() {
             numbers.push(row.and_then(|row| row.numbers[at]));
@@ -152,6 +164,14 @@ impl PartBuilder {
             texts.push(row.and_then(|row| row.texts[at].as_deref()));
         }
         self.lines.push(i64::try_from(line).expect("invariant: fewer than 2^63 lines"));
+    }
+
+    /// The place of a symbol in the part.
+    fn place(&mut self, symbol: u32, names: &[String]) -> i32 {
+        *self.places.entry(symbol).or_insert_with(|| {
+            self.names.push(names[symbol as usize].clone());
+            i32::try_from(self.names.len() - 1).expect("invariant: fewer symbols than rows")
+        })
     }
 
     /// The part, and the builder empty again.

@@ -243,7 +243,7 @@ impl Plan {
         let mut bad = 0;
         for row in rows {
             let read = match &row.cells {
-                Ok(cells) => reader.read(cells).err(),
+                Ok(cells) => reader.read(cells).err().map(|refused| refused.error),
                 Err(error) => Some(error.clone()),
             };
             if let Some(error) = read {

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::form::Form;
 use super::part::{Part, PartBuilder, RAW_LEN_MAX};
 use super::plan::Plan;
-use super::rows::RowReader;
+use super::rows::{Refused, RowReader};
 use super::table::{Record, Sink};
 use super::{batches, delimited, files, json};
 
@@ -89,7 +89,7 @@ pub(crate) fn cut(
     records(&mut |record: &Record<'_>| {
         let read = match record.cells {
             Ok(cells) => reader.read(cells),
-            Err(error) => Err(error.clone()),
+            Err(error) => Err(Refused { error: error.clone(), key: None }),
         };
         if builder.is_cut_before(read.as_ref().ok()) && !sink(builder.take(), false) {
             is_stopped = true;
@@ -97,7 +97,10 @@ pub(crate) fn cut(
         }
         match read {
             Ok(row) => builder.push(record.number, &row, reader.symbols()),
-            Err(error) => builder.push_unread(record.number, record.raw_text(RAW_LEN_MAX), error),
+            Err(refused) => {
+                let text = record.raw_text(RAW_LEN_MAX);
+                builder.push_unread(record.number, text, refused, reader.symbols());
+            }
         }
         ControlFlow::Continue(())
     })?;

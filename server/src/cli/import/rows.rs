@@ -31,6 +31,15 @@ pub(crate) struct Row<'r> {
     pub(crate) texts: [Option<Cow<'r, str>>; TEXTS],
 }
 
+/// A record that is no row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// Why.
+    pub(crate) error: Unusable,
+    /// Its symbol, a place in [`RowReader::symbols`], and `ts`, where both could be read.
+    pub(crate) key: Option<(u32, i64)>,
+}
+
 /// The place of a role in [`Row::numbers`].
 pub(crate) const fn number_place(role: Role) -> Option<usize> {
     match role {
@@ -97,11 +106,13 @@ impl<'p> RowReader<'p> {
     ///
     /// # Errors
     /// Why they are no row; the door's own words where it would say the same.
-    pub(crate) fn read<'r>(&mut self, cells: &'r [Cell<'_>]) -> Result<Row<'r>, Unusable> {
+    pub(crate) fn read<'r>(&mut self, cells: &'r [Cell<'_>]) -> Result<Row<'r>, Refused> {
         let plan = self.plan;
         let symbol = match plan.symbol {
             SymbolFrom::Fixed(_) => 0,
-            SymbolFrom::Column(place) => self.symbol_of(&cells[place])?,
+            SymbolFrom::Column(place) => {
+                self.symbol_of(&cells[place]).map_err(|error| Refused { error, key: None })?
+            }
         };
         let mut row = Row {
             symbol,
@@ -111,22 +122,43 @@ impl<'p> RowReader<'p> {
             trades: None,
             texts: [const { None }; TEXTS],
         };
+        // The first column at fault counts, but where the row belongs is read all the same.
+        let mut fault = None;
+        let mut is_timed = false;
         for (role, place) in &plan.columns.of_role {
-            let cell = &cells[*place];
-            if let Some(at) = number_place(*role) {
-                row.numbers[at] = self.number(*role, cell)?;
-            } else if let Some(at) = text_place(*role) {
-                row.texts[at] = (!cell.is_null()).then(|| cell.text());
-            } else {
-                match role {
-                    Role::Ts => row.ts = self.ts(symbol, cell)?,
-                    Role::KnownAt => row.known_at = self.known_at(cell)?,
-                    Role::Trades => row.trades = trades(cell)?,
-                    _ => {}
+            if *role == Role::Ts || fault.is_none() {
+                match self.add(&mut row, *role, &cells[*place]) {
+                    Ok(()) => is_timed |= *role == Role::Ts,
+                    Err(error) => fault = fault.or(Some(error)),
                 }
             }
         }
-        Ok(row)
+        match fault {
+            None => Ok(row),
+            Some(error) => Err(Refused { error, key: is_timed.then_some((symbol, row.ts)) }),
+        }
+    }
+
+    /// Adds the cell of one column to a row.
+    fn add<'r>(
+        &mut self,
+        row: &mut Row<'r>,
+        role: Role,
+        cell: &'r Cell<'_>,
+    ) -> Result<(), Unusable> {
+        if let Some(at) = number_place(role) {
+            row.numbers[at] = self.number(role, cell)?;
+        } else if let Some(at) = text_place(role) {
+            row.texts[at] = (!cell.is_null()).then(|| cell.text());
+        } else {
+            match role {
+                Role::Ts => row.ts = self.ts(row.symbol, cell)?,
+                Role::KnownAt => row.known_at = self.known_at(cell)?,
+                Role::Trades => row.trades = trades(cell)?,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn symbol_of(&mut self, cell: &Cell<'_>) -> Result<u32, Unusable> {

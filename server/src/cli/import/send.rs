@@ -90,9 +90,8 @@ pub(crate) async fn file(
         if beside.complete {
             extents.add(&part);
         }
-        let unread = part.unread.len() as u64;
-        let answer = send(client, &shown, (plan, beside), id, part, tally).await?;
-        extents.note(&answer, unread);
+        let answer = send(client, &shown, (plan, beside), id, &part, tally).await?;
+        extents.note(&answer, &part.unread);
     }
     let read = reading.await.expect("invariant: reading does not panic").map_err(failed)?;
     if read != content {
@@ -119,7 +118,7 @@ async fn send(
     shown: &str,
     (plan, beside): (&Plan, &Beside),
     id: String,
-    part: Part,
+    part: &Part,
     tally: &mut Tally,
 ) -> Result<IngestAnswer, CliError> {
     let source = plan.source.clone();
@@ -139,7 +138,7 @@ async fn send(
         ..base
     };
     let rows = part.batch.num_rows() as u64;
-    let answer = client.ingest_arrow(&options, &[part.batch]).await;
+    let answer = client.ingest_arrow(&options, std::slice::from_ref(&part.batch)).await;
     // A part of which every row is a dead letter is counted like any other.
     let answer = answer.or_else(ClientError::into_answer).map_err(|error| {
         CliError::from(error).within(&format!(

@@ -176,8 +176,8 @@ mod tests {
 
     #[test]
     fn rows_are_rejected_once_whoever_said_so() {
-        let unread =
-            [Unread { line: 3, reason: "bad_number", detail: "open 'x' is not a number".into() }];
+        let detail = "open 'x' is not a number".to_owned();
+        let unread = [Unread { line: 3, reason: "bad_number", detail, is_told: true }];
         let error = |row, reason: &str| RowError { row, reason: reason.into(), detail: "d".into() };
         let answer = IngestAnswer {
             batch_id: "b".into(),

@@ -78,7 +78,8 @@ fn lines_become_rows_and_what_cannot_be_read_keeps_its_line() {
         "symbol=A ts=2024-01-02T00:00:00Z open=1.0 high=2.5 low=0.5 close=1.25 volume=100.0 \
          _line=2",
         "symbol=B ts=2024-01-02T00:00:00Z open=10.0 high=10.0 low=10.0 close=10.0 _line=3",
-        "_line=4 _reject=bad_number: open 'x' is not a number _raw=A,2024-01-03,x,2,1,1,5",
+        "symbol=A ts=2024-01-03T00:00:00Z _line=4 _reject=bad_number: open 'x' is not a number \
+         _raw=A,2024-01-03,x,2,1,1,5",
         "_line=5 _reject=too_few_fields: 4 fields where there are 7 _raw=A,2024-01-04,1,2",
         "symbol=A ts=2024-01-05T00:00:00Z open=1.0 high=2.0 low=1.0 close=1.0 volume=5.0 _line=7",
     ];
@@ -115,7 +116,8 @@ A,2024-01-02T09:30:00Z,1.5,0,,null,
     let expected = [
         "symbol=A ts=2024-01-02T09:30:00Z price=1.5 size=100.0 venue=N conditions=@F trade_id=17 \
          _line=2",
-        "_line=3 _reject=missing_value: size is empty _raw=A,2024-01-02T09:30:00Z,1.5,,P,,18",
+        "symbol=A ts=2024-01-02T09:30:00Z _line=3 _reject=missing_value: size is empty \
+         _raw=A,2024-01-02T09:30:00Z,1.5,,P,,18",
         "symbol=A ts=2024-01-02T09:30:00Z price=1.5 size=0.0 _line=4",
     ];
     assert_eq!(shown(text, &plan, 100), [expected]);

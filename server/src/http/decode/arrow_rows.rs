@@ -13,7 +13,7 @@ use arrow::datatypes::{
 use arrow::util::display::array_value_to_string;
 use barrow_engine::batch::{Refused, Symbols};
 use barrow_engine::rows::{Column, ColumnType, Texts, Values};
-use barrow_types::Timestamp;
+use barrow_types::{Symbol, Timestamp};
 
 use super::super::error::{Code, Problem};
 use super::super::time;
@@ -113,6 +113,7 @@ impl<'p> Rows<'p> {
         let reject = column(Role::Reject)?.as_ref().map(texts);
         let ts = column(Role::Ts)?.expect("invariant: roles() has seen to it");
         let ts = opens(&ts, self.plan, &mut faults);
+        let untimed: Vec<usize> = faults.keys().copied().collect();
         let known_at =
             column(Role::KnownAt)?.map(|array| instants(Role::KnownAt, &array, false, &mut faults));
         let mut user = Vec::with_capacity(self.plan.schema.columns.len());
@@ -131,6 +132,7 @@ impl<'p> Rows<'p> {
             (0..len).map(|at| line(lines.as_ref(), at).unwrap_or(self.index + at as u64)).collect();
         self.index += len as u64;
 
+        let names = symbols.as_ref().map(texts);
         let mut good: Vec<u32> = Vec::with_capacity(len);
         for (at, &number) in row_numbers.iter().enumerate() {
             let rejected = reject.as_ref().and_then(|texts| text_at(texts, at));
@@ -140,20 +142,23 @@ impl<'p> Rows<'p> {
             }
             let shown = raw.as_ref().and_then(|texts| text_at(texts, at)).map(str::to_owned);
             let shown = shown.unwrap_or_else(|| render(batch, at));
-            self.bytes += 256 + shown.len() as u64;
-            self.all.refused.push(match (rejected, faults.remove(&at)) {
-                (Some(reject), _) => rejection(number, reject, &shown),
-                (None, Some(fault)) => Refused {
-                    row: number,
-                    reason: fault.reason.to_owned(),
-                    detail: fault.detail,
-                    raw: shown,
-                },
+            let (reason, detail) = match (rejected, faults.remove(&at)) {
+                (Some(reject), _) => rejection(reject),
+                (None, Some(fault)) => (fault.reason.to_owned(), fault.detail),
                 (None, None) => unreachable!("invariant: one of the two holds"),
-            });
+            };
+            let symbol = match &names {
+                Some(names) => text_at(names, at),
+                None => self.plan.symbol.as_deref(),
+            };
+            let symbol = symbol.filter(|name| Symbol::new(name).is_ok());
+            let ts = integer_at(&ts, at).filter(|_| untimed.binary_search(&at).is_err());
+            let key = symbol.zip(ts).map(|(symbol, ts)| (symbol.to_owned(), ts));
+            self.bytes += 256 + (shown.len() + symbol.map_or(0, str::len)) as u64;
+            self.all.refused.push(Refused { row: number, reason, detail, raw: shown, key });
         }
         within(self.bytes, self.plan)?;
-        self.add_symbols(symbols.as_ref(), &good);
+        self.add_symbols(names.as_ref(), &good);
         let before = self.all.ts.len();
         self.all.ts.extend_from(&ts.take(&good));
         extend_optional(&mut self.all.known_at, known_at.map(|c| c.take(&good)), before);
@@ -165,14 +170,13 @@ impl<'p> Rows<'p> {
         Ok(())
     }
 
-    fn add_symbols(&mut self, array: Option<&ArrayRef>, good: &[u32]) {
-        let Some(array) = array else {
+    fn add_symbols(&mut self, names: Option<&Column>, good: &[u32]) {
+        let Some(names) = names else {
             self.all.symbols.of_row.resize(self.all.symbols.of_row.len() + good.len(), 0);
             return;
         };
-        let names = texts(array);
         for &at in good {
-            let place = match text_at(&names, at as usize) {
+            let place = match text_at(names, at as usize) {
                 None => Symbols::NONE,
                 Some(name) => match self.places.get(name) {
                     Some(place) => *place,
@@ -256,12 +260,15 @@ fn text_at(column: &Column, at: usize) -> Option<&str> {
     }
 }
 
-fn line(lines: Option<&Column>, at: usize) -> Option<u64> {
-    let lines = lines.filter(|lines| lines.is_valid(at))?;
-    match &lines.values {
-        Values::I64(values) => u64::try_from(values[at]).ok(),
+fn integer_at(column: &Column, at: usize) -> Option<i64> {
+    match &column.values {
+        Values::I64(values) if column.is_valid(at) => Some(values[at]),
         _ => None,
     }
+}
+
+fn line(lines: Option<&Column>, at: usize) -> Option<u64> {
+    u64::try_from(integer_at(lines?, at)?).ok()
 }
 
 fn extend_optional(to: &mut Option<Column>, from: Option<Column>, before: usize) {

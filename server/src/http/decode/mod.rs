@@ -12,7 +12,7 @@
 //! | `known_at` | when it was published, if the source says; an instant |
 //! | the schema's | prices, sizes and counts; texts (venue, conditions, ids), where a whole number counts as its digits |
 //! | `_raw` | the row as it came, for dead letters |
-//! | `_reject` | set on a row that the sender could not read: `reason: detail` |
+//! | `_reject` | set on a row that the sender could not read: `reason: detail`; its `symbol` and `ts`, if they are there, say where it belongs |
 //! | `_line` | the row's number as the sender counts |
 
 mod arrow_frames;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use barrow_engine::batch::{Refused, Symbols};
 use barrow_engine::dataset::{ColumnDef, Schema};
 use barrow_engine::rows::{Bitmap, Column, ColumnType, Texts, Values};
-use barrow_types::DatasetId;
+use barrow_types::{DatasetId, Symbol};
 
 use super::super::error::{Code, Problem};
 use super::Plan;
@@ -162,10 +162,10 @@ impl Incoming {
 }
 
 /// Splits `_reject` into its word and its sentence.
-pub(crate) fn rejection(row: u64, reject: &str, raw: &str) -> Refused {
+pub(crate) fn rejection(reject: &str) -> (String, String) {
     let (reason, detail) = reject.split_once(": ").unwrap_or((reject, ""));
     let reason = if reason.is_empty() { "unreadable" } else { reason };
-    Refused { row, reason: reason.to_owned(), detail: detail.to_owned(), raw: raw.to_owned() }
+    (reason.to_owned(), detail.to_owned())
 }
 
 /// Memory that a row takes beside its texts, about.
@@ -243,26 +243,28 @@ impl<'a> Builder<'a> {
         let line = line.and_then(|(role, cell)| cell.i64(role.name()).ok().flatten());
         let number = line.and_then(|line| u64::try_from(line).ok()).unwrap_or(index);
         let raw = text_of(Role::Raw).unwrap_or(raw);
-        if let Some(reject) = text_of(Role::Reject) {
-            return self.refuse(rejection(number, reject, raw));
-        }
-        match read(cells, self.plan) {
-            Ok(row) => self.add(number, row, raw),
-            Err(fault) => self.refuse_row(number, fault, raw),
-        }
+        let (reason, detail) = match (text_of(Role::Reject), read(cells, self.plan)) {
+            (None, Ok(row)) => return self.add(number, row, raw),
+            (Some(reject), _) => rejection(reject),
+            (None, Err(fault)) => (fault.reason.to_owned(), fault.detail),
+        };
+        let key = key(cells, self.plan);
+        self.refuse(Refused { row: number, reason, detail, raw: raw.to_owned(), key })
     }
 
-    /// Adds a row that could not be read.
+    /// Adds a row of which nothing could be read.
     ///
     /// # Errors
     /// The rows take too much memory.
     pub(crate) fn refuse_row(&mut self, row: u64, fault: Fault, raw: &str) -> Result<(), Problem> {
-        let raw = raw.to_owned();
-        self.refuse(Refused { row, reason: fault.reason.to_owned(), detail: fault.detail, raw })
+        let (reason, raw) = (fault.reason.to_owned(), raw.to_owned());
+        self.refuse(Refused { row, reason, detail: fault.detail, raw, key: None })
     }
 
     fn refuse(&mut self, refused: Refused) -> Result<(), Problem> {
-        self.take_memory(REFUSED_BYTES + (refused.raw.len() + refused.detail.len()) as u64)?;
+        let symbol_len = refused.key.as_ref().map_or(0, |(symbol, _)| symbol.len());
+        let texts_len = refused.raw.len() + refused.detail.len() + symbol_len;
+        self.take_memory(REFUSED_BYTES + texts_len as u64)?;
         self.refused.push(refused);
         Ok(())
     }
@@ -329,6 +331,24 @@ pub(crate) fn within(bytes: u64, plan: &Plan) -> Result<(), Problem> {
     Err(Problem::new(Code::TooLarge, detail).about("body"))
 }
 
+/// Symbol and `ts` of a row that is turned away, where both can be read.
+fn key(cells: &[(Role, Cell<'_>)], plan: &Plan) -> Option<(String, i64)> {
+    let cell = |wanted: Role| cells.iter().find(|(role, _)| *role == wanted).map(|(_, cell)| *cell);
+    let symbol = match &plan.symbol {
+        Some(symbol) => symbol,
+        None => cell(Role::Symbol)?.text(Role::Symbol.name()).ok()??,
+    };
+    let ts = open(cell(Role::Ts)?, plan).ok()??;
+    Symbol::new(symbol).ok().map(|_| (symbol.to_owned(), ts))
+}
+
+/// The `ts` that a row is stored under.
+fn open(cell: Cell<'_>, plan: &Plan) -> Result<Option<i64>, Fault> {
+    let ts = cell.instant(Role::Ts.name(), plan.step.is_dated())?;
+    let open = ts.map(|ts| open_of(ts, plan.step, plan.stamped_at_end)).transpose()?;
+    Ok(open.map(barrow_types::Timestamp::nanos))
+}
+
 fn read<'c>(cells: &[(Role, Cell<'c>)], plan: &Plan) -> Result<Read<'c>, Fault> {
     let values = plan.schema.kinds().map(|kind| match kind {
         ColumnType::F64 => Value::F64(None),
@@ -340,11 +360,7 @@ fn read<'c>(cells: &[(Role, Cell<'c>)], plan: &Plan) -> Result<Read<'c>, Fault> 
         let name = role.name();
         match role {
             Role::Symbol => row.symbol = cell.text(name)?,
-            Role::Ts => {
-                let ts = cell.instant(name, plan.step.is_dated())?;
-                let open = ts.map(|ts| open_of(ts, plan.step, plan.stamped_at_end)).transpose()?;
-                row.ts = open.map(barrow_types::Timestamp::nanos);
-            }
+            Role::Ts => row.ts = open(cell, plan)?,
             Role::KnownAt => {
                 row.known_at = cell.instant(name, false)?.map(barrow_types::Timestamp::nanos);
             }

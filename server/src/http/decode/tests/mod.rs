@@ -394,21 +394,66 @@ fn check_refused(body: &[u8], expected: &[(u64, &str, &str)]) {
     assert_eq!(refused, expected);
 }
 
+/// Symbol and seconds of the rows that are refused.
+fn keys(incoming: &Incoming) -> Vec<Option<(&str, i64)>> {
+    let key = |(symbol, ts): &(String, i64)| -> (&'static str, i64) {
+        (symbol.clone().leak(), (ts - OPEN) / 1_000_000_000)
+    };
+    incoming.refused.iter().map(|row| row.key.as_ref().map(key)).collect()
+}
+
+#[test]
+fn a_refused_row_keeps_symbol_and_time_if_both_can_be_read() {
+    let rows = |plan: &Plan, text: &str| {
+        let incoming = decode(Kind::Csv, text.to_owned(), plan).unwrap();
+        assert!(incoming.numbers.is_empty(), "{text}");
+        keys(&incoming)
+            .into_iter()
+            .map(|key| key.map(|(a, b)| (a.to_owned(), b)))
+            .collect::<Vec<_>>()
+    };
+    let told = |seconds| Some(("A".to_owned(), seconds));
+    let text = "symbol,ts,open,high,low,close,_reject\n\
+                A,2013-10-07T13:30:00Z,x,2,0.5,1.5,\n\
+                A,2013-10-07T13:31:00Z,1,2,0.5,1.5,torn\n\
+                A,2013-10-07 13:31:00,1,2,0.5,1.5,\n\
+                A,,x,2,0.5,1.5,\n\
+                a/../b,2013-10-07T13:31:00Z,x,2,0.5,1.5,\n\
+                ,2013-10-07T13:31:00Z,x,2,0.5,1.5,\n";
+    assert_eq!(rows(&plan(), text), [told(0), told(60), None, None, None, None]);
+    // The symbol may stand in the request, and the stamp at the end of the bar.
+    let text = "ts,open,high,low,close\n2013-10-07T13:31:00Z,x,2,0.5,1.5\n";
+    let named = Plan { symbol: Some("A".to_owned()), stamped_at_end: true, ..plan() };
+    assert_eq!(rows(&named, text), [told(0)]);
+    let array =
+        r#"[{"symbol":"A","ts":"2013-10-07T13:30:00Z","open":[],"high":1,"low":1,"close":1}]"#;
+    assert_eq!(keys(&decode(Kind::Json, array.to_owned(), &plan()).unwrap()), [Some(("A", 0))]);
+}
+
 #[test]
 fn the_importers_rejected_lines_become_refused_rows() {
     let mut columns = bars(
-        Arc::new(StringArray::from(vec![Some("A"), None])),
-        Arc::new(Int64Array::from(vec![Some(OPEN), None])),
-        Arc::new(Float64Array::from(vec![Some(1.0), None])),
+        Arc::new(StringArray::from(vec![Some("A"), None, Some("B"), Some("B")])),
+        Arc::new(Int64Array::from(vec![Some(OPEN), None, Some(OPEN), Some(1)])),
+        Arc::new(Float64Array::from(vec![Some(1.0), None, None, None])),
     );
-    columns.push(("_reject", Arc::new(StringArray::from(vec![None, Some("unreadable: torn")]))));
-    columns.push(("_raw", Arc::new(StringArray::from(vec![None, Some("2013-10-07,1")]))));
-    columns.push(("_line", nanos(&[2, 3])));
+    let torn = Some("unreadable: torn");
+    columns.push(("_reject", Arc::new(StringArray::from(vec![None, torn, torn, torn]))));
+    let lines = vec![None, Some("2013-10-07,1"), Some("B,1"), Some("B,2")];
+    columns.push(("_raw", Arc::new(StringArray::from(lines))));
+    columns.push(("_line", nanos(&[2, 3, 4, 5])));
     let incoming = decode(Kind::Arrow, plain(columns), &plan()).unwrap();
     assert_eq!(
         shown(&incoming).lines().collect::<Vec<_>>(),
-        ["2 A 0 - 1 1.5 1.5 1.5 - - -", "3 ! unreadable | torn | 2013-10-07,1"]
+        [
+            "2 A 0 - 1 1.5 1.5 1.5 - - -",
+            "3 ! unreadable | torn | 2013-10-07,1",
+            "4 ! unreadable | torn | B,1",
+            "5 ! unreadable | torn | B,2"
+        ]
     );
+    // The last one has a time that cannot be one.
+    assert_eq!(keys(&incoming), [None, Some(("B", 0)), None]);
 }
 
 #[test]
