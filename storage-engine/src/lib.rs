@@ -43,7 +43,7 @@ pub mod wal;
 
 pub use compact::{CompactDone, CompactJob, Scope};
 pub use curate::{
-    Adjust, Adjustment, Anchor, Candidate, Content, Curated, CuratedScan, Fallback, Piece,
+    Adjust, Adjustment, Anchor, Candidate, Content, Curated, CuratedScan, Fallback, Newest, Piece,
     SlotSpan, State,
 };
 pub use engine::{Engine, Reader, Recovery, Stats};

@@ -9,8 +9,9 @@ use barrow_tests::curated_model::facts::Series;
 use barrow_tests::curated_model::view::{Ask, Cell, Reason, Row, State};
 use barrow_tests::curated_model::world::Fallback;
 use barrow_tests::curated_schedule::questions::Question;
+use barrow_tests::curated_schedule::setting::DATES;
 use barrow_tests::model::Value;
-use barrow_types::{ColumnId, DatasetId, Sequence, Timestamp};
+use barrow_types::{ColumnId, DAY_NANOS, DatasetId, Sequence, Step, Timestamp};
 
 use crate::story::readable;
 
@@ -26,6 +27,8 @@ pub(crate) struct Asked {
     pub(crate) flags: bool,
     /// Whether the same is asked of the gaps, which have reasons and no rows.
     pub(crate) gaps: bool,
+    /// Whether only the last slot with a row is wanted, whatever the range.
+    pub(crate) newest: bool,
 }
 
 /// Puts the question to both; what is right, if the engine says it too. `None`: the question is
@@ -37,6 +40,18 @@ pub(crate) fn compare(
 ) -> Result<Option<Vec<Cell>>, String> {
     let mut ask = asked.question.ask(model);
     ask.at_sequence = ask.at_sequence.min(snapshot.sequence().get());
+    if asked.newest {
+        (ask.start, ask.end) = everything(ask.step);
+        let right = model.knows_calendar(&ask).then(|| {
+            let mut cells = wanted(model.curated(&ask), asked);
+            cells.retain(|cell| cell.row.is_some());
+            cells.split_off(cells.len().saturating_sub(1))
+        });
+        return judge(right, newest_of(snapshot, &ask, asked), &|| {
+            let held = snapshot.sequence();
+            format!("the newest of {}\nat a snapshot of sequence {held}", readable(asked))
+        });
+    }
     let right = model.knows_calendar(&ask).then(|| model.curated(&ask));
     if asked.gaps {
         let expected = right.clone().map(|cells| cells.into_iter().map(without_row).collect());
@@ -149,20 +164,43 @@ fn gaps_of(mut gaps: Curated, ask: &Ask) -> Result<Vec<Cell>, Error> {
 fn cells_of(mut curated: Curated, ask: &Ask) -> Result<Vec<Cell>, Error> {
     let mut cells = Vec::new();
     while let Some(piece) = curated.next()? {
-        let mut rows = 0;
-        for span in &piece.spans {
-            if let Content::Rows(first) = span.content {
-                assert_eq!(first, rows, "the rows of a piece are those of its spans, in order");
-                rows += span.count as usize;
-            }
-            cells.extend((0..span.count).map(|at| Cell {
-                row: row(&curated, &piece, span, at),
-                ..cell(&curated, ask, span, at)
-            }));
-        }
-        assert_eq!(rows, piece.rows.len(), "a piece has the rows of its spans and no others");
+        cells_of_piece(&curated, &piece, ask, &mut cells);
     }
     Ok(cells)
+}
+
+fn cells_of_piece(curated: &Curated, piece: &Piece, ask: &Ask, cells: &mut Vec<Cell>) {
+    let mut rows = 0;
+    for span in &piece.spans {
+        if let Content::Rows(first) = span.content {
+            assert_eq!(first, rows, "the rows of a piece are those of its spans, in order");
+            rows += span.count as usize;
+        }
+        cells.extend(
+            (0..span.count).map(|at| Cell {
+                row: row(curated, piece, span, at),
+                ..cell(curated, ask, span, at)
+            }),
+        );
+    }
+    assert_eq!(rows, piece.rows.len(), "a piece has the rows of its spans and no others");
+}
+
+/// The last slot that has a row, if there is one.
+fn newest_of(snapshot: &Snapshot, ask: &Ask, asked: &Asked) -> Result<Vec<Cell>, Error> {
+    let mut cells = Vec::new();
+    let newest = snapshot.newest_curated(scan(ask, asked))?;
+    if let Some((curated, piece)) = newest.found {
+        assert!(newest.is_delivered, "a row was delivered");
+        cells_of_piece(&curated, &piece, ask, &mut cells);
+    }
+    Ok(cells)
+}
+
+/// A range that all bars of a schedule lie in.
+fn everything(step: Step) -> (i64, i64) {
+    let days = if step.is_dated() { 40 } else { 4 };
+    ((DATES[0] - days) * DAY_NANOS, (DATES[3] + days) * DAY_NANOS)
 }
 
 /// Slot `at` of those of a span, without its row.

@@ -308,7 +308,8 @@ impl Episode {
             }
         }
         let (empty, flags) = (self.random.chance(85), self.random.chance(80));
-        let asked = Asked { question, columns, empty, flags, gaps: self.random.chance(40) };
+        let (gaps, newest) = (self.random.chance(40), self.random.chance(4));
+        let asked = Asked { question, columns, empty, flags, gaps, newest };
         let old = self.old.clone().filter(|_| self.random.chance(30));
         let snapshot = old.unwrap_or_else(|| self.engine().snapshot());
         match answer::compare(&snapshot, &self.model, &asked)? {

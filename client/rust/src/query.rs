@@ -322,7 +322,8 @@ impl TicksQuery {
 }
 
 /// The newest raw row of each series of some symbols: of bars each (symbol, source, timeframe,
-/// price), of trades and quotes each (symbol, source).
+/// price), of trades and quotes each (symbol, source). Or, of bars of one step, the newest curated
+/// bar of each symbol.
 ///
 /// ```
 /// use barrow_client::{LatestQuery, Step};
@@ -334,12 +335,18 @@ impl TicksQuery {
 pub struct LatestQuery {
     /// Names, in the order the rows come.
     pub symbols: Vec<String>,
+    /// `raw` (also if left out) or `curated`; bars only.
+    pub layer: Option<String>,
     /// Only this step; bars only.
     pub frequency: Option<String>,
     /// Only this price; bars only.
     pub price: Option<String>,
     /// Only this source.
     pub source: Option<String>,
+    /// Curated: answer from what was known then.
+    pub as_of: Option<String>,
+    /// Curated: answer from what Barrow held then.
+    pub at_sequence: Option<String>,
     /// Columns wanted; all if empty.
     pub columns: Vec<String>,
 }
@@ -350,10 +357,24 @@ impl LatestQuery {
         Self { symbols: symbols.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
+    /// The newest curated bar of each symbol.
+    #[must_use]
+    pub fn curated(mut self) -> Self {
+        self.layer = Some("curated".to_owned());
+        self
+    }
+
     /// Only bars of this step.
     #[must_use]
     pub fn frequency(mut self, frequency: Step) -> Self {
         self.frequency = Some(frequency.name().to_owned());
+        self
+    }
+
+    /// Curated: from what was known at this time.
+    #[must_use]
+    pub fn as_of(mut self, time: impl Into<String>) -> Self {
+        self.as_of = Some(time.into());
         self
     }
 
@@ -382,9 +403,12 @@ impl LatestQuery {
         let mut pairs = vec![("symbols", self.symbols.join(","))];
         let columns = (!self.columns.is_empty()).then(|| self.columns.join(","));
         for (name, value) in [
+            ("layer", &self.layer),
             ("frequency", &self.frequency),
             ("price", &self.price),
             ("source", &self.source),
+            ("as_of", &self.as_of),
+            ("at_sequence", &self.at_sequence),
             ("columns", &columns),
         ] {
             if let Some(value) = value {
@@ -482,7 +506,11 @@ mod tests {
         assert_eq!(shown(all!(bars)), format!("{own}&{range}"));
         assert_eq!(shown(all!(TicksQuery::new(["A"]))), format!("symbols=A&{range}"));
         let latest = LatestQuery::new(["A"]).frequency(Step::M1).price(PriceSide::Bid);
-        let latest = latest.source("s").columns(["ts"]).pairs();
-        assert_eq!(shown(latest), "symbols=A&frequency=1m&price=bid&source=s&columns=ts");
+        let latest = latest.source("s").columns(["ts"]);
+        let rest = "frequency=1m&price=bid&source=s";
+        assert_eq!(shown(latest.pairs()), format!("symbols=A&{rest}&columns=ts"));
+        let latest = latest.curated().as_of("2014-01-01");
+        let expected = format!("symbols=A&layer=curated&{rest}&as_of=2014-01-01&columns=ts");
+        assert_eq!(shown(latest.pairs()), expected);
     }
 }

@@ -12,7 +12,8 @@ const EXAMPLES: &str = "\
 Examples:
   barrow latest SPY
   barrow latest SPY IBM --data ./barrow-data
-  barrow latest SPY --dataset quotes";
+  barrow latest SPY --dataset quotes
+  barrow latest SPY --layer curated --frequency 1m";
 
 /// Show the newest rows: one for each symbol, source and, of bars, timeframe and price.
 #[derive(Debug, Args)]
@@ -24,6 +25,18 @@ pub(crate) struct LatestArgs {
     /// Which rows: bars, trades or quotes
     #[arg(long, default_value = "bars", value_parser = ["bars", "trades", "quotes"])]
     dataset: String,
+    /// raw: of each source; curated: the one bar of the preferred source
+    #[arg(long, value_name = "LAYER", default_value = "raw", value_parser = ["raw", "curated"])]
+    layer: String,
+    /// Only bars of this length; needed for curated ones
+    #[arg(long, value_name = "STEP")]
+    frequency: Option<String>,
+    /// Curated: what was known at this time
+    #[arg(long, value_name = "TIME")]
+    as_of: Option<String>,
+    /// Curated: what Barrow held at this sequence
+    #[arg(long, value_name = "N")]
+    at_sequence: Option<String>,
     /// Latest features of a group (not available yet)
     #[arg(long, value_name = "NAME[@VERSION]")]
     group: Option<String>,
@@ -46,14 +59,31 @@ pub(crate) const COLUMNS: [&str; 11] = [
     "known_at",
 ];
 
+/// The same of curated bars.
+const CURATED_COLUMNS: [&str; 11] = [
+    "symbol", "source", "ts", "open", "high", "low", "close", "volume", "session", "state",
+    "known_at",
+];
+
 /// Runs the command.
 pub(crate) async fn run(args: LatestArgs, out: &mut dyn Write) -> Result<(), CliError> {
     if args.group.is_some() {
         return Err(CliError::not_available("--group, the latest features"));
     }
-    let query = LatestQuery::new(args.symbols);
+    let is_curated = args.layer == "curated";
+    let query = LatestQuery {
+        layer: is_curated.then_some(args.layer),
+        frequency: args.frequency,
+        as_of: args.as_of,
+        at_sequence: args.at_sequence,
+        ..LatestQuery::new(args.symbols)
+    };
     // The columns of bars are more than a terminal is wide.
-    let query = if args.dataset == "bars" { query.columns(COLUMNS) } else { query };
+    let query = match args.dataset.as_str() {
+        "bars" if is_curated => query.columns(CURATED_COLUMNS),
+        "bars" => query.columns(COLUMNS),
+        _ => query,
+    };
     let target = args.target.open().await?;
     let rows = target.client.latest_of(&args.dataset, &query).await;
     let stopped = target.close().await;

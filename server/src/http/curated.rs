@@ -12,7 +12,7 @@ use barrow_types::{
     Align, ColumnId, PriceSide, Sequence, SessionSet, Source, Step, Symbol, Timestamp,
 };
 
-use super::columns::{Hollow, Layout, Out, PerRow, Piece};
+use super::columns::{Hollow, Layout, Out, PerRow, Piece, select};
 use super::cursor::Position;
 use super::error::{Code, Problem};
 use super::params::Params;
@@ -189,6 +189,19 @@ impl Slotted {
             flags: false,
         }
     }
+}
+
+/// The columns of curated bars that are wanted.
+///
+/// # Errors
+/// One of them is none.
+pub(crate) fn columns(params: &Params) -> Result<Vec<Out>, Problem> {
+    let all = Out::of_curated(&BARS);
+    Ok(match params.read("columns", |list| select(&all, list))? {
+        Some(columns) => columns,
+        // Rules cost ten times what reading does: they are asked when somebody wants to know.
+        None => all.into_iter().filter(|column| *column != Out::DqStatus).collect(),
+    })
 }
 
 /// `adjust` and `adjust_anchor`.

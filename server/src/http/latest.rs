@@ -1,5 +1,8 @@
 //! `GET /v1/bars/latest`, `/v1/trades/latest` and `/v1/quotes/latest`: the newest visible raw row
-//! of each (symbol, step, price side, source).
+//! of each (symbol, step, price side, source), or, with `layer=curated`, the newest curated bar of
+//! each instrument.
+
+mod curated;
 
 use std::sync::Arc;
 
@@ -21,9 +24,28 @@ use super::stream::{self, Answer, Pieces};
 use super::time::Zone;
 
 const KNOWN: Known = Known {
-    built: &["symbols", "frequency", "layer", "source", "price", "columns", "tz", "format"],
-    not_built: &["session", "align", "as_of", "at_sequence", "adjust", "consistency"],
+    built: &[
+        "symbols",
+        "frequency",
+        "layer",
+        "source",
+        "price",
+        "session",
+        "align",
+        "fallback",
+        "symbols_asof",
+        "as_of",
+        "at_sequence",
+        "columns",
+        "tz",
+        "format",
+    ],
+    not_built: &["adjust", "consistency"],
 };
+
+/// Parameters that only the curated layer has.
+const OF_CURATED: [&str; 6] =
+    ["session", "align", "fallback", "symbols_asof", "as_of", "at_sequence"];
 
 struct Query {
     schema: &'static Schema,
@@ -45,12 +67,24 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let params = Params::parse(query.as_deref(), &KNOWN)?;
-    if params.get("layer") == Some("curated") {
-        let detail = "the curated layer is not available in this version: say layer=raw";
-        return Err(Problem::not_available("layer", detail));
+    match params.get("layer") {
+        None | Some("raw") => {}
+        Some("curated") if schema.dataset == DatasetId::BARS => {
+            let query = curated::Query::read(&params, &headers)?;
+            let snapshot = app.engine.snapshot();
+            return stream::send(&app, move || curated::plan(query, &snapshot)).await;
+        }
+        Some("curated") => {
+            let fault = format!("{} are raw; leave it out", schema.name);
+            return Err(Problem::parameter("layer", fault));
+        }
+        Some(other) => {
+            let fault = format!("'{other}' is neither raw nor curated");
+            return Err(Problem::parameter("layer", fault));
+        }
     }
-    if let Some(other) = params.get("layer").filter(|layer| *layer != "raw") {
-        return Err(Problem::parameter("layer", format!("'{other}' is neither raw nor curated")));
+    if let Some(name) = OF_CURATED.iter().find(|name| params.get(name).is_some()) {
+        return Err(Problem::parameter(name, "is for layer=curated only"));
     }
     let asked = params.step("frequency")?;
     if schema.dataset != DatasetId::BARS {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use barrow_engine::dataset::{BARS, Schema};
+use barrow_engine::dataset::Schema;
 use barrow_engine::{Error, Revisions, Snapshot};
 use barrow_types::{DatasetId, PriceSide, Sequence, Timestamp};
 use tokio::time::timeout;
@@ -167,12 +167,7 @@ impl Query {
 /// The curated layer of a request, and what a cursor of it is bound to.
 fn curated_layer(params: &Params) -> Result<(Layer, u64), Problem> {
     let slotted = Slotted::read(params, clock::now())?;
-    let all = Out::of_curated(&BARS);
-    let columns = match params.read("columns", |list| select(&all, list))? {
-        Some(columns) => columns,
-        // Rules cost ten times what reading does: they are asked when somebody wants to know.
-        None => all.into_iter().filter(|column| *column != Out::DqStatus).collect(),
-    };
+    let columns = curated::columns(params)?;
     let fill = params.read("fill", Fill::parse)?.unwrap_or(Fill::None);
     let gaps = params.flag("gaps")? || fill != Fill::None;
     let hash = xxh3_64(format!("{}{gaps}{fill:?}", slotted.identity()).as_bytes());

@@ -1,5 +1,6 @@
 //! The curated layer: a row for each expected slot, and a reason for each that is empty.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Server, csv};
@@ -233,5 +234,56 @@ async fn what_nobody_delivered_is_404_alone_and_a_warning_in_company() {
     assert!(both["warnings"][0].as_str().unwrap().starts_with("B: "), "{both}");
     let (status, problem) = server.get("/v1/gaps?frequency=1m&symbols=A&reason=sleepy").await;
     assert_eq!((status, &problem["field"]), (400, &json!("reason")));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_latest_curated_bar_is_the_last_slot_with_a_good_row() {
+    let server = Server::start().await;
+    server.load("&source=a&known_at_policy=ts_end%2B0s", &csv("A", "30 1\n31 2\n32 1.5")).await;
+    // Later, but of a source that is not chosen for the session; and nothing at all of B.
+    let body = server.load("&source=b&known_at_policy=ts_end%2B0s", &csv("A", "34 4")).await;
+    let latest = "/v1/bars/latest?layer=curated&frequency=1m";
+    let ask = |more: &str| format!("{latest}&symbols=A&format=csv&columns=ts,close,source{more}");
+    let newest = async |more: &str| {
+        let text = server.text(&ask(more)).await;
+        text.lines()
+            .skip(1)
+            .map(|line| line["2013-10-07T13:".len()..].to_owned())
+            .collect::<String>()
+    };
+    assert_eq!(newest("").await, "32:00Z,1.5,a");
+    assert_eq!(newest("&fallback=slot").await, "34:00Z,4.0,b");
+    assert_eq!(newest("&source=b").await, "34:00Z,4.0,b");
+    assert_eq!(newest("&as_of=2013-10-07T13:32:30Z").await, "31:00Z,2.0,a");
+    assert_eq!(newest("&as_of=2013-10-07T13:00:00Z").await, "");
+    // A row that is quarantined or taken back is none.
+    let verdict = json!({
+        "symbol": "A", "source": "a", "timeframe": "1m", "ts": "2013-10-07T13:32:00Z",
+        "act": "quarantine",
+    });
+    let request = server.request(Method::POST, "/v1/quality/verdicts").json(&verdict);
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    assert_eq!(newest("").await, "31:00Z,2.0,a");
+    let sequence = body["sequence"].to_string();
+    assert_eq!(newest(&format!("&at_sequence={sequence}")).await, "32:00Z,1.5,a");
+    // The columns are those of curated bars; a symbol of which there is nothing is a warning.
+    let (_, table) = server.get(&format!("{latest}&symbols=A,B")).await;
+    let (_, range) = server.get("/v1/bars?frequency=1m&symbols=A").await;
+    assert_eq!(table["columns"], range["columns"]);
+    assert_eq!(table["rows"], json!([range["rows"].as_array().unwrap().last().unwrap()]));
+    assert_eq!(table["calendar"], "none");
+    assert_eq!(table["warnings"], json!(["B: no source has delivered 1m trade bars of it"]));
+    for (query, status, field) in [
+        ("/v1/bars/latest?layer=curated&symbols=A", 400, "frequency"),
+        ("/v1/bars/latest?symbols=A&as_of=2013-10-07", 400, "as_of"),
+        ("/v1/bars/latest?layer=curated&frequency=1m&symbols=A&columns=timeframe", 400, "columns"),
+        ("/v1/bars/latest?layer=curated&frequency=1m&symbols=B", 404, "symbols"),
+        ("/v1/bars/latest?layer=bronze&symbols=A", 400, "layer"),
+        ("/v1/trades/latest?layer=curated&symbols=A", 400, "layer"),
+    ] {
+        let (found, problem) = server.get(query).await;
+        assert_eq!((found, &problem["field"]), (status, &json!(field)), "{query}: {problem}");
+    }
     server.stop().await;
 }

@@ -9,6 +9,7 @@ mod candidates;
 mod closes;
 mod contents;
 mod inspect;
+mod newest;
 mod window;
 
 use std::collections::VecDeque;
@@ -31,6 +32,7 @@ pub use candidates::Candidate;
 use candidates::{Wanted, candidates};
 use contents::Contents;
 use inspect::Inspector;
+pub use newest::Newest;
 use window::Window;
 
 /// No session is longer.

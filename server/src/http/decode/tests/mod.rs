@@ -405,7 +405,7 @@ fn keys(incoming: &Incoming) -> Vec<Option<(&str, i64)>> {
 #[test]
 fn a_refused_row_keeps_symbol_and_time_if_both_can_be_read() {
     let rows = |plan: &Plan, text: &str| {
-        let incoming = decode(Kind::Csv, text.to_owned(), plan).unwrap();
+        let incoming = decode(Kind::Csv, text, plan).unwrap();
         assert!(incoming.numbers.is_empty(), "{text}");
         keys(&incoming)
             .into_iter()
@@ -427,7 +427,7 @@ fn a_refused_row_keeps_symbol_and_time_if_both_can_be_read() {
     assert_eq!(rows(&named, text), [told(0)]);
     let array =
         r#"[{"symbol":"A","ts":"2013-10-07T13:30:00Z","open":[],"high":1,"low":1,"close":1}]"#;
-    assert_eq!(keys(&decode(Kind::Json, array.to_owned(), &plan()).unwrap()), [Some(("A", 0))]);
+    assert_eq!(keys(&decode(Kind::Json, array, &plan()).unwrap()), [Some(("A", 0))]);
 }
 
 #[test]
