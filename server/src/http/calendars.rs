@@ -108,7 +108,8 @@ fn description(calendar: &Calendar) -> Value {
 }
 
 /// Lists sessions: those of the dates from `start` on and before `end`, where these are dates;
-/// where they are instants, those that open from then on and before then.
+/// where they are instants, those that open from then on and before then. An end that is left out
+/// leaves none out, be it of the table or stated by a fact.
 pub(crate) async fn sessions(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
@@ -129,12 +130,11 @@ pub(crate) async fn sessions(
     let work = move || -> Result<_, Problem> {
         let calendar = calendar_of(&*facts(&of, &params)?, &name)?;
         let warnings = outside(&calendar, start, end);
-        let (first, last) = calendar.covered();
         let reach = |bound: Option<Bound>, days: i32, unasked: i32| {
             bound.map_or(unasked, |bound| bound.date().saturating_add(days))
         };
         // Sessions open at most a day before their date, and not two days after it.
-        let dates = (reach(start, -2, first), reach(end, 2, last + 1));
+        let dates = (reach(start, -2, i32::MIN), reach(end, 2, i32::MAX));
         let rows: Vec<Value> = calendar
             .sessions(dates.0, dates.1)
             .filter(|session| start.is_none_or(|start| !start.is_after(session)))
@@ -209,7 +209,11 @@ fn outside(calendar: &Calendar, start: Option<Bound>, end: Option<Bound>) -> Vec
     let shown = |day| date(day).as_str().unwrap_or_default().to_owned();
     let warning = || {
         let (name, first, last) = (calendar.name(), shown(first), shown(last));
-        format!("{name} is known from {first} to {last}; nothing is said of other dates")
+        let stated = match calendar.stated().len() {
+            0 => String::new(),
+            count => format!(" and on {count} stated outside"),
+        };
+        format!("{name} is known from {first} to {last}{stated}; nothing is said of other dates")
     };
     (before || after).then(warning).into_iter().collect()
 }

@@ -79,6 +79,46 @@ async fn sessions_are_those_of_the_dates_asked_for() {
 }
 
 #[tokio::test]
+async fn days_that_facts_state_are_among_all_sessions() {
+    let server = Server::start().await;
+    let all = async |path: &str| {
+        let (_, body) = server.get(path).await;
+        let rows = body["rows"].as_array().unwrap().iter();
+        rows.map(|row| row["session"].clone()).collect::<Vec<_>>()
+    };
+    let sessions = "/v1/calendars/XNYS/sessions";
+    let before = all(sessions).await;
+    assert_eq!((&before[0], before.last().unwrap()), (&json!("1990-01-02"), &json!("2035-12-31")));
+    // One before the table, one after it, one in it that had none, and one in it no more.
+    let hours =
+        |date: &str| json!({"date": date, "kind": "regular", "open": "10:00", "close": "15:00"});
+    let days = json!([
+        hours("1985-09-27"),
+        hours("2036-01-02"),
+        hours("2013-10-06"),
+        {"date": "2013-10-07", "kind": "closed"},
+    ]);
+    let request = server.request(Method::PUT, "/v1/calendars/XNYS/days").json(&days);
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    let after = all(sessions).await;
+    let mut expected = before.clone();
+    expected.retain(|date| *date != json!("2013-10-07"));
+    expected.extend(["1985-09-27", "2036-01-02", "2013-10-06"].map(|date| json!(date)));
+    expected.sort_by_key(|date| date.as_str().unwrap().to_owned());
+    assert_eq!(after, expected);
+    let (_, body) = server.get("/v1/calendars/XNYS").await;
+    assert_eq!(body["sessions"], json!(expected.len()));
+    // With one end only, too.
+    assert_eq!(all(&format!("{sessions}?start=2035-12-31")).await, ["2035-12-31", "2036-01-02"]);
+    assert_eq!(all(&format!("{sessions}?end=1990-01-03")).await, ["1985-09-27", "1990-01-02"]);
+    let (_, body) = server.get(&format!("{sessions}?start=2035-12-31&end=2037-01-01")).await;
+    let warning = "XNYS is known from 1990-01-01 to 2035-12-31 and on 2 stated outside; nothing is \
+                   said of other dates";
+    assert_eq!(body["warnings"], json!([warning]));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn sessions_come_as_arrow_with_the_types_of_the_contract() {
     let server = Server::start().await;
     let path = "/v1/calendars/XTKS/sessions?start=2013-10-07&end=2013-10-09&format=arrow";

@@ -133,6 +133,11 @@ impl Calendar {
         self.head.covers
     }
 
+    /// The dates outside the table that facts know, ascending.
+    pub fn stated(&self) -> &[i32] {
+        &self.stated
+    }
+
     /// Whether it knows if there is a session on `date`.
     pub fn covers(&self, date: i32) -> bool {
         let (first, last) = self.head.covers;
