@@ -5,6 +5,7 @@
 //! open: root, manifest, segments, then replay: the same apply
 //! flush: plan ─▶ run (any thread) ─▶ install
 //! spare: plan ─▶ run (any thread) ─▶ install
+//! masks: plan ─▶ run (any thread) ─▶ install
 //! ```
 
 mod apply;
@@ -23,6 +24,7 @@ use crate::compact::{self, CompactDone, CompactJob, Scope};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
 use crate::flush::{FlushDone, FlushJob};
+use crate::gaps::{MaskStats, MasksDone, MasksJob, mask_file};
 use crate::generation::{Generation, Published};
 use crate::manifest::edit::Edit;
 use crate::manifest::{Certain, Manifest};
@@ -85,12 +87,18 @@ impl Reader {
     pub fn snapshot(&self) -> Snapshot {
         self.0.snapshot()
     }
+
+    /// What became of gap masks.
+    pub fn masks(&self) -> MaskStats {
+        self.0.generation().masks.stats()
+    }
 }
 
 /// One store, open for writing. One owner; readers take a [`Reader`].
 pub struct Engine {
     disk: Arc<dyn Disk>,
     options: Options,
+    instance: [u8; 16],
     epoch: u64,
     published: Arc<Published>,
     log: wal::Writer,
@@ -115,6 +123,10 @@ pub struct Engine {
     compaction_due: bool,
     /// Segments that are no longer live, and who still reads them.
     retired: Vec<(u64, Weak<Segment>)>,
+    next_masks: u64,
+    writing_masks: bool,
+    /// What segments hold up to here is in the file of masks, or has none.
+    masks_up_to: Sequence,
 }
 
 impl Engine {
@@ -428,6 +440,44 @@ impl Engine {
     /// The error of the run, which harms nobody: a commit that needs a file makes it.
     pub fn install_spare(&mut self, done: Result<SpareDone, Error>) -> Result<(), Error> {
         self.log.install_spare(done)
+    }
+
+    /// Whether segments hold rows that the file of masks does not know, and none is being written.
+    pub fn masks_due(&self) -> bool {
+        let generation = self.published.generation();
+        let is_behind = generation.floor > self.masks_up_to || generation.masks.is_damaged();
+        is_behind && !self.writing_masks && self.poisoned.is_none()
+    }
+
+    /// The masks of what is in segments, to be written; `None` if that is not due, or there are
+    /// none.
+    pub fn plan_masks(&mut self) -> Option<MasksJob> {
+        if !self.masks_due() {
+            return None;
+        }
+        let floor = self.flushed();
+        let snapshot = self.published.snapshot_at(floor, self.snapshot().now());
+        let job = MasksJob::plan(snapshot, self.next_masks, self.instance);
+        match job {
+            Some(_) => (self.next_masks, self.writing_masks) = (self.next_masks + 1, true),
+            None => self.masks_up_to = floor,
+        }
+        job
+    }
+
+    /// Has readers use masks that were written, in place of older ones.
+    ///
+    /// # Errors
+    /// The error of the run, which harms nobody: masks are made from rows.
+    pub fn install_masks(&mut self, done: Result<MasksDone, Error>) -> Result<(), Error> {
+        self.writing_masks = false;
+        let MasksDone { stored } = done?;
+        self.masks_up_to = Sequence::new(stored.header.sequence);
+        if let Some(old) = self.published.generation().masks.attach(stored) {
+            // One that cannot be removed harms nobody: opening the store removes it.
+            let _ = self.disk.remove(&mask_file::path(old));
+        }
+        Ok(())
     }
 
     /// Why no more commits are taken, if so.

@@ -6,6 +6,7 @@ use crate::bytes::usize_from;
 use crate::column::Damaged;
 use crate::dataset;
 use crate::error::Error;
+use crate::gaps::mask_file;
 use crate::manifest::edit::{self, Edit};
 use crate::manifest::root::{self, Root};
 use crate::segment::layout::{self, Block, ExtentMeta, Role};
@@ -33,6 +34,8 @@ pub fn inspect(name: &str, bytes: &[u8]) -> Result<Inspection, Error> {
     let mut found = Inspection::default();
     let read = if let Some(number) = number_of(name) {
         segment(&mut found, number, bytes)
+    } else if mask_file::number_of(name).is_some() {
+        masks(&mut found, bytes)
     } else if let Some(file) = WalFile::from_name(name) {
         log(&mut found, &file, bytes)
     } else if let Some(number) = manifest_number(name) {
@@ -44,7 +47,7 @@ pub fn inspect(name: &str, bytes: &[u8]) -> Result<Inspection, Error> {
         Ok(())
     } else {
         return Err(Error::invalid(format!(
-            "{name} is no file of a store: name one of segments, wal or manifest, or FORMAT"
+            "{name} is no file of a store: name one of segments, wal, manifest or derived, or FORMAT"
         )));
     };
     if let Err(damaged) = read {
@@ -215,6 +218,45 @@ fn manifest(found: &mut Inspection, number: u64, bytes: &[u8]) -> Result<(), Dam
     Ok(())
 }
 
+fn masks(found: &mut Inspection, bytes: &[u8]) -> Result<(), Damaged> {
+    found.title = format!("masks, {} bytes", bytes.len());
+    let trailer_at = bytes.len().checked_sub(mask_file::TRAILER_LEN);
+    let trailer_at = trailer_at.filter(|at| *at >= mask_file::HEADER_LEN);
+    let trailer_at = trailer_at.ok_or(Damaged("the file is too short"))?;
+    let header = mask_file::decode_header(&bytes[..mask_file::HEADER_LEN])?;
+    let (index_len, index_crc) = mask_file::decode_trailer(&bytes[trailer_at..])?;
+    let index_at = trailer_at.checked_sub(usize_from(index_len)?);
+    let index_at = index_at.ok_or(Damaged("the index begins before the file"))?;
+    let index = &bytes[index_at..trailer_at];
+    if crc32c::crc32c(index) != index_crc {
+        return Err(Damaged("the checksum of the index is wrong"));
+    }
+    let entries = mask_file::decode_index(index, index_at as u64)?;
+    let (count, sequence) = (entries.len(), header.sequence);
+    found.title += &format!(", {count} masks of what is visible at sequence {sequence}");
+    let mut table = vec![row([&"series", &"step", &"block", &"bytes", &"slots with a row"])];
+    for entry in entries {
+        let at = usize_from(entry.at)?;
+        let mask = &bytes[at..at + entry.len as usize];
+        let slots = match mask_file::decode_mask(mask) {
+            Ok(slots) if crc32c::crc32c(mask) == entry.crc => slots.len().to_string(),
+            _ => {
+                found.problems.push(format!("the mask at byte {at} is damaged"));
+                "?".to_owned()
+            }
+        };
+        table.push(row([
+            &entry.series.get(),
+            &entry.step.name(),
+            &entry.block,
+            &entry.len,
+            &slots,
+        ]));
+    }
+    found.tables.push(table);
+    Ok(())
+}
+
 fn root(found: &mut Inspection, bytes: &[u8]) -> Result<(), Damaged> {
     found.title = format!("root of the store, {} bytes", root::LEN);
     let root = Root::decode(bytes)?;
@@ -243,7 +285,7 @@ mod tests {
 
     #[test]
     fn damage_is_told_and_not_followed() {
-        for name in ["0000000001.seg", "0000000001.log", "CURRENT.a"] {
+        for name in ["0000000001.seg", "0000000001.log", "CURRENT.a", "0000000001.masks"] {
             for bytes in [&b""[..], &[0xFF; 200]] {
                 let found = inspect(name, bytes).unwrap();
                 assert_eq!(found.problems.len(), 1, "{name}: {found:?}");

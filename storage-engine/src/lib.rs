@@ -49,6 +49,7 @@ pub use curate::{
 pub use engine::{Engine, Reader, Recovery, Stats};
 pub use error::{Error, ErrorKind};
 pub use flush::{FlushDone, FlushJob};
+pub use gaps::{MaskStats, MasksDone, MasksJob};
 pub use inspect::{Inspection, inspect};
 pub use memtable::{Span, Zone};
 pub use options::Options;

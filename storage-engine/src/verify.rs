@@ -10,6 +10,7 @@ use crate::dataset::{self, Identity};
 use crate::disk::Disk;
 use crate::engine::open::{self, Found};
 use crate::error::Error;
+use crate::gaps::{self, Verified};
 use crate::generation::Generation;
 use crate::memtable::{Span, Zone};
 use crate::rows::Rows;
@@ -39,9 +40,15 @@ impl VerifyReport {
     fn problem(&mut self, error: &Error) {
         self.problems.push(error.to_string());
     }
+
+    fn add(&mut self, verified: Verified) {
+        self.files += verified.files;
+        self.bytes += verified.bytes;
+        self.problems.extend(verified.problems);
+    }
 }
 
-/// Checks a store that nobody has open: format, roots, manifest, segments, log.
+/// Checks a store that nobody has open: format, roots, manifest, segments, log, masks.
 ///
 /// # Errors
 /// `NotFound` if there is no store. Damage is not an error but a problem of the report.
@@ -66,18 +73,27 @@ pub fn verify(disk: &Arc<dyn Disk>) -> Result<VerifyReport, Error> {
             report.problems.push(format!("{path} has {rows} rows, the manifest {}", entry.rows));
         }
     }
-    check_log(&**disk, &found, &mut report);
+    let last = check_log(&**disk, &found, &mut report);
+    let Found { format, manifest, generation, now, .. } = found;
+    let low = Sequence::new(manifest.root.low - 1);
+    let snapshot = Snapshot::new(Arc::new(generation), low, now);
+    match gaps::verify_files(&**disk, format.instance, &snapshot, last) {
+        Ok(verified) => report.add(verified),
+        Err(error) => report.problem(&error),
+    }
     Ok(report)
 }
 
-/// Checks the segments that `snapshot` reads, of a store that is open.
+/// Checks the segments and the masks that `snapshot` reads, of a store that is open.
 pub fn verify_live(snapshot: &Snapshot) -> VerifyReport {
     let mut report = VerifyReport::default();
     check_segments(snapshot.generation(), &mut report);
+    report.add(gaps::verify(snapshot));
     report
 }
 
-fn check_log(disk: &dyn Disk, found: &Found, report: &mut VerifyReport) {
+/// Returns the last record, if the log can be read.
+fn check_log(disk: &dyn Disk, found: &Found, report: &mut VerifyReport) -> Option<u64> {
     for file in &found.wal_files {
         report.files += 1;
         report.bytes += disk.len(&file.path()).unwrap_or(0);
@@ -102,8 +118,12 @@ fn check_log(disk: &dyn Disk, found: &Found, report: &mut VerifyReport) {
     });
     report.records += records;
     report.rows += rows;
-    if let Err(error) = replayed {
-        report.problem(&error);
+    match replayed {
+        Ok(end) => Some(end.last),
+        Err(error) => {
+            report.problem(&error);
+            None
+        }
     }
 }
 

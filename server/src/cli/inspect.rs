@@ -19,7 +19,7 @@ the file is wrong.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InspectArgs {
-    /// A file of the folders segments, wal or manifest
+    /// A file of the folders segments, wal, manifest or derived
     file: PathBuf,
 }
 

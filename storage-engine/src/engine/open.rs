@@ -14,6 +14,7 @@ use crate::catalog::{Catalog, LEDGERS};
 use crate::dataset;
 use crate::disk::Disk;
 use crate::error::Error;
+use crate::gaps::{StoredMasks, find_stored};
 use crate::generation::{Generation, Published};
 use crate::manifest::{self, Manifest};
 use crate::memtable::Memtable;
@@ -42,8 +43,12 @@ pub struct Recovery {
     pub replayed_rows: u64,
     /// Bytes at the end of the log that were never acknowledged and are left out.
     pub torn_bytes: u64,
-    /// Files of flushes that were never installed, which were removed.
+    /// Files that nothing refers to, of flushes that were never installed and the like, which were
+    /// removed.
     pub removed_files: Vec<String>,
+    /// Files of masks that could not be used, each with the reason. They were removed: masks are
+    /// made from rows.
+    pub refused_masks: Vec<String>,
 }
 
 /// A store as it was found: everything but the log's rows.
@@ -218,6 +223,7 @@ pub(super) fn open(
     let mut engine = Engine {
         disk: Arc::clone(&disk),
         options,
+        instance: format.instance,
         epoch,
         published,
         log,
@@ -237,6 +243,9 @@ pub(super) fn open(
         compacting: None,
         compaction_due: false,
         retired: Vec::new(),
+        next_masks: 1,
+        writing_masks: false,
+        masks_up_to: Sequence::ZERO,
     };
     recovery.removed_files = engine.remove_unpublished()?;
     engine.log.go_on_after(end.last);
@@ -246,6 +255,7 @@ pub(super) fn open(
     replay(&mut engine, expected, &mut recovery)?;
     let newest = engine.snapshot();
     engine.published.advance_to(newest.sequence(), newest.now().max(now));
+    engine.find_masks(&mut recovery)?;
     engine.opening = false;
     engine.note_segments();
     engine.log.release(engine.manifest.first_needed());
@@ -356,6 +366,23 @@ impl Engine {
             removed.push(path);
         }
         Ok(removed)
+    }
+
+    /// Takes up the masks that were written before, now that it is known what the store holds.
+    fn find_masks(&mut self, recovery: &mut Recovery) -> Result<(), Error> {
+        let last = self.snapshot().sequence().get();
+        let found = find_stored(&*self.disk, self.instance, last)?;
+        let StoredMasks { stored, next_number, removed, refused } = found;
+        let masks = &self.published.generation().masks;
+        masks.note_dropped(refused.len());
+        recovery.removed_files.extend(removed);
+        recovery.refused_masks = refused;
+        self.next_masks = next_number;
+        if let Some(stored) = stored {
+            self.masks_up_to = Sequence::new(stored.header.sequence);
+            masks.attach(stored);
+        }
+        Ok(())
     }
 
     /// Replay reads a log of any length in bounded memory: what does not fit is flushed. A disk

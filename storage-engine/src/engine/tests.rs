@@ -1,6 +1,8 @@
 //! The spine end to end, in memory, small enough to follow by hand. The proofs at size are in the
 //! package `barrow-tests`.
 
+mod masks;
+
 use std::ops::ControlFlow;
 
 use super::*;

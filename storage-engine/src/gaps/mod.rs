@@ -2,12 +2,20 @@
 
 mod explain;
 mod intervals;
+pub mod mask_file;
 mod masks;
+mod stored;
+mod verify;
+mod write;
 
 pub use intervals::Intervals;
+pub use masks::MaskStats;
+pub use write::{MasksDone, MasksJob};
 
 pub(crate) use explain::{Explainer, FactsAt, Subject};
 pub(crate) use masks::{Asked, Masks, Presence};
+pub(crate) use stored::{Found as StoredMasks, find as find_stored};
+pub(crate) use verify::{Verified, verify, verify_files};
 
 /// The reason of a slot or cell. The numbers are what files and users hold: frozen. Of those that
 /// apply the lowest wins.
