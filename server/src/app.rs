@@ -186,6 +186,9 @@ fn open(config: &Config, disk: Arc<dyn Disk>) -> Result<(Engine, Recovery), Star
         let files = recovery.removed_files.join(", ");
         tracing::warn!(files, "files that nothing refers to were removed");
     }
+    for why in &recovery.refused_masks {
+        tracing::warn!(why, "a file of gap masks was removed: masks are made from rows");
+    }
     Ok((engine, recovery))
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use barrow_engine::batch::Counts;
 use barrow_engine::disk::map_faults;
-use barrow_engine::{Recovery, Stats};
+use barrow_engine::{MaskStats, Recovery, Stats};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -88,6 +88,16 @@ pub(crate) struct Metrics {
     compacted_bytes: Counter<u64, AtomicU64>,
     write_amplification: Gauge<f64, AtomicU64>,
     retired_files: AtomicGauge,
+    masks_kept: AtomicGauge,
+    masks_kept_bytes: AtomicGauge,
+    masks_stored: AtomicGauge,
+    masks_stored_bytes: AtomicGauge,
+    masks_made: Counter<u64, AtomicU64>,
+    masks_updated: Counter<u64, AtomicU64>,
+    masks_loaded: Counter<u64, AtomicU64>,
+    masks_dropped: Counter<u64, AtomicU64>,
+    mask_file_seconds: Histogram,
+    mask_file_failures: Counter,
     replayed_records: AtomicGauge,
     torn_bytes: AtomicGauge,
 }
@@ -132,6 +142,16 @@ impl Metrics {
             compacted_bytes: Counter::default(),
             write_amplification: Gauge::default(),
             retired_files: Gauge::default(),
+            masks_kept: Gauge::default(),
+            masks_kept_bytes: Gauge::default(),
+            masks_stored: Gauge::default(),
+            masks_stored_bytes: Gauge::default(),
+            masks_made: Counter::default(),
+            masks_updated: Counter::default(),
+            masks_loaded: Counter::default(),
+            masks_dropped: Counter::default(),
+            mask_file_seconds: Histogram::new(exponential_buckets(0.01, 2.0, 18)),
+            mask_file_failures: Counter::default(),
             replayed_records: Gauge::default(),
             torn_bytes: Gauge::default(),
         };
@@ -216,6 +236,44 @@ impl Metrics {
             "segment_retired_files_count",
             "Replaced segments that a reader still holds",
             self.retired_files.clone(),
+        );
+        r.register("masks_kept_count", "Gap masks in memory", self.masks_kept.clone());
+        r.register(
+            "masks_kept_bytes",
+            "Bytes of gap masks in memory",
+            self.masks_kept_bytes.clone(),
+        );
+        r.register("masks_stored_count", "Gap masks in their file", self.masks_stored.clone());
+        r.register(
+            "masks_stored_bytes",
+            "Bytes of the file of gap masks",
+            self.masks_stored_bytes.clone(),
+        );
+        r.register(
+            "masks_made",
+            "Gap masks made from the rows of their block",
+            self.masks_made.clone(),
+        );
+        r.register(
+            "masks_updated",
+            "Gap masks brought up to date from what came since",
+            self.masks_updated.clone(),
+        );
+        r.register("masks_loaded", "Gap masks taken from their file", self.masks_loaded.clone());
+        r.register(
+            "masks_dropped",
+            "Files of gap masks, and masks in them, that could not be used",
+            self.masks_dropped.clone(),
+        );
+        r.register(
+            "mask_file_duration_seconds",
+            "Time to write a file of gap masks, with its pauses",
+            self.mask_file_seconds.clone(),
+        );
+        r.register(
+            "mask_file_failures",
+            "Files of gap masks that could not be written",
+            self.mask_file_failures.clone(),
         );
         r.register(
             "intake_stopped_flag",
@@ -328,6 +386,30 @@ impl Metrics {
         self.compaction_seconds.observe(took.as_secs_f64());
         if !fine {
             self.compaction_failures.inc();
+        }
+    }
+
+    /// The writing of a file of gap masks ended.
+    pub(crate) fn mask_file(&self, took: Duration, fine: bool) {
+        self.mask_file_seconds.observe(took.as_secs_f64());
+        if !fine {
+            self.mask_file_failures.inc();
+        }
+    }
+
+    /// What became of gap masks, of which readers keep count.
+    pub(crate) fn masks(&self, stats: &MaskStats) {
+        self.masks_kept.set(stats.kept);
+        self.masks_kept_bytes.set(stats.kept_bytes);
+        self.masks_stored.set(stats.stored);
+        self.masks_stored_bytes.set(stats.stored_bytes);
+        for (counter, value) in [
+            (&self.masks_made, stats.made),
+            (&self.masks_updated, stats.updated),
+            (&self.masks_loaded, stats.loaded),
+            (&self.masks_dropped, stats.dropped),
+        ] {
+            counter.inc_by(value.saturating_sub(counter.get()));
         }
     }
 

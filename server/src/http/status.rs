@@ -26,6 +26,7 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, 
 /// All metrics as text.
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
     app.metrics.queued(app.intake.len());
+    app.metrics.masks(&app.engine.masks());
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], app.metrics.text()).into_response()
 }

@@ -40,6 +40,29 @@ async fn rows_are_the_same_after_the_memtable_was_flushed() {
 }
 
 #[tokio::test]
+async fn gap_masks_that_a_stop_wrote_are_used_after_the_start() {
+    let mut config = config();
+    config.engine.memtable_bytes_max = 64 << 10;
+    let server = Server::start_with(config).await;
+    let minutes: String =
+        (30..60).filter(|at| at % 7 != 0).map(|at| format!("{at} {at}.5\n")).collect();
+    for symbol in 0..60 {
+        server.load("", &csv(&format!("S{symbol}"), &minutes)).await;
+    }
+    let range = "start=2013-10-07T13:30:00Z&end=2013-10-07T14:00:00Z";
+    let gaps = format!("/v1/gaps?frequency=1m&symbols=S0&{range}");
+    let before = server.get(&gaps).await.1;
+    assert_eq!(before["rows"].as_array().unwrap().len(), 4, "{before}");
+    let server = server.restart().await;
+    assert_eq!(server.get(&gaps).await.1["rows"], before["rows"]);
+    let metrics = server.text("/metrics").await;
+    for line in ["barrow_masks_loaded_total 1", "barrow_masks_made_total 0"] {
+        assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_folder_in_use_and_a_port_in_use_are_said_in_one_line() {
     let server = Server::start().await;
     let error = app::start(server.config()).await.err().unwrap().to_string();
