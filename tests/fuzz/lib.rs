@@ -1,7 +1,7 @@
 //! What fuzz targets share: the shape of their input, and what must hold of an answer.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, OnceLock};
 
 use barrow_engine::batch::{Act, Batch, KnownAt, Symbols};
@@ -65,7 +65,7 @@ pub fn with_crc(bytes: &[u8], at: usize, covered: Range<usize>) -> Vec<u8> {
     bytes
 }
 
-/// The files of a store with a segment, a log and a manifest, made once.
+/// The files of a store with a segment, its masks, a log and a manifest, made once.
 pub fn small_store() -> BTreeMap<String, Vec<u8>> {
     static FILES: OnceLock<BTreeMap<String, Vec<u8>>> = OnceLock::new();
     FILES.get_or_init(make_small_store).clone()
@@ -86,6 +86,9 @@ fn make_small_store() -> BTreeMap<String, Vec<u8>> {
         if minute == 3 {
             let job = engine.plan_flush().expect("there are rows");
             engine.install(job.run(&disk)).expect("memory does not fail");
+            let job = engine.plan_masks().expect("there are bars");
+            let done = job.run(&disk, &mut || ControlFlow::Continue(()));
+            engine.install_masks(done).expect("memory does not fail");
         }
     }
     engine.close(Timestamp::from_nanos(i64::MAX / 2)).expect("memory does not fail");
