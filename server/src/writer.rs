@@ -3,8 +3,8 @@
 //! Batches come through one bounded queue, already prepared. While a group of them is being
 //! synced, the next one gathers in the queue: natural group commit, without a timer. Flushes run
 //! on a second thread, compactions on a third, the log's next file is made on a fourth, gap masks
-//! are written on a fifth; all are installed here. A panic on any of them stops the process: rows in memory could no longer be
-//! trusted, and the log brings back every acknowledged one.
+//! are written on a fifth; all are installed here. A panic on any of them stops the process: rows
+//! in memory could no longer be trusted, and the log brings back every acknowledged one.
 
 mod compaction;
 mod masks;

@@ -47,7 +47,8 @@ pub fn inspect(name: &str, bytes: &[u8]) -> Result<Inspection, Error> {
         Ok(())
     } else {
         return Err(Error::invalid(format!(
-            "{name} is no file of a store: name one of segments, wal, manifest or derived, or FORMAT"
+            "{name} is no file of a store: name one of segments, wal, manifest or derived, or \
+             FORMAT"
         )));
     };
     if let Err(damaged) = read {

@@ -228,8 +228,12 @@ fn a_complete_file_says_that_what_it_has_not_got_was_not_traded() {
     assert!(other.contains("instrument A follows XNYS, not XLON"), "{other}");
     let unknown = failed(&import.replace("XNYS", "XMOON"));
     assert!(unknown.contains("there is no \"XMOON\""), "{unknown}");
-    // A line that nobody can place may lie in any gap.
-    let unread = COMPLETE.replace("B,2013-10-07T13:31:00Z,1", "B,2013-10-07T13:31:00Z,x");
+    // A line that is turned away is known to be of its slot; one that nobody can place may lie in
+    // any gap.
+    let no_price = COMPLETE.replace("B,2013-10-07T13:31:00Z,1", "B,2013-10-07T13:31:00Z,x");
+    std::fs::write(&file, no_price).unwrap();
+    has_lines(&said(&format!("{import} --complete")), &["rejected 1", "claimed 2"]);
+    let unread = COMPLETE.replace("B,2013-10-07T13:31:00Z,1", ",2013-10-07T13:31:00Z,1");
     std::fs::write(&file, unread).unwrap();
     let unread = said(&format!("{import} --complete"));
     assert!(unread.contains("not claimed to be complete: 1 of its rows"), "{unread}");
