@@ -24,7 +24,7 @@ fn options() -> Options {
 }
 
 /// A store with compacted and other segments, an own file among them, revisions, a retraction,
-/// records in the log, and a seal.
+/// masks, records in the log, and a seal.
 fn store() -> Result<(Image, Model), Trouble> {
     let disk = MemoryDisk::new();
     let handle = Arc::new(disk.clone());
@@ -40,6 +40,7 @@ fn store() -> Result<(Image, Model), Trouble> {
         };
         store.act(&act)?;
     }
+    store.act(&Act::Masks)?;
     let last = Act::Commit(vec![run_of_bars("last".to_owned(), "SPY", 3, 2)]);
     store.act(&last)?;
     let expected = store.close()?;
@@ -62,6 +63,7 @@ fn every_flipped_bit_is_found_or_harmless() {
     let (image, model) = store().unwrap_or_else(|trouble| panic!("{trouble}"));
     let len: usize = image.files.values().map(|bytes| bytes.len()).sum();
     assert!(len <= STORE_BYTES_MAX, "the store takes {len} bytes");
+    assert!(image.files.keys().any(|path| path.starts_with("derived/")), "it has masks");
     let untouched = judge(&image, &model).unwrap();
     assert_eq!((untouched.stumbled, untouched.only_verified), (0, 0), "before any bit is flipped");
 

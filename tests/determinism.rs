@@ -24,13 +24,14 @@ fn play(seed: u64, disk: Arc<dyn Disk>) -> Result<(), Trouble> {
     let (mut store, _) = BarStore::open(disk, options, Expected::default())?;
     for at in 0..40 {
         let (model, now) = (&store.expected().model, store.next_now());
-        let act = match random.below(11) {
+        let act = match random.below(12) {
             0 => Act::Flush,
             1 => Act::Seal,
             2 => Act::Reopen,
             3 => Act::Abandon,
             4 => Act::Compact(if random.chance(50) { Scope::Due } else { Scope::All }),
             5 => Act::Spare,
+            6 => Act::Masks,
             _ => Act::Commit(vec![random_load(format!("batch-{at}"), model, now, &mut random)]),
         };
         store.act(&act)?;

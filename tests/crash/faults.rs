@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use barrow_engine::disk::DiskErrorKind;
+use barrow_engine::disk::{Disk, DiskErrorKind};
 use barrow_engine::{ErrorKind, Options, Scope};
 use barrow_tests::bar_store::{Act, BarStore, Expected};
 use barrow_tests::compare::Trouble;
@@ -199,7 +199,49 @@ fn an_error_in_a_file_not_yet_published_drops_only_that_file() {
     }
 }
 
-/// A history that meets every file there is: log files, segments, the manifest begun anew.
+#[test]
+fn masks_that_cannot_be_written_are_done_without_and_written_later() {
+    let io = DiskErrorKind::Io;
+    for fault in [
+        Fault::next(Call::CreateDir, io),
+        Fault::next(Call::SyncDir, io),
+        Fault::next(Call::Create, DiskErrorKind::Full).below("derived/"),
+        Fault::next(Call::Write, DiskErrorKind::Full).below("derived/"),
+        Fault::next(Call::Write, io).below("derived/").having_done(Done::Bytes(40)),
+        Fault::next(Call::Sync, io).below("derived/"),
+        Fault::next(Call::Rename, io).below("derived/"),
+        Fault::next(Call::SyncDir, io).below("derived"),
+    ] {
+        let (disk, mut store) = started();
+        disk.fail(fault.clone());
+        assert!(matches!(store.act(&Act::Masks), Err(Trouble::Failed(_))), "{fault:?}");
+        assert_eq!(disk.list("derived").expect("it can be read"), Vec::<String>::new());
+        assert_eq!(store.engine().poisoned(), None, "{fault:?}");
+        done(&mut store, &commit("third", 4, 1));
+        done(&mut store, &Act::Masks);
+        assert_eq!(disk.list("derived").expect("it can be read").len(), 1, "{fault:?}");
+        done(&mut store, &Act::Reopen);
+        assert!(store.engine().reader().masks().loaded > 0, "{fault:?}");
+    }
+}
+
+#[test]
+fn masks_that_cannot_be_read_are_made_from_rows() {
+    let (disk, mut store) = started();
+    done(&mut store, &Act::Masks);
+    done(&mut store, &Act::Reopen);
+    let expected = store.abandon();
+    let opening = Fault::next(Call::Read, DiskErrorKind::Io).below("derived/").lasting();
+    for fault in [opening.clone().after(3), opening] {
+        disk.fail(fault);
+        let mut store = open(&disk, expected.clone()).unwrap_or_else(|error| panic!("{error}"));
+        assert!(store.engine().reader().masks().dropped > 0);
+        disk.heal();
+        checked(&mut store);
+    }
+}
+
+/// A history that meets every file there is: log files, segments, masks, the manifest begun anew.
 fn eventful() -> Vec<Act> {
     let mut random = Random::new(7);
     let mut acts = Vec::new();
@@ -212,7 +254,7 @@ fn eventful() -> Vec<Act> {
         }
         let load = |symbol| run_of_bars(format!("large-{round}-{symbol}"), symbol, round, 60);
         acts.push(Act::Commit(vec![load("IBM"), load("MSFT")]));
-        acts.extend([Act::Seal, Act::Flush, Act::Compact(Scope::All)]);
+        acts.extend([Act::Seal, Act::Flush, Act::Masks, Act::Compact(Scope::All)]);
         acts.push(last);
     }
     acts

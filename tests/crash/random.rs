@@ -101,8 +101,9 @@ impl History {
     fn random_act(&mut self, expected: &Expected, now: i64) -> Act {
         match self.random.below(100) {
             0..52 => Act::Commit(self.random_group(expected, now)),
-            52..60 => Act::Spare,
-            60..72 => Act::Flush,
+            52..57 => Act::Spare,
+            57..63 => Act::Masks,
+            63..72 => Act::Flush,
             72..75 => Act::Compact(Scope::All),
             75..78 => Act::Compact(Scope::Due),
             78..83 => Act::Seal,
@@ -216,6 +217,9 @@ impl History {
         }
         if self.random.chance(20) {
             acts.push(Act::Compact(Scope::All));
+        }
+        if self.random.chance(30) {
+            acts.push(Act::Masks);
         }
         acts.push(if self.random.chance(50) { Act::Reopen } else { Act::Abandon });
         acts

@@ -28,6 +28,8 @@ enum Kind {
     Reopen,
     /// Tried around by itself: see [`around_a_spare`].
     Spare,
+    /// Tried around by itself: see [`around_masks`].
+    Masks,
 }
 
 const KINDS: [Kind; 6] = [
@@ -57,6 +59,11 @@ fn every_short_history_survives_every_crash() {
 #[test]
 fn every_short_history_around_a_spare_log_file_survives_every_crash() {
     play(&around_a_spare());
+}
+
+#[test]
+fn every_short_history_around_a_file_of_masks_survives_every_crash() {
+    play(&around_masks());
 }
 
 /// Crashes in the last act of each history. Returns how many there were.
@@ -96,6 +103,20 @@ fn around_a_spare() -> Vec<Vec<Kind>> {
         all.push([made.as_slice(), &[CommitAcrossWalFiles, Spare]].concat());
         all.push([made.as_slice(), &[CommitOneRow, Spare, CommitAcrossWalFiles]].concat());
         all.push(made);
+    }
+    all
+}
+
+/// Histories that write masks, first ones and others in their place, and what follows.
+fn around_masks() -> Vec<Vec<Kind>> {
+    use Kind::{CommitOneRow, Compact, Flush, Masks, Reopen};
+    let first = [CommitOneRow, CommitOneRow, Flush, Masks];
+    let second = [&first[..], &[CommitOneRow, Flush, Compact, CommitOneRow, Masks]].concat();
+    let mut all = Vec::new();
+    for written in [first.to_vec(), second] {
+        all.extend(KINDS.iter().map(|&kind| [written.as_slice(), &[kind]].concat()));
+        all.push([written.as_slice(), &[CommitOneRow, Flush, Reopen]].concat());
+        all.push(written);
     }
     all
 }
@@ -178,6 +199,7 @@ fn act_of(kind: Kind, place: usize, store: &mut BarStore) -> Act {
         Kind::Seal => Act::Seal,
         Kind::Reopen => Act::Reopen,
         Kind::Spare => Act::Spare,
+        Kind::Masks => Act::Masks,
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use barrow_engine::batch::{Applied, Counts};
 use barrow_engine::disk::Disk;
 use barrow_engine::{
-    CompactDone, Engine, Error, FlushDone, Options, Prepared, Scope, Snapshot, prepare, verify,
+    CompactDone, Engine, Error, FlushDone, MasksDone, Options, Prepared, Scope, Snapshot, prepare,
+    verify,
 };
 use barrow_tests::bar_store::INSTANCE;
 use barrow_tests::curated_model::{CuratedModel, Offer};
@@ -42,9 +43,10 @@ pub(crate) struct Episode {
     engine: Option<Engine>,
     model: CuratedModel,
     known: Vec<Known>,
-    /// A flush and a compaction that ran and wait to be installed.
+    /// A flush, a compaction and a file of masks that ran and wait to be installed.
     flush: Option<Result<FlushDone, Error>>,
     compaction: Option<Result<CompactDone, Error>>,
+    masks: Option<Result<MasksDone, Error>>,
     /// A snapshot that somebody still reads.
     old: Option<Snapshot>,
     story: Story,
@@ -77,6 +79,7 @@ impl Episode {
             known: Vec::new(),
             flush: None,
             compaction: None,
+            masks: None,
             old: None,
             story: Story::default(),
             tally: Tally::default(),
@@ -116,10 +119,12 @@ impl Episode {
         let now = Timestamp::from_nanos(timed.now);
         // Others go on while a flush or a compaction runs.
         let (flush, compaction) = (self.flush.take(), self.compaction.take());
+        let masks = self.masks.take();
         match timed.act {
             Act::Commit(offers) => self.commit(offers, now)?,
             Act::Flush => self.run_flush()?,
             Act::Compact { all } => self.run_compaction(all)?,
+            Act::Masks => self.run_masks()?,
             Act::Reopen => return self.reopen(now),
             Act::Crash(comes_in) => return self.crash(comes_in, now),
         }
@@ -128,6 +133,9 @@ impl Episode {
         }
         if let Some(done) = compaction {
             self.install_compaction(done)?;
+        }
+        if let Some(done) = masks {
+            self.install_masks(done)?;
         }
         if self.random.chance(10) {
             self.old = Some(self.engine().snapshot());
@@ -240,12 +248,33 @@ impl Episode {
         self.engine().install_compaction(done).map_err(failed("a compaction"))
     }
 
+    fn run_masks(&mut self) -> Result<(), String> {
+        let Some(job) = self.engine().plan_masks() else { return Ok(()) };
+        let done = job.run(&self.disk, &mut || ControlFlow::Continue(()));
+        if self.random.chance(40) {
+            self.masks = Some(done);
+            return Ok(());
+        }
+        self.install_masks(done)
+    }
+
+    fn install_masks(&mut self, done: Result<MasksDone, Error>) -> Result<(), String> {
+        self.tally.mask_files += 1;
+        self.engine().install_masks(done).map_err(failed("a file of masks"))
+    }
+
     fn reopen(&mut self, now: Timestamp) -> Result<(), String> {
         self.old = None;
+        self.note_masks();
         let engine = self.engine.take().expect("invariant: it is open but inside an act");
         engine.close(now).map_err(failed("closing"))?;
         self.open()?;
         self.check_known()
+    }
+
+    /// How often the store that is about to end took a mask from a file.
+    fn note_masks(&mut self) {
+        self.tally.masks_loaded += self.engine().reader().masks().loaded;
     }
 
     /// The process or the whole computer dies, at rest or in the middle of something.
@@ -266,13 +295,16 @@ impl Episode {
             }
             None if self.random.chance(30) => self.run_flush(),
             None if self.random.chance(40) => self.run_compaction(true),
+            None if self.random.chance(50) => self.run_masks(),
             None => Ok(()),
         };
         match happens {
             Err(what) if !self.disk.is_dead() => return Err(what),
             _ => {}
         }
-        (self.old, self.flush, self.compaction, self.engine) = (None, None, None, None);
+        self.note_masks();
+        (self.old, self.flush, self.compaction, self.masks) = (None, None, None, None);
+        self.engine = None;
         let volume = self.disk.volume();
         self.disk = if self.random.chance(70) {
             self.story.happened("the power fails");
@@ -322,6 +354,7 @@ impl Episode {
     fn finish(&mut self) -> Result<(), String> {
         self.tally.episodes += 1;
         self.check_known()?;
+        self.note_masks();
         let now = Timestamp::from_nanos(self.generator.now());
         let engine = self.engine.take().expect("invariant: it is open but inside an act");
         engine.close(now).map_err(failed("closing"))?;

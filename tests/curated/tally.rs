@@ -12,6 +12,8 @@ pub(crate) struct Tally {
     pub(crate) batches: u64,
     pub(crate) flushes: u64,
     pub(crate) compactions: u64,
+    pub(crate) mask_files: u64,
+    pub(crate) masks_loaded: u64,
     pub(crate) openings: u64,
     pub(crate) crashes: u64,
     pub(crate) questions: u64,
@@ -27,6 +29,8 @@ impl Tally {
         self.batches += other.batches;
         self.flushes += other.flushes;
         self.compactions += other.compactions;
+        self.mask_files += other.mask_files;
+        self.masks_loaded += other.masks_loaded;
         self.openings += other.openings;
         self.crashes += other.crashes;
         self.questions += other.questions;
@@ -46,13 +50,16 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} schedules in {} episodes: {} batches, {} flushes, {} compactions, {} openings, {} \
-             crashes; {} questions, {} of them refused as they must be, {} cells compared:",
+            "{} schedules in {} episodes: {} batches, {} flushes, {} compactions, {} files of \
+             masks ({} taken from them), {} openings, {} crashes; {} questions, {} of them \
+             refused as they must be, {} cells compared:",
             self.schedules,
             self.episodes,
             self.batches,
             self.flushes,
             self.compactions,
+            self.mask_files,
+            self.masks_loaded,
             self.openings,
             self.crashes,
             self.questions,

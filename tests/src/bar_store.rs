@@ -35,6 +35,8 @@ pub enum Act {
     Seal,
     /// Makes the next log file ahead of its time.
     Spare,
+    /// Writes the masks of what is in segments to a file.
+    Masks,
     /// Closes it and opens it again.
     Reopen,
     /// Opens it again without closing it first.
@@ -149,6 +151,7 @@ impl BarStore {
             Act::Compact(scope) => self.compact(*scope),
             Act::Seal => self.engine().seal(now).map_err(Trouble::Failed),
             Act::Spare => self.spare(),
+            Act::Masks => self.masks(),
             Act::Reopen => self.reopen(now),
             Act::Abandon => self.open_again(),
         };
@@ -219,6 +222,12 @@ impl BarStore {
         let Some(job) = self.engine().plan_spare() else { return Ok(()) };
         let done = job.run(self.disk.as_ref());
         Ok(self.engine().install_spare(done)?)
+    }
+
+    fn masks(&mut self) -> Result<(), Trouble> {
+        let Some(job) = self.engine().plan_masks() else { return Ok(()) };
+        let done = job.run(self.disk.as_ref(), &mut || ControlFlow::Continue(()));
+        Ok(self.engine().install_masks(done)?)
     }
 
     fn reopen(&mut self, now: Timestamp) -> Result<(), Trouble> {

@@ -1,11 +1,13 @@
 //! The engine's answers beside the model's.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use barrow_engine::calendar::slot_of;
 use barrow_engine::dataset;
 use barrow_engine::rows::{Column, Rows, Values, flags};
-use barrow_engine::{Error, Revisions, Scan, Snapshot};
-use barrow_types::{DatasetId, Sequence, SeriesId, Timestamp};
+use barrow_engine::{Content, CuratedScan, Error, Revisions, Scan, Snapshot};
+use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, SessionSet, Timestamp};
 
 use crate::model::{Model, Stored, Table, Value};
 
@@ -47,7 +49,7 @@ pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
 }
 
 /// Asks for everything: series, visible rows, all revisions, rows as of earlier knowledge and
-/// earlier sequences, newest rows, batches.
+/// earlier sequences, slots of bars without a row, newest rows, batches.
 ///
 /// # Errors
 /// The first question that was answered wrong or not at all.
@@ -79,6 +81,16 @@ pub fn everything(snapshot: &Snapshot, model: &Model) -> Result<(), Trouble> {
                 rows(&what, &found, &expected)?;
             }
         }
+        if key.dataset == DatasetId::BARS {
+            for at_sequence in [None, Some(last.saturating_sub(1))] {
+                let found = slots(snapshot, &key, at_sequence)?;
+                let held = at_sequence.unwrap_or(u64::MAX);
+                let visible = model.visible(&key, i64::MIN, i64::MAX, i64::MAX, held);
+                let expected = visible.iter().map(|row| slot_of(key.step, row.ts)).collect();
+                let what = format!("slots with a row of {key:?} at sequence {at_sequence:?}");
+                same(&what, &found, &expected)?;
+            }
+        }
         let newest = snapshot.newest(id)?;
         let none = || Arc::new(Rows::empty(schema(key.dataset).kinds()));
         let newest = newest.unwrap_or_else(none);
@@ -86,6 +98,39 @@ pub fn everything(snapshot: &Snapshot, model: &Model) -> Result<(), Trouble> {
         rows(&format!("newest {key:?}"), &newest, expected.as_slice())?;
     }
     batches(snapshot, model)
+}
+
+/// The slots of a series that hold a row, as they stand between its gaps.
+fn slots(
+    snapshot: &Snapshot,
+    key: &SeriesKey,
+    at_sequence: Option<u64>,
+) -> Result<BTreeSet<i64>, Error> {
+    let mut gaps = snapshot.gaps(CuratedScan {
+        instrument: key.symbol.as_str().into(),
+        step: key.step,
+        side: key.side,
+        start: Timestamp::MIN,
+        end: Timestamp::MAX,
+        session: SessionSet::All,
+        align: None,
+        columns: Vec::new(),
+        source: Some(key.source.as_str().to_owned()),
+        fallback: None,
+        as_of: None,
+        at_sequence: at_sequence.map(Sequence::new),
+        due: Timestamp::MAX,
+        empty: true,
+        flags: false,
+    })?;
+    let mut found = BTreeSet::new();
+    while let Some(piece) = gaps.next()? {
+        for span in piece.spans.iter().filter(|span| matches!(span.content, Content::Rows(_))) {
+            let first = span.stretch.first_slot + i64::from(span.first);
+            found.extend(first..first + i64::from(span.count));
+        }
+    }
+    Ok(found)
 }
 
 fn batches(snapshot: &Snapshot, model: &Model) -> Result<(), Trouble> {

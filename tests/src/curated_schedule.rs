@@ -36,6 +36,8 @@ pub enum Act {
         /// All of them.
         all: bool,
     },
+    /// The gap masks of what is in segments are written to a file.
+    Masks,
     /// The store is closed and opened again.
     Reopen,
     /// The process dies, perhaps while a batch comes in, and the store is opened again.
@@ -114,8 +116,9 @@ impl Generator {
                 let batches = if self.random.chance(80) { 1 } else { 1 + self.random.below(3) };
                 Act::Commit((0..batches).map(|_| self.offer(model)).collect())
             }
-            84..90 => Act::Flush,
-            90..94 => Act::Compact { all: self.random.chance(50) },
+            84..88 => Act::Flush,
+            88..91 => Act::Masks,
+            91..94 => Act::Compact { all: self.random.chance(50) },
             94..97 => Act::Reopen,
             _ => {
                 let comes_in = self.random.chance(60).then(|| self.offer(model));
