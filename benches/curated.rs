@@ -4,6 +4,9 @@
 //! `--data DIR` is a store as `ingest` leaves it, `--sessions N` as many as it has. Facts are added
 //! to it: two made-up calendars, one with the sessions that the rows have, and a wider one that
 //! opens five minutes earlier and closes five minutes later, so that each session has two gaps.
+//!
+//! The first question about gaps makes masks from rows. Then the masks are written to a file, the
+//! store is opened again, and the first question takes them from there.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -28,6 +31,8 @@ const WIDE: &str = "WIDE";
 fn main() {
     let Some(dir) = arguments::optional::<PathBuf>("--data") else { return };
     let sessions = arguments::value("--sessions", 252);
+    // What an earlier run left there would be used.
+    let _ = std::fs::remove_dir_all(dir.join("derived"));
     let mut questions = Questions::open(&dir, sessions);
     questions.follow(EXACT);
     let mut turn = 0;
@@ -56,6 +61,28 @@ fn main() {
             black_box(questions.gaps());
         });
         figure::many(&name, "ms", times.into_iter().map(|us| us / 1e3).collect());
+    }
+    drop(questions);
+    for (when, is_written) in [("made from rows", false), ("taken from the file", true)] {
+        let (opened, mut questions) = figure::seconds(|| Questions::open(&dir, sessions));
+        figure::one(&format!("open, masks {when}"), "ms", opened * 1e3);
+        // Reads the facts, which either case does.
+        questions.curated(0, false);
+        let (first, _) = figure::seconds(|| questions.gaps());
+        figure::one(
+            &format!("gaps of all symbols after an opening, masks {when}"),
+            "ms",
+            first * 1e3,
+        );
+        let stats = questions.store.engine.reader().masks();
+        let taken = if is_written { stats.loaded > 0 } else { stats.loaded == 0 };
+        assert!(taken, "masks were {when}: {stats:?}");
+        let (took, ()) = figure::seconds(|| questions.store.write_masks_if_due());
+        if !is_written {
+            figure::one("writing masks that are in memory", "ms", took * 1e3);
+            let stats = questions.store.engine.reader().masks();
+            figure::one("file of masks", "bytes", stats.stored_bytes as f64);
+        }
     }
 }
 

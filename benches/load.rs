@@ -1,6 +1,6 @@
 //! Generated rows as the engine's batches and as Arrow.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -96,6 +96,17 @@ impl Store {
         {
             let done = job.run(self.disk.as_ref());
             self.engine.install(done).expect("the disk works");
+        }
+    }
+
+    /// Writes the gap masks of what is in segments to a file, if that is due.
+    ///
+    /// # Panics
+    /// The disk fails.
+    pub fn write_masks_if_due(&mut self) {
+        if let Some(job) = self.engine.plan_masks() {
+            let done = job.run(self.disk.as_ref(), &mut || ControlFlow::Continue(()));
+            self.engine.install_masks(done).expect("the disk works");
         }
     }
 }

@@ -455,8 +455,9 @@ impl Engine {
         if !self.masks_due() {
             return None;
         }
-        let floor = self.flushed();
-        let snapshot = self.published.snapshot_at(floor, self.snapshot().now());
+        let generation = self.published.generation().in_segments();
+        let floor = generation.floor;
+        let snapshot = Snapshot::new(Arc::new(generation), floor, self.snapshot().now());
         let job = MasksJob::plan(snapshot, self.next_masks, self.instance);
         match job {
             Some(_) => (self.next_masks, self.writing_masks) = (self.next_masks + 1, true),

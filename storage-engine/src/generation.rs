@@ -85,6 +85,12 @@ impl Generation {
         self.changed(added, removed, Arc::clone(&self.memtable), self.floor)
     }
 
+    /// This generation without what is in memory: whoever holds it for long keeps no rows there.
+    pub(crate) fn in_segments(&self) -> Self {
+        let nothing = Arc::new(Memtable::with_slots(0));
+        self.changed(Vec::new(), &BTreeSet::new(), nothing, self.floor)
+    }
+
     fn changed(
         &self,
         added: Vec<Segment>,
