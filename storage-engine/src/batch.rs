@@ -66,11 +66,13 @@ pub enum ClaimOrigin {
     Complete,
     /// The source's watermark has passed.
     Watermark,
+    /// As [`Self::Covers`], and what stands there and is not in the batch is taken back by it.
+    Replaces,
 }
 
 impl ClaimOrigin {
     /// Every origin.
-    pub const ALL: [Self; 3] = [Self::Covers, Self::Complete, Self::Watermark];
+    pub const ALL: [Self; 4] = [Self::Covers, Self::Complete, Self::Watermark, Self::Replaces];
 
     /// The origin of that name, if there is one.
     pub fn parse(name: &str) -> Option<Self> {
@@ -83,6 +85,7 @@ impl ClaimOrigin {
             Self::Covers => "covers",
             Self::Complete => "complete",
             Self::Watermark => "watermark",
+            Self::Replaces => "replaces",
         }
     }
 }
@@ -142,7 +145,7 @@ pub struct Batch {
     pub facts: Option<SourceFacts>,
     /// What it claims to be all of, for its source, step and side; a retraction takes these claims
     /// back. Not taken if a row is rejected that does not tell its symbol and time, because it may
-    /// lie in any gap.
+    /// lie in any gap; nothing is replaced then either.
     pub claims: Vec<Claim>,
     /// What to do.
     pub act: Act,
@@ -270,6 +273,8 @@ pub struct Applied {
     pub errors: Vec<RowError>,
     /// Claims that were taken, those that were there already among them.
     pub claims: u64,
+    /// Stored rows that it took away, because it replaces a range and does not bring them.
+    pub retracted: u64,
     /// Whether the batch was there before and nothing was stored now.
     pub repeated: bool,
 }

@@ -152,6 +152,7 @@ pub static BATCHES: Schema = Schema {
         column(9, "rejected", ColumnType::I64, false),
         column(10, "known_at_policy", ColumnType::Text, true),
         column(11, "claims", ColumnType::I64, false),
+        column(12, "retracted", ColumnType::I64, false),
     ],
 };
 

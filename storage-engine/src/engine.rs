@@ -247,6 +247,7 @@ impl Engine {
             counts: content.counts,
             errors,
             claims: content.claims,
+            retracted: content.retracted,
             repeated: false,
         };
         self.touched.extend(apply::apply(generation, content, sequence, now));

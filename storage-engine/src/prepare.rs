@@ -11,6 +11,7 @@ mod incoming;
 mod outcome;
 mod quotes;
 mod repeats;
+mod replace;
 mod retract;
 mod stored;
 
@@ -29,7 +30,8 @@ use crate::wal::record::Body;
 pub use retract::retraction_of;
 
 use incoming::{Incoming, give_back};
-use outcome::{Decided, Validity};
+use outcome::{Decided, Question, Validity};
+use replace::Replaced;
 
 /// The tables of market data.
 const MARKET: [DatasetId; 3] = [DatasetId::BARS, DatasetId::TRADES, DatasetId::QUOTES];
@@ -88,6 +90,7 @@ pub(crate) fn repeated(entry: &BatchEntry) -> Applied {
         counts: entry.counts,
         errors: Vec::new(),
         claims: entry.claims,
+        retracted: entry.retracted,
         repeated: true,
     }
 }
@@ -130,7 +133,11 @@ pub fn prepare(mut batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<
     let door = door::Door::new(&batch, schema, columns, rules.as_ref(), now);
     let (admitted, mut rejected) = door.admit(&mut validity);
     let incoming = Incoming::new(&mut batch, schema, others, &admitted, snapshot);
-    let decided = outcome::decide(&batch, schema, snapshot, &incoming, now, &mut validity)?;
+    let marks = rejected.marks(&batch, &source);
+    let replaces = marks.all && batch.act == Act::Insert;
+    let replaced = if replaces { Replaced::by(&batch) } else { Replaced::default() };
+    let question = Question { schema, snapshot, now, replaced: Some(&replaced) };
+    let decided = outcome::decide(&batch, &question, &incoming, &mut validity)?;
     for &at in &decided.nothing_to_retract {
         rejected.retraction(incoming.places[at] as usize);
     }
@@ -140,19 +147,29 @@ pub fn prepare(mut batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<
         series.depend_on(snapshot, RuleSet::key(batch.dataset));
     }
     let repeats = repeats::batch(&batch, &source, &incoming, &decided);
+    let turned_away = marks.batch.as_ref().map(replace::keys_of).unwrap_or_default();
+    let at = (snapshot, &source);
+    let gone = replaced.batch(&batch, schema, &incoming, &turned_away, at)?;
+    for key in replaced.series(&batch, &source) {
+        series.depend_on(snapshot, key);
+    }
     let own = series.section(incoming, decided, &mut batch, &source);
     let mut sections = vec![own];
-    let marks = rejected.marks(&batch, &source);
+    let mut retracted = 0;
     let claims = if marks.all { claims::batch(&batch, &source, now) } else { None };
     let claims_count = claims.as_ref().map_or(0, |claims| claims.symbols.of_row.len() as u64);
-    for mut more in marks.batch.into_iter().chain(repeats).chain(claims) {
+    for mut more in gone.into_iter().chain(marks.batch).chain(repeats).chain(claims) {
         let schema = dataset::schema(more.dataset).expect("invariant: these are datasets of ours");
         let all: Vec<u32> = (0..u32_len(more.symbols.of_row.len())).collect();
         let incoming = Incoming::new(&mut more, schema, None, &all, snapshot);
-        let decided = outcome::decide(&more, schema, snapshot, &incoming, now, &mut validity)?;
-        sections.push(series.section(incoming, decided, &mut more, &source));
+        let question = Question { schema, snapshot, now, replaced: None };
+        let decided = outcome::decide(&more, &question, &incoming, &mut validity)?;
+        if more.dataset == batch.dataset {
+            retracted += decided.counts.accepted;
+        }
+        let section = series.section(incoming, decided, &mut more, &source);
+        sections.extend(Some(section).filter(|section| !section.blocks.is_empty()));
     }
-    sections.retain(|section| section.dataset == batch.dataset || !section.blocks.is_empty());
     let dead = rejected.into_dead_letters(&batch);
     counts.rejected = dead.len() as u64;
     let errors = dead
@@ -171,6 +188,7 @@ pub fn prepare(mut batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<
         policy: batch.known_at_policy,
         counts,
         claims: claims_count,
+        retracted,
         facts: batch.facts.clone(),
         sections,
         dead,

@@ -27,6 +27,7 @@ fn of_bars(bars: &BarLoad) -> Batch {
             Origin::Covers => ClaimOrigin::Covers,
             Origin::Complete => ClaimOrigin::Complete,
             Origin::Watermark => ClaimOrigin::Watermark,
+            Origin::Replaces => ClaimOrigin::Replaces,
         },
     });
     let is_import = bars.is_import;

@@ -194,7 +194,7 @@ impl Episode {
     ) -> Result<(), String> {
         let what = format!("answer to batch {}", offer.id());
         same(&what, &(applied.repeated, applied.now), &(false, now))?;
-        self.stored(offer, applied.sequence.get(), now, &applied.counts)
+        self.stored(offer, applied.sequence.get(), now, (&applied.counts, applied.retracted))
     }
 
     /// The engine holds the offer as record `sequence`: so does the model.
@@ -203,14 +203,16 @@ impl Episode {
         offer: &Offer,
         sequence: u64,
         now: Timestamp,
-        counts: &Counts,
+        (counts, retracted): (&Counts, u64),
     ) -> Result<(), String> {
         let now = now.nanos();
         let outcome = self.model.apply(offer, sequence, now);
-        let what =
-            format!("accepted, duplicates, corrected, superseded, rejected of {}", offer.id());
+        let what = format!(
+            "accepted, duplicates, corrected, superseded, rejected, retracted of {}",
+            offer.id()
+        );
         let Counts { accepted, duplicates, corrected, superseded, rejected } = *counts;
-        let found = [accepted, duplicates, corrected, superseded, rejected];
+        let found = [accepted, duplicates, corrected, superseded, rejected, retracted];
         same(&what, &found, &counted(&outcome))?;
         self.known.push(Known { id: offer.id().to_owned(), sequence, now });
         self.tally.batches += 1;
@@ -321,7 +323,8 @@ impl Episode {
             self.story.happened(format!("batch {} is {became}", offer.id()));
             if let Some(entry) = found {
                 same("ingest time of what was in doubt", &entry.now, &now)?;
-                self.stored(&offer, entry.sequence.get(), now, &entry.counts)?;
+                let counts = (&entry.counts, entry.retracted);
+                self.stored(&offer, entry.sequence.get(), now, counts)?;
             }
         }
         self.check_known()?;
@@ -369,9 +372,9 @@ impl Episode {
     }
 }
 
-fn counted(outcome: &Outcome) -> [u64; 5] {
-    let Outcome { accepted, duplicates, corrected, superseded, rejected } = outcome;
-    [*accepted, *duplicates, *corrected, *superseded, rejected.len() as u64]
+fn counted(outcome: &Outcome) -> [u64; 6] {
+    let Outcome { accepted, duplicates, corrected, superseded, rejected, retracted } = outcome;
+    [*accepted, *duplicates, *corrected, *superseded, rejected.len() as u64, *retracted]
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, right: &T) -> Result<(), String> {

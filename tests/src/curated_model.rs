@@ -24,6 +24,7 @@
 //! | `corrected` | the row was counted so when it came: its key then had a visible row, and it ranks above all rows of its key then | [`crate::model`] |
 //! | the watermark of `state` | of the candidate's symbol or `*`; the newest is the one with the greatest end | [`view`] |
 //! | which rejections leave a mark | all of a row to insert with a symbol and a `ts` that can be stored | here |
+//! | what a replaced range loses | rows whose `ts` lies in it and for whose `ts` none is offered, be it turned away | here |
 //! | a gap | a run of equal reasons in the order of expected slots: closed hours do not end it | [`view`] |
 
 pub mod calendar;
@@ -143,7 +144,7 @@ impl CuratedModel {
         let rejecting = if judges { self.rejecting() } else { Vec::new() };
         let judge = |row: &Offered| turns_away(&rejecting, row);
         let entry = self.bars.apply_judged(load.clone(), sequence, now, judge);
-        let outcome = entry.outcome.clone();
+        let mut outcome = entry.outcome.clone();
         let mut found = Vec::new();
         let mut all_are_marked = load.refused == 0;
         let brought = if load.retract { &[] } else { &outcome.rejected[..] };
@@ -166,12 +167,38 @@ impl CuratedModel {
             let known_at = policy.map(|delay| end.saturating_add(delay).min(now));
             found.push((Fact::Claim { of: of(&claim.symbol), start, end, origin }, known_at));
         }
+        if all_are_marked && !load.retract {
+            outcome.retracted = self.replace(bars, sequence, now);
+        }
         for (place, (fact, known_at)) in found.into_iter().enumerate() {
             let offered = OfferedFact { fact, known_at };
             let arrival = Arrival { sequence, place, now };
             self.facts.offer(&offered, load.retract, arrival, &mut Outcome::default());
         }
         outcome
+    }
+
+    /// Takes away what stands in replaced ranges and is not offered; how many rows those are.
+    fn replace(&mut self, bars: &BarLoad, sequence: u64, now: i64) -> u64 {
+        let load = &bars.load;
+        let mut count = 0;
+        for claim in bars.claims.iter().filter(|claim| claim.origin == Origin::Replaces) {
+            let Some(key) = series_key(load, &claim.symbol) else { continue };
+            let symbol = Some(claim.symbol.clone());
+            let is_offered =
+                |ts: i64| load.rows.iter().any(|row| (&row.symbol, row.ts) == (&symbol, Some(ts)));
+            let stored = self.bars.visible(&key, claim.start, claim.end, i64::MAX, u64::MAX);
+            let gone = stored.iter().map(|row| row.ts).filter(|ts| !is_offered(*ts));
+            let gone = gone.map(|ts| {
+                let (symbol, known_at, values) = (symbol.clone(), None, Vec::new());
+                Offered { symbol, ts: Some(ts), known_at, values }
+            });
+            let rows: Vec<Offered> = gone.collect();
+            count += rows.len() as u64;
+            let taking = Load { retract: true, policy: None, rows, refused: 0, ..load.clone() };
+            self.bars.apply(taking, sequence, now);
+        }
+        count
     }
 
     /// The rules that turn rows away now.

@@ -193,7 +193,8 @@ impl Generator {
         let every = self.random.chance(22);
         let symbol = if every { EVERY_SYMBOL } else { symbol }.to_owned();
         let (start, end) = self.claimed(step);
-        Claim { symbol, start, end, origin: self.origin() }
+        let origin = self.origin(&symbol);
+        Claim { symbol, start, end, origin }
     }
 
     /// Claims alone: new ones, known ones for another reason; or a retraction of some.
@@ -217,7 +218,7 @@ impl Generator {
             let symbol = self.symbol();
             claims.push(if !known.is_empty() && self.random.chance(35) {
                 let known = known[self.random.place(known.len())].clone();
-                Claim { origin: self.origin(), ..known }
+                Claim { origin: self.origin(&known.symbol), ..known }
             } else {
                 self.claim(load.step, symbol)
             });
@@ -377,7 +378,11 @@ impl Generator {
         (start.min(end - 1), end)
     }
 
-    fn origin(&mut self) -> Origin {
+    /// Why something is claimed of a symbol; that of all cannot be replaced.
+    fn origin(&mut self, symbol: &str) -> Origin {
+        if symbol != EVERY_SYMBOL && self.random.chance(25) {
+            return Origin::Replaces;
+        }
         [Origin::Covers, Origin::Complete, Origin::Watermark][self.random.place(3)]
     }
 

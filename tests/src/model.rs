@@ -177,6 +177,8 @@ pub struct Outcome {
     pub superseded: u64,
     /// Place and reason of each row that was not stored.
     pub rejected: Vec<(usize, &'static str)>,
+    /// Stored rows that it took away without holding them.
+    pub retracted: u64,
 }
 
 /// A batch that is stored.

@@ -35,6 +35,9 @@ pub struct IngestAnswer {
     /// Claims of coverage that were taken.
     #[serde(default)]
     pub claims: u64,
+    /// Stored rows that were taken back, because the batch replaces a range and does not hold them.
+    #[serde(default)]
+    pub retracted: u64,
     /// What a person should know of it, such as why a claim was not taken.
     #[serde(default)]
     pub warning: Option<String>,

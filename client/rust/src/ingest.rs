@@ -79,6 +79,8 @@ pub struct IngestOptions {
     pub covers: Option<String>,
     /// Of which symbols; those of the rows unless it is said. `*` is every symbol of the source.
     pub covers_symbols: Vec<String>,
+    /// Whether what is stored in that range and is not among the rows is taken back.
+    pub replace: bool,
     /// The calendar that the instruments of the rows follow, stated for those that have none.
     pub calendar: Option<String>,
 }
@@ -116,6 +118,7 @@ impl IngestOptions {
             align: None,
             covers: None,
             covers_symbols: Vec::new(),
+            replace: false,
             calendar: None,
         }
     }
@@ -210,6 +213,13 @@ impl IngestOptions {
         self
     }
 
+    /// The rows take the place of all that is stored in the range that they cover.
+    #[must_use]
+    pub fn replace(mut self) -> Self {
+        self.replace = true;
+        self
+    }
+
     /// The same, of instruments that follow this calendar.
     #[must_use]
     pub fn calendar(mut self, name: impl Into<String>) -> Self {
@@ -232,6 +242,9 @@ impl IngestOptions {
         }
         if self.import {
             pairs.push(("import", "true".to_owned()));
+        }
+        if self.replace {
+            pairs.push(("replace", "true".to_owned()));
         }
         let covers_symbols =
             (!self.covers_symbols.is_empty()).then(|| self.covers_symbols.join(","));

@@ -23,6 +23,7 @@ struct Body<'a> {
     parts: usize,
     repeated: bool,
     claims: u64,
+    retracted: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     calendar: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,6 +50,7 @@ pub(crate) struct Sum {
     parts: usize,
     repeated: bool,
     claims: u64,
+    retracted: u64,
     claims_asked: bool,
     without_calendar: bool,
 }
@@ -64,6 +66,7 @@ impl Sum {
             parts: 0,
             repeated: true,
             claims: 0,
+            retracted: 0,
             claims_asked: false,
             without_calendar: false,
         }
@@ -82,8 +85,9 @@ impl Sum {
 
     /// Adds the answer to one part.
     pub(crate) fn add(&mut self, applied: Applied) {
-        let Applied { sequence, counts, mut errors, repeated, claims, .. } = applied;
+        let Applied { sequence, counts, mut errors, repeated, claims, retracted, .. } = applied;
         self.claims += claims;
+        self.retracted += retracted;
         self.sequence = self.sequence.max(sequence.get());
         self.counts.accepted += counts.accepted;
         self.counts.duplicates += counts.duplicates;
@@ -134,6 +138,7 @@ impl IntoResponse for Sum {
             parts: self.parts,
             repeated: self.repeated && self.parts > 0,
             claims: self.claims,
+            retracted: self.retracted,
             calendar: self.without_calendar.then_some("none"),
             warning: (self.claims_asked && self.claims == 0).then_some(NOT_CLAIMED),
         };
@@ -177,6 +182,7 @@ mod tests {
             counts: Counts { accepted, rejected, ..Counts::default() },
             errors: (0..rejected.min(ERRORS_MAX as u64)).map(error).collect(),
             claims: 0,
+            retracted: 0,
             repeated,
         }
     }

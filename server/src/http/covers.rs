@@ -3,7 +3,8 @@
 //! `covers=START..END` claims for the symbols of `covers_symbols`, else for those of the rows. A
 //! bare date is a session by each symbol's calendar. The claims travel with the last part of a
 //! request, and no part makes them if any row does not tell its symbol and time, because it may lie
-//! in any gap.
+//! in any gap. With `replace=true` what is stored in the range and is not among the rows is taken
+//! back by the same record, so that such a request has one part.
 
 use barrow_engine::Reference;
 use barrow_engine::batch::{Claim, ClaimOrigin};
@@ -23,6 +24,8 @@ pub(crate) struct Covers {
     end: When,
     /// `None`: those of the rows.
     symbols: Option<Vec<String>>,
+    /// Whether rows that are stored there and not sent again are taken back.
+    pub(crate) replaces: bool,
 }
 
 /// Claims, and whether any of them is of a bare date without a calendar.
@@ -35,17 +38,22 @@ pub(crate) struct Claims {
 }
 
 impl Covers {
-    /// What `covers` and `covers_symbols` say.
+    /// What `covers`, `covers_symbols` and `replace` say.
     ///
     /// # Errors
     /// One of them says what it must not.
     pub(crate) fn read(params: &Params) -> Result<Option<Self>, Problem> {
+        let replaces = params.flag("replace")?;
         let Some(range) = params.get("covers") else {
-            return match params.get("covers_symbols") {
+            let needs = [
+                ("covers_symbols", params.get("covers_symbols").is_some(), "of whom"),
+                ("replace", replaces, "what becomes of rows in a range"),
+            ];
+            return match needs.into_iter().find(|(_, is_there, _)| *is_there) {
                 None => Ok(None),
-                Some(_) => {
-                    let fault = "says of whom, but covers=START..END is missing";
-                    Err(Problem::parameter("covers_symbols", fault))
+                Some((name, _, what)) => {
+                    let fault = format!("says {what}, but covers=START..END is missing");
+                    Err(Problem::parameter(name, fault))
                 }
             };
         };
@@ -66,7 +74,11 @@ impl Covers {
             }
             Ok(symbols)
         })?;
-        Ok(Some(Self { start, end, symbols }))
+        if replaces && symbols.iter().flatten().any(|name| name == EVERY_SYMBOL) {
+            let fault = format!("{EVERY_SYMBOL} cannot be replaced; name the symbols");
+            return Err(Problem::parameter("covers_symbols", fault));
+        }
+        Ok(Some(Self { start, end, symbols, replaces }))
     }
 
     /// The claims of rows from `source`.
@@ -103,7 +115,8 @@ impl Covers {
                     format!("the end for {symbol} lies in the future: nobody has all of it");
                 return Err(Problem::parameter("covers", fault));
             }
-            claims.all.push(Claim { symbol, start, end, origin: ClaimOrigin::Covers });
+            let origin = if self.replaces { ClaimOrigin::Replaces } else { ClaimOrigin::Covers };
+            claims.all.push(Claim { symbol, start, end, origin });
         }
         Ok(claims)
     }

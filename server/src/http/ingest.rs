@@ -3,7 +3,7 @@
 //! `source` is `http` if the request names none. With `import=true` quality rules flag what they
 //! would turn away: the rows are what a file holds. A body above `[engine] batch_bytes_max` is cut
 //! into parts `id#1`, `id#2` ..., applied in order, each as a whole or not at all; sending the same
-//! request again skips the parts that are there.
+//! request again skips the parts that are there. `atomic=true` forbids it, and `replace=true` too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +53,7 @@ const KNOWN: Known = Known {
         "import",
         "covers",
         "covers_symbols",
+        "replace",
         "calendar",
     ],
     not_built: &[],
@@ -316,10 +317,14 @@ async fn decode_batches(app: &Arc<App>, request: Request, sent: Sent) -> Result<
         };
         let too_large = |detail: String| Problem::new(Code::TooLarge, detail).about("body");
         let batches = parts::batches(incoming, &common, bytes_max).map_err(too_large)?;
-        if atomic && batches.len() > 1 {
+        let whole = match covers {
+            Some(Covers { replaces: true, .. }) => Some("replace"),
+            _ => atomic.then_some("atomic"),
+        };
+        if let Some(name) = whole.filter(|_| batches.len() > 1) {
             let detail = format!(
                 "the rows take more than one batch of {bytes_max} bytes ([engine] \
-                 batch_bytes_max), and atomic=true forbids to cut them"
+                 batch_bytes_max), and {name}=true forbids to cut them"
             );
             return Err(too_large(detail));
         }

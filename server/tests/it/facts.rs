@@ -115,6 +115,66 @@ async fn a_row_that_may_lie_anywhere_takes_the_claim_away() {
 }
 
 #[tokio::test]
+async fn a_covered_range_is_replaced_if_that_is_asked_for() {
+    let server = Server::start().await;
+    server.load("&source=s", &csv("A", "29 9\n30 1\n31 2\n32 3\n33 4")).await;
+    server.load("&source=s", &csv("B", "31 7")).await;
+    server.load("&source=other", &csv("A", "31 8")).await;
+    let before = server.sequence().await;
+    let covers = "&source=s&covers=2013-10-07T13:30:00Z..2013-10-07T13:33:00Z";
+    // A claim alone says something about gaps and takes nothing away.
+    let body = server.load(covers, &csv("A", "30 1")).await;
+    assert_eq!((&body["claims"], &body["retracted"]), (&json!(1), &json!(0)), "{body}");
+    let replace = format!("{covers}&replace=true&batch_id=r");
+    let body = server.load(&replace, &csv("A", "30 1\n31 5")).await;
+    let counts = ["duplicates", "corrected", "accepted", "retracted", "claims"];
+    assert_eq!(counts.map(|name| body[name].as_u64().unwrap()), [1, 1, 0, 1, 1], "{body}");
+    let of_s = "&source=s&symbols=A,B";
+    assert_eq!(server.closes(of_s).await, "29 9.0\n30 1.0\n31 5.0\n33 4.0\n31 7.0");
+    assert_eq!(server.closes("&source=other&symbols=A").await, "31 8.0");
+    let then = format!("{of_s}&at_sequence={before}");
+    assert_eq!(server.closes(&then).await, "29 9.0\n30 1.0\n31 2.0\n32 3.0\n33 4.0\n31 7.0");
+    let again = server.load(&replace, &csv("A", "30 1\n31 5")).await;
+    assert_eq!((&again["retracted"], &again["repeated"]), (&json!(1), &json!(true)), "{again}");
+    // An empty body: there was nothing.
+    let path = format!("{ROWS}{}&replace=true&covers_symbols=A", &covers["&source=s".len()..]);
+    let (status, body) = answer(server.request(Method::POST, &path).send().await.unwrap()).await;
+    assert_eq!((status, &body["retracted"]), (200, &json!(2)), "{body}");
+    assert_eq!(server.closes("&source=s&symbols=A").await, "29 9.0\n33 4.0");
+    // If a row may lie anywhere, nothing is.
+    let range = "&source=s&covers=2013-10-07T13:00:00Z..2013-10-07T14:00:00Z&replace=true";
+    let rows = csv("A", "30 1") + "A,,1,2,0.5,1\n";
+    let (status, body) = server.post(range, "text/csv", rows).await;
+    assert_eq!((status, &body["retracted"], &body["claims"]), (200, &json!(0), &json!(0)));
+    assert!(body["warning"].as_str().unwrap().contains("not taken"), "{body}");
+    for (query, field) in [
+        ("&replace=true", "replace"),
+        ("&covers=2013-10-07..2013-10-08&replace=yes", "replace"),
+        ("&covers=2013-10-07..2013-10-08&replace=true&covers_symbols=A,*", "covers_symbols"),
+    ] {
+        let before = server.sequence().await;
+        let (status, problem) = server.post(query, "text/csv", csv("A", "30 1")).await;
+        assert_eq!((status, &problem["field"]), (400, &json!(field)), "{query}: {problem}");
+        assert_eq!(server.sequence().await, before, "{query}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_replaces_a_range_is_not_cut_into_parts() {
+    let mut config = crate::harness::config();
+    config.engine.batch_bytes_max = 4_096;
+    let server = Server::start_with(config).await;
+    let minutes: String = (0..60).map(|minute| format!("{minute:02} 1.5\n")).collect();
+    let covers = "&source=s&covers=2013-10-07T13:00:00Z..2013-10-07T14:00:00Z&replace=true";
+    let (status, problem) = server.post(covers, "text/csv", csv("A", &minutes)).await;
+    assert_eq!((status, &problem["field"]), (413, &json!("body")), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("replace=true"), "{problem}");
+    assert_eq!(server.sequence().await, 0);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn with_several_parts_the_last_one_claims() {
     let mut config = crate::harness::config();
     config.engine.batch_bytes_max = 4_096;

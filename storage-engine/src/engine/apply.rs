@@ -159,6 +159,7 @@ impl Ledger<'_> {
                 one(counts.rejected),
                 policy,
                 one(content.claims),
+                one(content.retracted),
             ],
         );
     }

@@ -4,7 +4,7 @@
 
 use barrow_types::{DatasetId, Source, Symbol, Timestamp};
 
-use crate::batch::{Act, Batch, Claim, KnownAt, Symbols};
+use crate::batch::{Act, Batch, Claim, ClaimOrigin, KnownAt, Symbols};
 use crate::dataset::facts::EVERY_SYMBOL;
 use crate::error::Error;
 use crate::rows::{Column, Texts, Values};
@@ -16,6 +16,11 @@ pub(super) fn check(claims: &[Claim], now: Timestamp) -> Result<(), Error> {
             && let Err(error) = Symbol::new(&claim.symbol)
         {
             return Err(Error::invalid(format!("covers_symbols: {:?} {error}", claim.symbol)));
+        }
+        if claim.symbol == EVERY_SYMBOL && claim.origin == ClaimOrigin::Replaces {
+            return Err(Error::invalid(format!(
+                "covers_symbols: {EVERY_SYMBOL} cannot be replaced; name the symbols"
+            )));
         }
         if claim.start >= claim.end {
             return Err(Error::invalid(format!(

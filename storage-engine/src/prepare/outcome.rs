@@ -21,6 +21,7 @@ use crate::snapshot::Snapshot;
 use crate::visible::{by_columns, end_of_ts, has_id};
 
 use super::incoming::{Incoming, IncomingSeries};
+use super::replace::Replaced;
 use super::stored::{Place, Stored, Version};
 
 /// The instants of commit for which what was decided still holds: from the instant it was decided
@@ -95,14 +96,23 @@ pub(super) struct OfSeries {
 /// Rows of this batch rank by their place after all stored ones with the same `known_at`.
 const THIS_BATCH: u64 = u64::MAX;
 
+/// What is decided about.
+pub(super) struct Question<'a> {
+    pub(super) schema: &'static Schema,
+    /// What is stored.
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) now: Timestamp,
+    /// Where events without an id are matched with stored ones, if anywhere.
+    pub(super) replaced: Option<&'a Replaced>,
+}
+
 pub(super) fn decide(
     batch: &Batch,
-    schema: &'static Schema,
-    snapshot: &Snapshot,
+    question: &Question<'_>,
     incoming: &Incoming,
-    now: Timestamp,
     validity: &mut Validity,
 ) -> Result<Decided, Error> {
+    let Question { schema, snapshot, now, replaced } = *question;
     let rows = incoming.ts.len();
     let mut decider = Decider {
         batch,
@@ -111,6 +121,7 @@ pub(super) fn decide(
         is_event: matches!(schema.identity, Identity::Event { .. }),
         ids: schema.id_places(),
         now,
+        replaced,
         validity,
         at_ts: Vec::new(),
         decided: Decided {
@@ -140,6 +151,7 @@ struct Decider<'a> {
     is_event: bool,
     ids: Vec<usize>,
     now: Timestamp,
+    replaced: Option<&'a Replaced>,
     validity: &'a mut Validity,
     /// Place, `known_at` and flags of the rows of the `ts` at hand that are to be stored.
     at_ts: Vec<(usize, i64, u8)>,
@@ -152,7 +164,11 @@ impl Decider<'_> {
         let rows = series.rows.clone();
         let ts = &self.incoming.ts[..rows.end];
         let any_id = || rows.clone().any(|at| has_id(&self.incoming.columns, &self.ids, at));
-        let matches_others = self.batch.act == Act::Retract || !self.is_event || any_id();
+        let symbol = self.batch.symbols.names[series.name].as_str();
+        let replaces = |at: usize| self.replaced.is_some_and(|all| all.holds(symbol, ts[at]));
+        let any_replaces = || self.is_event && rows.clone().any(replaces);
+        let retracts = self.batch.act == Act::Retract;
+        let matches_others = retracts || !self.is_event || any_id() || any_replaces();
         let unique = || ts[rows.clone()].is_sorted_by(|a, b| a < b);
         let newest = series.known.filter(|_| matches_others);
         let newest = newest.and_then(|series| newest_ts(snapshot, series));
@@ -172,7 +188,8 @@ impl Decider<'_> {
         while start < rows.end {
             let end = end_of_ts(ts, start);
             if self.is_event {
-                self.events(start..end, &mut stored)?;
+                let replaces = self.replaced.is_some_and(|all| all.holds(symbol, ts[start]));
+                self.events(start..end, replaces, &mut stored)?;
             } else {
                 let found = stored.at(start)?;
                 self.versions(&(start..end).collect::<Vec<_>>(), found, &stored);
@@ -201,18 +218,19 @@ impl Decider<'_> {
         self.decided.kept.extend(rows.map(u32_len));
     }
 
-    /// Events of one `ts`.
-    fn events(&mut self, places: Range<usize>, stored: &mut Stored<'_>) -> Result<(), Error> {
+    /// Events of one `ts`, at which those that are stored may be replaced.
+    fn events(
+        &mut self,
+        places: Range<usize>,
+        replaces: bool,
+        stored: &mut Stored<'_>,
+    ) -> Result<(), Error> {
         let columns = &self.incoming.columns;
         let retracts = self.batch.act == Act::Retract;
         let (mut with_id, mut without): (Vec<usize>, Vec<usize>) =
             places.clone().partition(|&at| has_id(columns, &self.ids, at));
-        if !retracts {
-            for &at in &without {
-                let (known_at, row_flags) = self.known_at(at, true);
-                self.at_ts.push((at, known_at, row_flags));
-            }
-            self.decided.counts.accepted += without.len() as u64;
+        if !retracts && !replaces {
+            self.first(&without);
             without.clear();
         }
         if with_id.is_empty() && without.is_empty() {
@@ -228,16 +246,35 @@ impl Decider<'_> {
         let all: Vec<usize> = (0..columns.len()).collect();
         by_columns(columns, &all, &mut without, |equal| {
             let found = stored.equal(&stored_without, columns, equal[0], &all);
-            self.cancel(equal, &found);
+            if retracts {
+                self.cancel(equal, &found);
+            } else {
+                self.again(equal, &found);
+            }
         });
         Ok(())
     }
 
+    /// Events that none is matched with.
+    fn first(&mut self, events: &[usize]) {
+        for &at in events {
+            let (known_at, row_flags) = self.known_at(at, true);
+            self.at_ts.push((at, known_at, row_flags));
+        }
+        self.decided.counts.accepted += events.len() as u64;
+    }
+
+    /// Equal events without an id that replace those found: as many as are visible stay.
+    fn again(&mut self, events: &[usize], found: &[Version]) {
+        let (same, more) = events.split_at(events.len().min(visible_count(found)));
+        self.decided.counts.duplicates += same.len() as u64;
+        self.first(more);
+    }
+
     /// Retractions of equal events without an id: each takes one of those that are visible.
     fn cancel(&mut self, retractions: &[usize], found: &[Version]) {
-        let retracted = found.iter().filter(|version| version.retract).count();
-        let visible_count = found.len() - 2 * retracted;
-        let (take, find_nothing) = retractions.split_at(retractions.len().min(visible_count));
+        let taken = retractions.len().min(visible_count(found));
+        let (take, find_nothing) = retractions.split_at(taken);
         let now = self.now.nanos();
         self.at_ts.extend(take.iter().map(|&at| (at, now, flags::RETRACT)));
         self.decided.counts.accepted += take.len() as u64;
@@ -347,6 +384,12 @@ impl Decider<'_> {
         }
         (self.now.nanos(), 0)
     }
+}
+
+/// How many of all equal events without an id are visible.
+fn visible_count(found: &[Version]) -> usize {
+    let retracted = found.iter().filter(|version| version.retract).count();
+    found.len() - 2 * retracted
 }
 
 /// The version of the greatest rank; among equals the last.

@@ -63,6 +63,8 @@ pub struct BatchEntry {
     pub counts: Counts,
     /// How many of its claims were taken.
     pub claims: u64,
+    /// How many stored rows it took away.
+    pub retracted: u64,
 }
 
 /// What a source delivers, as last stated.
@@ -344,5 +346,6 @@ fn batch_entry(rows: &Rows, at: usize) -> BatchEntry {
             rejected: count(8),
         },
         claims: count(10),
+        retracted: count(11),
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! batch_id text, source text, body_hash 16,
-//! policy u8 (0 ingest, 1 ts_end), policy_nanos i64, counts 5 x u64, claims u64,
+//! policy u8 (0 ingest, 1 ts_end), policy_nanos i64, counts 5 x u64, claims u64, retracted u64,
 //! facts u8 (0 none, 1: session text, align text),
 //! sections: count u32, each
 //!     dataset u16, schema_version u16, step u8, side u8,
@@ -19,8 +19,8 @@
 //!             F64, I64: 8 bytes x rows; Text: end among the bytes u32 x rows, length u32, bytes
 //! dead letters: count u32, each row u64, reason text, detail text, raw text
 //!
-//! The first section is of the batch's own dataset and always there; claims and marks of rejected
-//! rows follow.
+//! The first section is of the batch's own dataset and always there; what it takes away of that
+//! dataset, claims and marks of rejected rows follow.
 //! ```
 //!
 //! A text is its length as u32 and its bytes. Little-endian. Nothing follows the last field.
@@ -89,6 +89,8 @@ pub struct RowsBody {
     pub counts: Counts,
     /// How many of its claims were taken.
     pub claims: u64,
+    /// How many stored rows it takes away.
+    pub retracted: u64,
     /// Facts about the source.
     pub facts: Option<SourceFacts>,
     /// Its rows; the first section is of its own dataset.
@@ -186,6 +188,7 @@ impl RowsBody {
             counts.superseded,
             counts.rejected,
             self.claims,
+            self.retracted,
         ] {
             out.put_u64(count);
         }
@@ -235,6 +238,7 @@ impl RowsBody {
             rejected: fields.u64()?,
         };
         let claims = fields.u64()?;
+        let retracted = fields.u64()?;
         let facts = match fields.u8()? {
             0 => None,
             1 => Some(SourceFacts {
@@ -261,7 +265,18 @@ impl RowsBody {
             })
             .collect::<Result<Vec<_>, _>>()?;
         fields.end()?;
-        Ok(Self { batch_id, source, body_hash, policy, counts, claims, facts, sections, dead })
+        Ok(Self {
+            batch_id,
+            source,
+            body_hash,
+            policy,
+            counts,
+            claims,
+            retracted,
+            facts,
+            sections,
+            dead,
+        })
     }
 }
 
@@ -451,6 +466,7 @@ mod tests {
             policy: KnownAt::TsEnd(Nanos::new(-1)),
             counts: Counts { accepted: 1, superseded: 1, rejected: 1, ..Counts::default() },
             claims: 6,
+            retracted: 7,
             facts: Some(SourceFacts { session: "all".to_owned(), align: "clock".to_owned() }),
             sections: vec![Section {
                 dataset: DatasetId::BARS,
@@ -479,7 +495,7 @@ mod tests {
             &[9; 16],
             b"\x01\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
             b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-            b"\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x06\0\0\0\0\0\0\0",
+            b"\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x06\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0",
             b"\x01\x03\0\0\0all\x05\0\0\0clock",
             b"\x01\0\0\0\x01\0\x01\0\x02\x01",
             b"\x01\0\0\0\x01\0\0\0A",

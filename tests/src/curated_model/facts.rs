@@ -93,6 +93,8 @@ pub enum Origin {
     Complete,
     /// The source said how far it is.
     Watermark,
+    /// A batch said that it is all there is, whatever is stored.
+    Replaces,
 }
 
 /// What a rule does with a row on which it fires.

@@ -520,6 +520,33 @@ fn a_row_that_a_rule_turns_away_leaves_a_mark_and_one_of_an_import_is_stored() {
 }
 
 #[test]
+fn a_batch_that_replaces_a_range_takes_away_what_it_does_not_hold() {
+    let mut story = Story::until("9:04");
+    let minutes = ["9:00", "9:01", "9:02", "9:03"];
+    story.bars("one", minutes.map(|minute| flat(at(minute), 1.0)));
+    let claims = vec![Claim {
+        symbol: "AAA".to_owned(),
+        start: at("9:00"),
+        end: at("9:03"),
+        origin: Origin::Replaces,
+    }];
+    let rows = vec![flat(at("9:00"), 1.0), crooked(at("9:01"), 1.0)];
+    let bars = BarLoad { load: load("one", rows), claims, is_import: false };
+    story.commit(Offer::Bars(bars.clone()));
+    // One is there already, one is turned away and leaves what it would have replaced.
+    assert_eq!((story.outcome.duplicates, story.outcome.rejected.len()), (1, 1));
+    assert_eq!(story.outcome.retracted, 1);
+    let (ok, no_trade) = (Reason::Ok, Reason::NoTrade);
+    assert_eq!(story.reasons(&story.ask()), [ok, ok, no_trade, ok]);
+    assert_eq!(story.reasons(&Ask { at_sequence: story.sequence - 1, ..story.ask() }), [ok; 4]);
+    // Nothing is replaced if a row may lie anywhere.
+    let mut untold = bars;
+    untold.load.rows = vec![Offered { ts: None, ..flat(0, 1.0) }];
+    story.commit(Offer::Bars(untold));
+    assert_eq!(story.outcome.retracted, 0);
+}
+
+#[test]
 fn a_release_from_a_rule_takes_its_flag_away_too() {
     let mut story = Story::until("9:01");
     let row = story.bars("one", [crooked(at("9:00"), 1.0)]);
