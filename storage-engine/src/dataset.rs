@@ -248,7 +248,7 @@ mod tests {
                 "trades" => &["venue", "trade_id"],
                 "instruments" => &["attribute"],
                 "actions" => &["kind"],
-                "claims" => &["end"],
+                "claims" => &["dataset", "end"],
                 "settings" => &["key"],
                 "rules" | "verdicts" => &["rule"],
                 _ => &[],

@@ -605,6 +605,51 @@ async fn a_watermark_goes_on_from_the_one_before() {
 }
 
 #[tokio::test]
+async fn what_is_said_of_trades_is_not_said_of_quotes() {
+    let server = Server::start().await;
+    let range = json!([{"symbol": "A", "start": "2013-10-07", "end": "2013-10-08"}]);
+    for dataset in ["trades", "quotes"] {
+        let path = format!("/v1/datasets/{dataset}/claims?source=s&batch_id={dataset}");
+        let body = server.state_facts(Method::POST, &path, &range).await;
+        assert_eq!((&body["claims"], &body["duplicates"]), (&json!(1), &json!(0)), "{body}");
+    }
+    let columns = ["dataset", "timeframe", "price", "origin"];
+    let claim = |dataset: &str| vec![json!(dataset), json!(null), json!(null), json!("covers")];
+    let both = [claim("trades"), claim("quotes")];
+    assert_eq!(server.rows("/v1/claims", &columns).await, both);
+    assert_eq!(server.rows("/v1/claims?dataset=quotes", &columns).await, both[1..]);
+    assert!(server.rows("/v1/claims?dataset=bars", &columns).await.is_empty());
+    let (status, problem) = server.get("/v1/claims?dataset=x").await;
+    assert_eq!((status, &problem["field"]), (404, &json!("dataset")), "{problem}");
+    // A watermark of the one does not move that of the other.
+    let to = |dataset: &str, from: &str| {
+        let from = json!(format!("2013-10-07T{from}:00:00Z"));
+        let up_to = json!("2013-10-07T15:00:00Z");
+        json!({"source": "s", "dataset": dataset, "from": from, "up_to": up_to})
+    };
+    let path = "/v1/watermarks";
+    server.state_facts(Method::PUT, path, &to("trades", "14")).await;
+    let mut quotes = to("quotes", "13");
+    server.state_facts(Method::PUT, path, &quotes).await;
+    quotes["up_to"] = json!("2013-10-07T16:00:00Z");
+    server.state_facts(Method::PUT, path, &quotes).await;
+    let mark = |dataset: &str, hour: u32| {
+        vec![json!(dataset), json!(format!("2013-10-07T{hour}:00:00Z"))]
+    };
+    let marks = [mark("trades", 15), mark("quotes", 16)];
+    assert_eq!(server.rows(path, &["dataset", "up_to"]).await, marks);
+    let of_trades = format!("{path}?dataset=trades");
+    assert_eq!(server.rows(&of_trades, &["dataset", "up_to"]).await, marks[..1]);
+    // Taking the one back leaves the other.
+    let delete = "/v1/datasets/trades/rows?batch=trades";
+    let (status, body) = answer(server.request(Method::DELETE, delete).send().await.unwrap()).await;
+    assert_eq!(status, 200, "{body}");
+    let left = server.rows("/v1/claims?end=2013-10-07T12:00:00Z", &columns).await;
+    assert_eq!(left, both[1..]);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_verdict_is_about_the_row_that_is_visible() {
     let server = Server::start().await;
     let path = "/v1/quality/verdicts";

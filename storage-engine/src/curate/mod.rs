@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use barrow_types::{Align, DAY_NANOS, SessionSet};
-use barrow_types::{ColumnId, PriceSide, Sequence, Step, Timestamp};
+use barrow_types::{ColumnId, DatasetId, PriceSide, Sequence, Step, Timestamp};
 
 use crate::calendar::{Calendar, SlotGrid, Stretch, slot_begin, slot_of};
 use crate::error::Error;
@@ -305,6 +305,7 @@ impl Curated {
         };
         let subjects = self.candidates.iter().map(|candidate| {
             Some(Subject {
+                dataset: DatasetId::BARS,
                 symbol: &candidate.symbol,
                 source: &candidate.source,
                 step: scan.step,

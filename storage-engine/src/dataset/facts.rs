@@ -68,20 +68,22 @@ pub static ACTIONS: Schema = Schema {
     ],
 };
 
-/// Claims of coverage: what the source delivered for [`ts`, `end`) is all there is.
+/// Claims of coverage: what the source delivered of `dataset` for [`ts`, `end`) is all there is.
+/// Trades and quotes have no step and side to be told apart by.
 pub static CLAIMS: Schema = Schema {
     dataset: DatasetId::CLAIMS,
     name: "claims",
     version: 1,
-    identity: Identity::Event { id: &[ColumnId::new(1)] },
+    identity: Identity::Event { id: &[ColumnId::new(3), ColumnId::new(1)] },
     columns: &[
         column(1, "end", ColumnType::I64, false),
         column(2, "origin", ColumnType::Text, true),
+        column(3, "dataset", ColumnType::I64, false),
     ],
 };
 
-/// Marks of rejected rows: one for `ts` came and was turned away. `row` is its number in the
-/// batch.
+/// Marks of rejected rows: one of `dataset` for `ts` came and was turned away. `row` is its number
+/// in the batch.
 pub static REJECTS: Schema = Schema {
     dataset: DatasetId::REJECTS,
     name: "rejects",
@@ -90,6 +92,7 @@ pub static REJECTS: Schema = Schema {
     columns: &[
         column(1, "row", ColumnType::I64, false),
         column(2, "reason", ColumnType::Text, false),
+        column(3, "dataset", ColumnType::I64, false),
     ],
 };
 
@@ -154,8 +157,8 @@ pub static VERDICTS: Schema = Schema {
     ],
 };
 
-/// Marks of keys that a batch held more than once: how many of its rows for `ts` were equal to
-/// another (`duplicate_key`), or had other values (`conflicting_duplicate`).
+/// Marks of keys that a batch of `dataset` held more than once: how many of its rows for `ts` were
+/// equal to another (`duplicate_key`), or had other values (`conflicting_duplicate`).
 pub static REPEATS: Schema = Schema {
     dataset: DatasetId::REPEATS,
     name: "repeats",
@@ -164,6 +167,7 @@ pub static REPEATS: Schema = Schema {
     columns: &[
         column(1, "rule", ColumnType::Text, false),
         column(2, "count", ColumnType::I64, false),
+        column(3, "dataset", ColumnType::I64, false),
     ],
 };
 

@@ -1,7 +1,7 @@
 //! The file `FORMAT`: what kind of store this is. Text, so that a person can read it.
 //!
 //! ```text
-//! barrow preview 4
+//! barrow preview 5
 //! instance <32 hexadecimal digits>
 //! shards 1
 //! crc <8 hexadecimal digits: CRC-32C of the lines above>
@@ -14,7 +14,7 @@ use crate::error::Error;
 
 /// Number of the format this build reads and writes. Until a first release an older one is
 /// refused.
-pub(crate) const NUMBER: u32 = 4;
+pub(crate) const NUMBER: u32 = 5;
 
 const PATH: &str = "FORMAT";
 const TEMPORARY: &str = "FORMAT.tmp";
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn golden_text_of_a_format() {
         let text = Format { instance: [0xAB; 16] }.encode();
-        let lines = format!("barrow preview 4\ninstance {}\nshards 1\ncrc ", "ab".repeat(16));
+        let lines = format!("barrow preview 5\ninstance {}\nshards 1\ncrc ", "ab".repeat(16));
         assert!(text.starts_with(&lines), "{text}");
         assert_eq!(Format::decode(&text), Ok(Format { instance: [0xAB; 16] }));
     }

@@ -11,14 +11,16 @@ use crate::dataset::facts::{EVERY_SYMBOL, FACT_SOURCE};
 use crate::dataset::{Schema, schema};
 use crate::error::Error;
 use crate::reference::{Reference, long};
-use crate::rows::Rows;
+use crate::rows::{Column, Rows};
 use crate::snapshot::{Revisions, Scan, Snapshot, text};
 
 use super::{Intervals, Reason};
 
 /// What may deliver an instrument's slots: a symbol of a source, at a step and price side.
+/// `dataset` tells trades and quotes apart, which have neither.
 #[derive(Clone, Copy)]
 pub(crate) struct Subject<'a> {
+    pub(crate) dataset: DatasetId,
     pub(crate) symbol: &'a Symbol,
     pub(crate) source: &'a Source,
     pub(crate) step: Step,
@@ -130,7 +132,7 @@ impl Explainer {
         subject: Subject<'_>,
         range: (i64, i64),
     ) -> Result<(), Error> {
-        let Subject { symbol, source, step, side } = subject;
+        let Subject { dataset: of, symbol, source, step, side } = subject;
         let every = Symbol::new(EVERY_SYMBOL).expect("invariant: a star is a name");
         let symbols = [symbol.clone(), every];
         let outages = symbols.clone();
@@ -141,6 +143,9 @@ impl Explainer {
             |dataset, symbol| SeriesKey { dataset, symbol, step, side, source: source.clone() };
         for symbol in symbols {
             facts.each(&key(DatasetId::CLAIMS, symbol), (i64::MIN, i64::MAX), |rows, at| {
+                if !is_of(of, &rows.columns[2], at) {
+                    return;
+                }
                 let end = long(&rows.columns[0], at).expect("invariant: a claim has an end");
                 claims.push((rows.ts[at], end));
                 let is_watermark = rows.columns[1].is_valid(at)
@@ -152,7 +157,9 @@ impl Explainer {
         }
         self.claims = claims.into_iter().collect();
         facts.each(&key(DatasetId::REJECTS, symbol.clone()), range, |rows, at| {
-            self.rejects.push(slot_of(step, rows.ts[at]));
+            if is_of(of, &rows.columns[2], at) {
+                self.rejects.push(slot_of(step, rows.ts[at]));
+            }
         })?;
         self.publish_delay = reference.publish_delay("bars", source.as_str());
         Ok(())
@@ -195,6 +202,11 @@ impl Explainer {
             None => self.listed.is_empty(),
         }
     }
+}
+
+/// Whether the column `dataset` of a claim or reject names `of`.
+fn is_of(of: DatasetId, dataset: &Column, at: usize) -> bool {
+    long(dataset, at) == Some(i64::from(of.get()))
 }
 
 fn tick_key(dataset: DatasetId, symbol: Symbol, source: Source) -> SeriesKey {

@@ -46,7 +46,11 @@ pub(super) fn batch(of: &Batch, source: &Source, now: Timestamp) -> Option<Batch
     let symbols = claims.iter().map(|claim| claim.symbol.as_str());
     let ends = claims.iter().map(|claim| claim.end.nanos()).collect();
     let origins: Texts = claims.iter().map(|claim| claim.origin.name()).collect();
-    let columns = vec![Column::new(Values::I64(ends)), Column::new(Values::Text(origins))];
+    let columns = vec![
+        Column::new(Values::I64(ends)),
+        Column::new(Values::Text(origins)),
+        dataset(of, claims.len()),
+    ];
     let ts = claims.iter().map(|claim| claim.start.nanos()).collect();
     let mut batch = rows(of, source, DatasetId::CLAIMS, symbols, ts, columns)?;
     batch.known_at_policy = KnownAt::Ingest;
@@ -56,6 +60,11 @@ pub(super) fn batch(of: &Batch, source: &Source, now: Timestamp) -> Option<Batch
         batch.known_at = Some(Column::new(Values::I64(known_at)));
     }
     Some(batch)
+}
+
+/// The column `dataset` of facts about the series of a batch.
+pub(super) fn dataset(of: &Batch, rows: usize) -> Column {
+    Column::new(Values::I64(vec![i64::from(of.dataset.get()); rows]))
 }
 
 /// Rows of a dataset of facts about the series of a batch; `None` if there are none.

@@ -232,6 +232,7 @@ impl Rejected {
         let columns = vec![
             Column::new(Values::I64(marks.iter().map(|mark| mark.2).collect())),
             Column::new(Values::Text(reasons)),
+            claims::dataset(batch, marks.len()),
         ];
         let ts = marks.iter().map(|mark| mark.1).collect();
         let symbols = marks.iter().map(|mark| mark.0);

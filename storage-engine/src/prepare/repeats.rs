@@ -38,6 +38,7 @@ pub(super) fn batch(
     let columns = vec![
         Column::new(Values::Text(rules)),
         Column::new(Values::I64(marks.iter().map(|mark| mark.3).collect())),
+        claims::dataset(of, marks.len()),
     ];
     let ts = marks.iter().map(|mark| mark.1).collect();
     let symbols = marks.iter().map(|mark| mark.0);

@@ -12,6 +12,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use barrow_engine::batch::{Act, Batch, Claim, ClaimOrigin};
+use barrow_engine::dataset::schema;
 use barrow_types::{DatasetId, Step, Timestamp};
 use serde_json::json;
 
@@ -35,6 +36,7 @@ const POST: Known =
 const LIST: Known = Known {
     built: &[
         "format",
+        "dataset",
         "symbols",
         "source",
         "timeframe",
@@ -126,6 +128,7 @@ pub(crate) async fn list(
     let format = Format::negotiate(&params, &headers)?;
     let wanted = Wanted::read(&params)?;
     let (step, side) = (params.step("timeframe")?, params.side()?);
+    let dataset = dataset(&params)?;
     let start = params.read("start", parse_parameter)?.unwrap_or(Timestamp::MIN);
     let end = params.read("end", parse_parameter)?.unwrap_or(Timestamp::MAX);
     let snapshot = app.engine.snapshot();
@@ -134,10 +137,12 @@ pub(crate) async fn list(
             let until = Timestamp::from_nanos(seen.long(0)?);
             let is_wanted = step.is_none_or(|step| step == seen.key.step)
                 && side.is_none_or(|side| side == seen.key.side)
+                && dataset.is_none_or(|dataset| Some(dataset) == claimed(seen))
                 && seen.ts() < end
                 && until > start;
             is_wanted.then(|| {
                 let mut row = of_series(seen);
+                row["dataset"] = claimed(seen).map(name_of).into();
                 row["start"] = instant(seen.ts());
                 row["end"] = instant(until);
                 row["origin"] = seen.text(1).into();
@@ -149,6 +154,7 @@ pub(crate) async fn list(
     let columns = [
         ("symbol", "text"),
         ("source", "text"),
+        ("dataset", "text"),
         ("timeframe", "text"),
         ("price", "text"),
         ("start", "timestamp"),
@@ -158,6 +164,22 @@ pub(crate) async fn list(
         ("sequence", "i64"),
     ];
     table(format, &columns, &rows)
+}
+
+/// The dataset whose claims are asked for.
+pub(super) fn dataset(params: &Params) -> Result<Option<DatasetId>, Problem> {
+    let name = params.get("dataset");
+    name.map(|name| schema_of(name).map(|schema| schema.dataset)).transpose()
+}
+
+/// The dataset that a claim is about.
+pub(super) fn claimed(claim: &Seen<'_>) -> Option<DatasetId> {
+    claim.long(2).and_then(|dataset| u16::try_from(dataset).ok()).map(DatasetId::new)
+}
+
+/// What a dataset is called.
+pub(super) fn name_of(dataset: DatasetId) -> Option<&'static str> {
+    schema(dataset).map(|schema| schema.name)
 }
 
 /// What a fact about a series of market data says of it, and since when it is known.

@@ -24,14 +24,23 @@ use super::super::ingest::{check_sides, schema_of};
 use super::super::params::{Known, Params};
 use super::super::parts::Common;
 use super::super::table::{instant, table};
-use super::claims::{batches, check_range, of_series};
+use super::claims::{batches, check_range, claimed, dataset, name_of, of_series};
 use super::json::{Fields, fault, text};
 use super::seen::Wanted;
 use super::stated::{Read, Stated, state};
 use super::{STATING, each};
 
 const LIST: Known = Known {
-    built: &["format", "symbols", "source", "timeframe", "price", "as_of", "at_sequence"],
+    built: &[
+        "format",
+        "dataset",
+        "symbols",
+        "source",
+        "timeframe",
+        "price",
+        "as_of",
+        "at_sequence",
+    ],
     not_built: &[],
 };
 
@@ -109,7 +118,7 @@ fn watermark(
     }
     let mut claims = Vec::new();
     for symbol in symbols {
-        let before = watermarks.of(source.as_str(), step, side, symbol);
+        let before = watermarks.of((schema.dataset, step, side), source.as_str(), symbol);
         let start = match (from, before) {
             (Some(from), Some(before)) => from.min(before),
             (Some(start), None) | (None, Some(start)) => start,
@@ -146,8 +155,8 @@ fn watermark(
     })
 }
 
-/// The watermarks there are.
-struct Watermarks(BTreeMap<SeriesKey, (Timestamp, Value)>);
+/// The watermarks there are, of series and what they are of.
+struct Watermarks(BTreeMap<(SeriesKey, DatasetId), (Timestamp, Value)>);
 
 impl Watermarks {
     fn read(snapshot: &Snapshot) -> Result<Self, Problem> {
@@ -156,14 +165,16 @@ impl Watermarks {
     }
 
     fn visible(snapshot: &Snapshot, wanted: &Wanted) -> Result<Self, Problem> {
-        let mut newest: BTreeMap<SeriesKey, (Timestamp, Value)> = BTreeMap::new();
+        let mut newest: BTreeMap<(SeriesKey, DatasetId), (Timestamp, Value)> = BTreeMap::new();
         wanted.facts(snapshot, DatasetId::CLAIMS, |seen| -> Option<()> {
             let up_to = Timestamp::from_nanos(seen.long(0)?);
-            let is_newest = newest.get(seen.key).is_none_or(|(other, _)| *other < up_to);
+            let of = (seen.key.clone(), claimed(seen)?);
+            let is_newest = newest.get(&of).is_none_or(|(other, _)| *other < up_to);
             if is_newest && seen.text(1) == Some(ClaimOrigin::Watermark.name()) {
                 let mut row = of_series(seen);
+                row["dataset"] = name_of(of.1).into();
                 row["up_to"] = instant(up_to);
-                newest.insert(seen.key.clone(), (up_to, row));
+                newest.insert(of, (up_to, row));
             }
             None
         })?;
@@ -171,10 +182,15 @@ impl Watermarks {
     }
 
     /// The watermark of a symbol, by itself or as one of all.
-    fn of(&self, source: &str, step: Step, side: PriceSide, symbol: &str) -> Option<Timestamp> {
-        let is_asked = |key: &SeriesKey| {
+    fn of(
+        &self,
+        of: (DatasetId, Step, PriceSide),
+        source: &str,
+        symbol: &str,
+    ) -> Option<Timestamp> {
+        let is_asked = |(key, dataset): &(SeriesKey, DatasetId)| {
             key.source.as_str() == source
-                && (key.step, key.side) == (step, side)
+                && (*dataset, key.step, key.side) == of
                 && [symbol, EVERY_SYMBOL].contains(&key.symbol.as_str())
         };
         self.0.iter().filter(|(key, _)| is_asked(key)).map(|(_, (up_to, _))| *up_to).max()
@@ -191,11 +207,14 @@ pub(crate) async fn list(
     let format = Format::negotiate(&params, &headers)?;
     let wanted = Wanted::read(&params)?;
     let (step, side) = (params.step("timeframe")?, params.side()?);
+    let dataset = dataset(&params)?;
     let snapshot = app.engine.snapshot();
     let rows = app.query(move || {
         let all = Watermarks::visible(&snapshot, &wanted)?.0;
-        let is_wanted = |key: &SeriesKey| {
-            step.is_none_or(|step| step == key.step) && side.is_none_or(|side| side == key.side)
+        let is_wanted = |(key, of): &(SeriesKey, DatasetId)| {
+            step.is_none_or(|step| step == key.step)
+                && side.is_none_or(|side| side == key.side)
+                && dataset.is_none_or(|dataset| dataset == *of)
         };
         let rows = all.into_iter().filter(|(key, _)| is_wanted(key)).map(|(_, (_, row))| row);
         Ok::<_, Problem>(rows.collect::<Vec<_>>())
@@ -204,6 +223,7 @@ pub(crate) async fn list(
     let columns = [
         ("symbol", "text"),
         ("source", "text"),
+        ("dataset", "text"),
         ("timeframe", "text"),
         ("price", "text"),
         ("up_to", "timestamp"),

@@ -210,8 +210,8 @@ fn a_key_twice_in_a_batch_leaves_a_mark_and_a_repeated_load_none() {
     let counts = Counts { accepted: 3, duplicates: 2, corrected: 1, ..Counts::default() };
     assert_eq!(applied.counts, counts);
     let marks = [
-        format!("A {MINUTE} duplicate_key 2"),
-        format!("A {} conflicting_duplicate 1", 2 * MINUTE),
+        format!("A {MINUTE} duplicate_key 2 1"),
+        format!("A {} conflicting_duplicate 1 1", 2 * MINUTE),
     ];
     assert_eq!(store.rows(DatasetId::REPEATS), marks);
     store.bars(&[flat(0, 1.0), flat(2 * MINUTE, 3.0)], true);
