@@ -107,12 +107,13 @@ impl Covers {
             let (start, end, known) = range.of(&symbol, (source, step), reference);
             claims.without_calendar |= !known;
             if start >= end {
-                let fault = format!("there is nothing between start and end for {symbol}");
+                let fault = format!("there is nothing between for {symbol}: write END after START");
                 return Err(Problem::parameter("covers", fault));
             }
             if end > now {
-                let fault =
-                    format!("the end for {symbol} lies in the future: nobody has all of it");
+                let fault = format!(
+                    "the end for {symbol} lies in the future: end at the last row there is"
+                );
                 return Err(Problem::parameter("covers", fault));
             }
             let origin = if self.replaces { ClaimOrigin::Replaces } else { ClaimOrigin::Covers };

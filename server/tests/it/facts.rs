@@ -633,9 +633,8 @@ async fn what_is_said_of_trades_is_not_said_of_quotes() {
     server.state_facts(Method::PUT, path, &quotes).await;
     quotes["up_to"] = json!("2013-10-07T16:00:00Z");
     server.state_facts(Method::PUT, path, &quotes).await;
-    let mark = |dataset: &str, hour: u32| {
-        vec![json!(dataset), json!(format!("2013-10-07T{hour}:00:00Z"))]
-    };
+    let mark =
+        |dataset: &str, hour: u32| vec![json!(dataset), json!(format!("2013-10-07T{hour}:00:00Z"))];
     let marks = [mark("trades", 15), mark("quotes", 16)];
     assert_eq!(server.rows(path, &["dataset", "up_to"]).await, marks);
     let of_trades = format!("{path}?dataset=trades");

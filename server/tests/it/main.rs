@@ -18,6 +18,7 @@ mod harness;
 mod ingest;
 mod jobs;
 mod lifecycle;
+mod malformed;
 mod quality;
 mod query;
 mod retract;

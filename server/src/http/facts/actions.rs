@@ -45,7 +45,9 @@ pub(super) fn read(
         return Err(fields.fault("value", what));
     }
     if !seen.0.insert((ex_date, kind.to_owned())) {
-        return Err(fields.fault("ex_date", format!("there are two actions of kind {kind} then")));
+        return Err(
+            fields.fault("ex_date", format!("there are two actions of kind {kind} then: say one"))
+        );
     }
     let ts = midnight(ex_date);
     let open = calendar.and_then(|calendar| calendar.session(ex_date));

@@ -40,7 +40,7 @@ pub(super) fn read(
     let since = fields.when("since")?.map_or(ALWAYS, |when| since_of(when, calendar));
     let until = fields.when("until")?.map(|when| since_of(when, calendar));
     if until.is_some_and(|until| until <= since) {
-        return Err(fields.fault("until", "is not after since"));
+        return Err(fields.fault("until", "is not after since: leave it out if it goes on"));
     }
     Ok(Binding {
         source: fields.required("source", Fields::source)?,
@@ -78,7 +78,8 @@ impl Bindings {
             holds && *bound != instrument
         });
         if let Some((_, (other, _))) = covering {
-            return Err(fields.fault("since", format!("the body binds {symbol} to {other} then")));
+            return Err(fields
+                .fault("since", format!("the body binds {symbol} to {other} then: choose one")));
         }
         let end = until.unwrap_or(Timestamp::MAX);
         let stored = reference.bindings(source.as_str(), symbol.as_str()).iter();
@@ -92,7 +93,7 @@ impl Bindings {
         });
         if let Some((at, bound)) = other.filter(|_| until.is_some()) {
             let detail = format!(
-                "{}: {symbol} of {source} is {} since {}, before that",
+                "{}: {symbol} of {source} is {} since {}, before that: end there",
                 fields.named("until"),
                 bound.unwrap_or_default(),
                 instant(at).as_str().unwrap_or_default()

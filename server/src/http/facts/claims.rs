@@ -101,10 +101,10 @@ pub(super) fn check_range(
     now: Timestamp,
 ) -> Result<(), Problem> {
     if start >= end {
-        return Err(fields.fault(end_name, "is not after the start"));
+        return Err(fields.fault(end_name, "is not after the start: turn them round"));
     }
     if end > now {
-        return Err(fields.fault(end_name, "lies in the future: nobody has all of it yet"));
+        return Err(fields.fault(end_name, "lies in the future: end at the last row there is"));
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use barrow_engine::batch::KnownAt;
-use barrow_engine::calendar::{Calendar, DATE_MAX, DATE_MIN, Hours};
+use barrow_engine::calendar::{Calendar, Hours};
 use barrow_engine::dataset::facts::ALWAYS;
 use barrow_types::{DAY_NANOS, DatasetId, Nanos, Symbol, Timestamp};
 use jiff::tz::TimeZone;
@@ -66,8 +66,10 @@ pub(crate) async fn put_file(
             let what = format!("is called {} in the file, {name} in the path", calendar.name());
             return Err(fault("calendar", what));
         }
-        TimeZone::get(calendar.zone())
-            .map_err(|_| fault("zone", format!("'{}' is no time zone", calendar.zone())))?;
+        TimeZone::get(calendar.zone()).map_err(|_| {
+            let what = format!("'{}' is no time zone: write Asia/Tokyo", calendar.zone());
+            fault("zone", what)
+        })?;
         let mut stated = Stated::default();
         if Calendar::embedded(&name).is_none() {
             for (key, value) in [("zone", calendar.zone()), ("version", calendar.version())] {
@@ -137,11 +139,8 @@ pub(crate) async fn put_days(
         for (at, value) in days.iter().enumerate() {
             let fields = Fields::of(value, format!("[{at}]"), &FIELDS)?;
             let date = fields.required("date", Fields::date)?;
-            if !(DATE_MIN..=DATE_MAX).contains(&date) {
-                return Err(fields.fault("date", "is outside the years 1678 to 2261"));
-            }
             if !seen.insert(date) {
-                return Err(fields.fault("date", "is there twice"));
+                return Err(fields.fault("date", "is there twice: say each date once"));
             }
             let values = day(&fields, date, &zone)?;
             let known_at = fields.known_at(context.now)?;
@@ -159,7 +158,7 @@ fn day(fields: &Fields<'_>, date: i32, zone: &TimeZone) -> Result<Vec<Cell>, Pro
     let kind = fields.required("kind", |fields, name| fields.word(name, &words))?;
     if kind == "closed" {
         return match TIMES.into_iter().find(|name| fields.get(name).is_some()) {
-            Some(name) => Err(fields.fault(name, "is said of a day that is closed")),
+            Some(name) => Err(fields.fault(name, "is said of a day that is closed: leave it out")),
             None => Ok(closed()),
         };
     }
@@ -174,8 +173,12 @@ fn day(fields: &Fields<'_>, date: i32, zone: &TimeZone) -> Result<Vec<Cell>, Pro
     let pause = match (time(fields, "break_start")?, time(fields, "break_end")?) {
         (Some(start), Some(end)) => Some((start, end)),
         (None, None) => None,
-        (Some(_), None) => return Err(fields.fault("break_end", "is missing")),
-        (None, Some(_)) => return Err(fields.fault("break_start", "is missing")),
+        (Some(_), None) => {
+            return Err(fields.fault("break_end", "is missing: a break has both ends"));
+        }
+        (None, Some(_)) => {
+            return Err(fields.fault("break_start", "is missing: a break has both ends"));
+        }
     };
     let pre_open = time(fields, "pre_open")?;
     let post_close = time(fields, "post_close")?;

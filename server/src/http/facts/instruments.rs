@@ -113,7 +113,7 @@ fn id(fields: &Fields<'_>, name: &str) -> Result<Option<Symbol>, Problem> {
 /// A text that can be the id of an instrument.
 fn checked(text: &str) -> Result<Symbol, String> {
     if text == EVERY_SYMBOL || text.starts_with(EXACT) {
-        return Err(format!("'{text}' means something else in queries"));
+        return Err(format!("'{text}' means something else in queries: choose another"));
     }
     Symbol::new(text).map_err(|fault| format!("{text:?} {fault}"))
 }
@@ -140,7 +140,9 @@ impl<'a> Reading<'a> {
 
     fn instrument(&mut self, fields: &Fields<'_>, id: &Symbol) -> Result<(), Problem> {
         if !self.seen.insert(id.clone()) {
-            return Err(fields.fault("id", format!("{id} is there twice")));
+            return Err(
+                fields.fault("id", format!("{id} is there twice: say all of it in one object"))
+            );
         }
         let calendar = self.calendar(fields, id)?;
         let calendar = calendar.as_deref();
@@ -162,7 +164,10 @@ impl<'a> Reading<'a> {
                         && other.values[0] == fact.values[0]
                 });
                 if is_twice {
-                    return Err(body::fault(&place, "says two things since the same time"));
+                    return Err(body::fault(
+                        &place,
+                        "is said twice since the same time: say one value",
+                    ));
                 }
                 self.stated.add(group, fact);
             }
@@ -221,7 +226,7 @@ fn values<'a>(
         let since = own.when("since")?.map_or(since, |when| since_of(when, calendar));
         let known_at = own.known_at(now)?.or(known_at);
         if !own.has("value") {
-            return Err(own.fault("value", "is missing"));
+            return Err(own.fault("value", "is missing: null says that there is none"));
         }
         Ok((own.named("value"), own.get("value").unwrap_or(NONE), since, known_at))
     };
@@ -243,7 +248,9 @@ fn value_of(attribute: &str, value: &Value, reference: &Reference) -> Result<Cel
     let value = match (attribute, value) {
         ("listed", Value::Bool(listed)) => listed.to_string(),
         ("listed", Value::String(word)) if word == "true" || word == "false" => word.clone(),
-        ("listed", other) => return Err(format!("{other} is neither true nor false")),
+        ("listed", other) => {
+            return Err(format!("{other} is neither true nor false: write one of them"));
+        }
         ("tick_size", value) => {
             let tick = match value {
                 Value::Number(number) => number.as_f64(),
@@ -251,7 +258,7 @@ fn value_of(attribute: &str, value: &Value, reference: &Reference) -> Result<Cel
                 _ => None,
             };
             let tick = tick.filter(|tick: &f64| tick.is_finite() && *tick > 0.0);
-            tick.ok_or_else(|| format!("{value} is not a number above 0"))?.to_string()
+            tick.ok_or_else(|| format!("{value} is not a number above 0: write 0.01"))?.to_string()
         }
         (_, value) => body::text(value)?.to_owned(),
     };
@@ -264,7 +271,7 @@ fn value_of(attribute: &str, value: &Value, reference: &Reference) -> Result<Cel
             ))
         }
         "currency" if !value.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-            Err(format!("{value:?} is no code such as USD"))
+            Err(format!("{value:?} is no code: write USD"))
         }
         _ => Ok(Cell::Text(value)),
     }

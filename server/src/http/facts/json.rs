@@ -1,6 +1,9 @@
-//! JSON bodies, field by field: none unknown, none of another type, each fault with its place.
+//! JSON bodies, field by field: none unknown, none twice, none of another type, each fault with its
+//! place and what to do about it.
 
-use barrow_types::{Source, Symbol, Timestamp};
+use barrow_engine::calendar::{DATE_MAX, DATE_MIN};
+use barrow_types::{DAY_NANOS, Source, Symbol, Timestamp};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::super::error::{Code, Problem};
@@ -9,6 +12,96 @@ use super::super::time::{self, When, parse_when};
 /// Field `field` of the body says what it must not.
 pub(crate) fn fault(field: &str, fault: impl std::fmt::Display) -> Problem {
     Problem::new(Code::InvalidBody, format!("{field}: {fault}")).about(field)
+}
+
+/// The value that a body is.
+///
+/// # Errors
+/// It is not JSON, or names a field twice, of which only one could count.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+    let mut twice = None;
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let read = Once { place: String::new(), twice: &mut twice }.deserialize(&mut reader);
+    let read = read.and_then(|value| reader.end().map(|()| value));
+    read.map_err(|error| match twice {
+        Some(place) => fault(&place, format!("{error}: say it once")),
+        None => fault("body", format!("is not JSON: {error}")),
+    })
+}
+
+/// Reads a value whose objects have each field once.
+struct Once<'a> {
+    /// Where it stands in the body.
+    place: String,
+    /// The field that is there twice.
+    twice: &'a mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Once<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Once<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        let Self { place, twice } = self;
+        loop {
+            let place = format!("{place}[{}]", values.len());
+            match array.next_element_seed(Once { place, twice: &mut *twice })? {
+                Some(value) => values.push(value),
+                None => return Ok(Value::Array(values)),
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        let Self { place, twice } = self;
+        while let Some(name) = object.next_key::<String>()? {
+            let place = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
+            if map.contains_key(&name) {
+                *twice = Some(place);
+                return Err(A::Error::custom("is there twice"));
+            }
+            let value = object.next_value_seed(Once { place, twice: &mut *twice })?;
+            map.insert(name, value);
+        }
+        Ok(Value::Object(map))
+    }
 }
 
 /// An object, and where it stands in the body: empty, or such as `bindings[0]`.
@@ -91,27 +184,38 @@ impl<'a> Fields<'a> {
         let when = match value {
             Value::String(text) => parse_when(text),
             Value::Number(number) => parse_when(&number.to_string()),
-            other => Err(format!("{other} is no time")),
+            other => Err(format!("{other} is no time: write 2013-10-07, or {TIME_EXAMPLE}")),
         };
-        when.map(Some).map_err(|what| self.fault(name, what))
+        let in_range = |when: When| match when {
+            When::Instant(at) => instant_in_range(at).map(|()| when),
+            When::Date(date) => date_in_range(date).map(|()| when),
+        };
+        when.and_then(in_range).map(Some).map_err(|what| self.fault(name, what))
     }
 
     /// An instant.
     pub(crate) fn instant(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let at = match value {
+            Value::String(text) if matches!(parse_when(text), Ok(When::Date(_))) => {
+                Err(format!("'{text}' is a date: write a time, {TIME_EXAMPLE}"))
+            }
             Value::String(text) => time::parse(text, false),
             Value::Number(number) => time::parse(&number.to_string(), false),
-            other => Err(format!("{other} is no time")),
+            other => Err(format!("{other} is no time: write {TIME_EXAMPLE}")),
         };
-        at.map(Some).map_err(|what| self.fault(name, what))
+        let in_range = |at: Timestamp| instant_in_range(at).map(|()| at);
+        at.and_then(in_range).map(Some).map_err(|what| self.fault(name, what))
     }
 
     /// A publication time: an instant that has come.
     pub(crate) fn known_at(&self, now: Timestamp) -> Result<Option<Timestamp>, Problem> {
         let known_at = self.instant("known_at")?;
         match known_at {
-            Some(at) if at > now => Err(self.fault("known_at", "lies in the future")),
+            Some(at) if at > now => {
+                let what = "lies in the future: leave it out if it is known since now";
+                Err(self.fault("known_at", what))
+            }
             _ => Ok(known_at),
         }
     }
@@ -120,7 +224,10 @@ impl<'a> Fields<'a> {
     pub(crate) fn date(&self, name: &str) -> Result<Option<i32>, Problem> {
         let Some(value) = self.get(name) else { return Ok(None) };
         match value.as_str().map(parse_when) {
-            Some(Ok(When::Date(date))) => Ok(Some(date)),
+            Some(Ok(When::Date(date))) => {
+                date_in_range(date).map_err(|what| self.fault(name, what))?;
+                Ok(Some(date))
+            }
             _ => Err(self.fault(name, format!("{value} is not a date: write YYYY-MM-DD"))),
         }
     }
@@ -135,7 +242,7 @@ impl<'a> Fields<'a> {
         };
         match number.filter(|number| number.is_finite()) {
             Some(number) => Ok(Some(number)),
-            None => Err(self.fault(name, format!("{value} is not a number"))),
+            None => Err(self.fault(name, format!("{value} is not a number: write 1.5"))),
         }
     }
 
@@ -144,7 +251,10 @@ impl<'a> Fields<'a> {
         let Some(value) = self.get(name) else { return Ok(None) };
         match value.as_bool() {
             Some(flag) => Ok(Some(flag)),
-            None => Err(self.fault(name, format!("{value} is neither true nor false"))),
+            None => {
+                Err(self
+                    .fault(name, format!("{value} is neither true nor false: write one of them")))
+            }
         }
     }
 
@@ -166,7 +276,7 @@ impl<'a> Fields<'a> {
                 let place = |at: usize| format!("{}[{at}]", self.named(name));
                 Ok(values.iter().enumerate().map(|(at, value)| (place(at), value)).collect())
             }
-            Some(_) => Err(self.fault(name, "is not an array")),
+            Some(_) => Err(self.fault(name, "is not an array: write [...]")),
         }
     }
 
@@ -178,7 +288,7 @@ impl<'a> Fields<'a> {
                 let place = |key: &str| format!("{}.{key}", self.named(name));
                 Ok(map.iter().map(|(key, value)| (key.as_str(), place(key), value)).collect())
             }
-            Some(_) => Err(self.fault(name, "is not an object")),
+            Some(_) => Err(self.fault(name, "is not an object: write {\"NAME\": ...}")),
         }
     }
 }
@@ -189,17 +299,33 @@ impl<'a> Fields<'a> {
 /// What is wrong with it.
 pub(crate) fn text(value: &Value) -> Result<&str, String> {
     match value.as_str() {
-        None => Err(format!("{value} is not a text")),
-        Some("") => Err("is empty".to_owned()),
+        None => Err(format!("{value} is not a text: write it in quotes")),
+        Some("") => Err("is empty: leave it out, or say null".to_owned()),
         Some(text) if text.chars().any(char::is_control) => {
-            Err("holds a control character".to_owned())
+            Err("holds a control character: take it out".to_owned())
         }
         Some(text) if text.len() > TEXT_LEN_MAX => {
-            Err(format!("is longer than {TEXT_LEN_MAX} bytes"))
+            Err(format!("is longer than {TEXT_LEN_MAX} bytes: shorten it"))
         }
         Some(text) => Ok(text),
     }
 }
+
+/// Refuses what cannot be the time of a fact: calendars end before instants do.
+fn date_in_range(date: i32) -> Result<(), String> {
+    match (DATE_MIN..=DATE_MAX).contains(&date) {
+        true => Ok(()),
+        false => Err("is outside the years 1678 to 2261".to_owned()),
+    }
+}
+
+fn instant_in_range(at: Timestamp) -> Result<(), String> {
+    let date = i32::try_from(at.nanos().div_euclid(DAY_NANOS));
+    date_in_range(date.expect("invariant: instants are some hundred years from 1970"))
+}
+
+/// How an instant is written.
+const TIME_EXAMPLE: &str = "2013-10-07T09:30:00-04:00";
 
 /// Longest text of a fact, in bytes.
 const TEXT_LEN_MAX: usize = 1_024;
@@ -209,6 +335,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_body_is_read_as_serde_json_reads_it_but_no_field_twice() {
+        for text in ["null", "[1, -2, 3.5, \"a\\u00e4\", true, {\"b\": {\"c\": []}}]", " {} "] {
+            let value: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(parse(text.as_bytes()), Ok(value), "{text}");
+        }
+        for (text, field) in [
+            ("", "body"),
+            ("[1", "body"),
+            ("{} x", "body"),
+            ("{\"a\": 1, \"b\": 2, \"a\": 1}", "a"),
+            ("[{}, {\"a\": {\"b\": 1, \"b\": 2}}]", "[1].a.b"),
+        ] {
+            let problem = parse(text.as_bytes()).unwrap_err();
+            assert_eq!(problem.field.as_deref(), Some(field), "{text}: {}", problem.detail);
+        }
+    }
 
     #[test]
     fn every_fault_names_the_place_of_its_field() {
@@ -236,6 +380,9 @@ mod tests {
             (json!({"name": "a,b"}), "x[1].name"),
             (json!({"name": "a\u{7}"}), "x[1].name"),
             (json!({"name": "A", "since": "soon"}), "x[1].since"),
+            (json!({"name": "A", "since": "2262-04-01"}), "x[1].since"),
+            (json!({"name": "A", "since": "2262-04-01T00:00:00Z"}), "x[1].since"),
+            (json!({"name": "A", "date": "1677-12-31"}), "x[1].date"),
             (json!({"name": "A", "since": 1_381_152_600}), "x[1].since"),
             (json!({"name": "A", "known_at": "2013-10-07"}), "x[1].known_at"),
             (json!({"name": "A", "known_at": "2023-10-07T00:00:00Z"}), "x[1].known_at"),

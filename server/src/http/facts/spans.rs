@@ -4,6 +4,7 @@
 //! of an instrument, by its id or by its name at their start; outages of a source, for one symbol
 //! or for all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -44,7 +45,7 @@ pub(crate) async fn post_halts(
     let sum = state(&app, &params, &headers, body, |context, value| {
         const FIELDS: [&str; 6] = ["instrument", "symbol", "start", "end", "note", "known_at"];
         let reference = reference(&context.snapshot)?;
-        let mut stated = Stated::default();
+        let (mut stated, mut seen) = (Stated::default(), BTreeSet::new());
         for (place, value) in each(value) {
             let fields = Fields::of(value, place, &FIELDS)?;
             let start = fields.required("start", Fields::instant)?;
@@ -55,11 +56,18 @@ pub(crate) async fn post_halts(
                     id.map_or(name.to_string(), |id| id.to_string())
                 }
                 (Some(_), Some(_)) => {
-                    return Err(fields.fault("symbol", "cannot be used together with instrument"));
+                    return Err(fields.fault(
+                        "symbol",
+                        "cannot be used together with instrument: say one of them",
+                    ));
                 }
-                (None, None) => return Err(fields.fault("instrument", "is missing")),
+                (None, None) => {
+                    let what = "is missing: say its id, or its name then as symbol";
+                    return Err(fields.fault("instrument", what));
+                }
             };
             let fact = span(context, &fields, subject, start)?;
+            once(&mut seen, &fields, (String::new(), fact.subject.clone(), start))?;
             stated.add(known_now(Group::of(DatasetId::HALTS)), fact);
         }
         Ok(stated.into())
@@ -77,7 +85,7 @@ pub(crate) async fn post_outages(
     let params = Params::parse(query.as_deref(), &STATING)?;
     let sum = state(&app, &params, &headers, body, |context, value| {
         const FIELDS: [&str; 6] = ["source", "symbol", "start", "end", "note", "known_at"];
-        let mut stated = Stated::default();
+        let (mut stated, mut seen) = (Stated::default(), BTreeSet::new());
         for (place, value) in each(value) {
             let fields = Fields::of(value, place, &FIELDS)?;
             let source = fields.required("source", Fields::source)?;
@@ -85,12 +93,24 @@ pub(crate) async fn post_outages(
             let symbol = fields.text("symbol")?.unwrap_or(EVERY_SYMBOL);
             covers::checked(symbol).map_err(|what| fields.fault("symbol", what))?;
             let fact = span(context, &fields, symbol.to_owned(), start)?;
+            once(&mut seen, &fields, (source.to_string(), fact.subject.clone(), start))?;
             let group = Group::from_source(DatasetId::OUTAGES, source.as_str());
             stated.add(known_now(group), fact);
         }
         Ok(stated.into())
     });
     Ok(sum.await?.into_response())
+}
+
+/// What a span is of: a source or none, and its subject; and its start.
+type Key = (String, String, Timestamp);
+
+/// Refuses a span that the body states twice: only one of them could count.
+fn once(seen: &mut BTreeSet<Key>, fields: &Fields<'_>, key: Key) -> Result<(), Problem> {
+    if seen.insert(key) {
+        return Ok(());
+    }
+    Err(fields.fault("start", "is there twice for the same subject: say each span once"))
 }
 
 /// Spans are known since they came in: nobody knows of one before it begins, and rarely then.
@@ -106,7 +126,7 @@ fn span(
 ) -> Result<Fact, Problem> {
     let end = fields.instant("end")?;
     if end.is_some_and(|end| end <= start) {
-        return Err(fields.fault("end", "is not after start"));
+        return Err(fields.fault("end", "is not after start: leave it out if it is not over"));
     }
     let values = vec![Cell::from(end.map(Timestamp::nanos)), Cell::from(fields.text("note")?)];
     Ok(Fact { subject, ts: start, known_at: fields.known_at(context.now)?, values })

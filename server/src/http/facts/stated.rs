@@ -21,6 +21,7 @@ use super::super::decode::Kind;
 use super::super::error::{Code, Problem};
 use super::super::params::Params;
 use super::super::{App, body, ingest};
+use super::json;
 use crate::clock;
 
 /// A value of a fact.
@@ -230,10 +231,7 @@ pub(crate) async fn state(
         return Err(Problem::new(Code::UnsupportedMediaType, detail).about("Content-Type"));
     }
     state_bytes(app, params, headers, body, move |context, bytes| {
-        let value: Value = serde_json::from_slice(bytes).map_err(|error| {
-            Problem::new(Code::InvalidBody, format!("the body is not JSON: {error}")).about("body")
-        })?;
-        read(context, &value)
+        read(context, &json::parse(bytes)?)
     })
     .await
 }

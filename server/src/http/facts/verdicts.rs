@@ -3,6 +3,7 @@
 //! A verdict is about the row that is visible when it comes in: a correction of that row is judged
 //! anew.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -54,7 +55,7 @@ pub(crate) async fn post(
 ) -> Result<Response, Problem> {
     let params = Params::parse(query.as_deref(), &STATING)?;
     let sum = state(&app, &params, &headers, body, |context, value| {
-        let mut stated = Stated::default();
+        let (mut stated, mut seen) = (Stated::default(), BTreeSet::new());
         for (place, value) in each(value) {
             let fields = Fields::of(value, place, &FIELDS)?;
             let row = Row::read(&fields)?;
@@ -68,6 +69,10 @@ pub(crate) async fn post(
             if rule != MANUAL && act == "quarantine" {
                 let what = "a rule quarantines by itself: leave rule out to quarantine by hand";
                 return Err(fields.fault("act", what));
+            }
+            if !seen.insert((row.clone(), rule)) {
+                let what = "is there twice for the same row and rule: say one verdict";
+                return Err(fields.fault("ts", what));
             }
             let sequence = row.sequence(&context.snapshot)?.ok_or_else(|| {
                 let detail = format!(
@@ -102,6 +107,7 @@ pub(crate) async fn post(
 }
 
 /// Which row a verdict is about.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
     symbol: Symbol,
     source: Source,

@@ -3,7 +3,7 @@
 //! A watermark goes on from the one before it: it claims what lies between. The first of a symbol
 //! says `from` when on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -59,7 +59,7 @@ pub(crate) async fn put(
         let watermarks = Watermarks::read(&context.snapshot)?;
         let all = each(value);
         let count = all.len();
-        let mut claims = Vec::new();
+        let (mut claims, mut seen) = (Vec::new(), BTreeSet::new());
         for (number, (place, value)) in (1..).zip(all) {
             let fields = Fields::of(value, place, &FIELDS)?;
             let id = match count {
@@ -67,6 +67,14 @@ pub(crate) async fn put(
                 _ => format!("{}#{number}", context.batch_id),
             };
             let common = watermark(&fields, id, &watermarks, context.now)?;
+            for claim in &common.claims {
+                let Common { schema, step, side, source, .. } = &common;
+                let of = (schema.dataset, *step, *side, source.clone(), claim.symbol.clone());
+                if !seen.insert(of) {
+                    let what = format!("{} is moved twice: say the last one", claim.symbol);
+                    return Err(fields.fault("up_to", what));
+                }
+            }
             claims.extend(batches(&common, bytes_max)?);
         }
         Ok(Read { stated: Stated::default(), claims })

@@ -18,7 +18,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use barrow_client::Client;
+use barrow_client::{Client, ClientError};
 use barrow_engine::calendar::Calendar;
 use serde_json::{Value, json};
 
@@ -260,8 +260,21 @@ async fn send(
             )));
         }
     }
+    let ids: Vec<String> = merged.keys().cloned().collect();
     let instruments: Value = merged.into_values().collect();
-    Ok(client.put_facts(&["instruments"], &[], &instruments).await?)
+    let sent = client.put_facts(&["instruments"], &[], &instruments).await;
+    sent.map_err(|error| match about(&error, &ids) {
+        Some(id) => CliError::failed(format!("instrument {id}: nothing was loaded: {error}")),
+        None => error.into(),
+    })
+}
+
+/// The instrument, by its place in what was sent, that the server refuses: whoever wrote the files
+/// knows its id and no place.
+fn about<'a>(error: &ClientError, ids: &'a [String]) -> Option<&'a str> {
+    let ClientError::Problem(problem) = error else { return None };
+    let place = problem.field.as_deref()?.strip_prefix('[')?.split_once(']')?.0;
+    ids.get(place.parse::<usize>().ok()?).map(String::as_str)
 }
 
 /// The instruments there are.
