@@ -1,4 +1,7 @@
 //! `GET /v1/sources`: who delivers what; session set and alignment where a batch stated them.
+//!
+//! At (T, N) the sources are those of the series that were held at N, and what is said of them was
+//! said by then and known at T.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +10,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use barrow_engine::{Error, Snapshot, SourceFactRow};
-use barrow_types::Step;
+use barrow_types::{Sequence, Step, Timestamp};
 use serde_json::{Value, json};
 
 use super::App;
@@ -16,8 +19,9 @@ use super::error::Problem;
 use super::ingest::DATASETS;
 use super::params::{Known, Params};
 use super::table::{instant, table};
+use super::time::parse_parameter;
 
-const KNOWN: Known = Known { built: &["format"], not_built: &["as_of", "at_sequence"] };
+const KNOWN: Known = Known { built: &["format", "as_of", "at_sequence"], not_built: &[] };
 
 /// Lists the sources.
 pub(crate) async fn list(
@@ -27,8 +31,11 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let params = Params::parse(query.as_deref(), &KNOWN)?;
     let format = Format::negotiate(&params, &headers)?;
+    let as_of = params.read("as_of", parse_parameter)?;
+    let at_sequence = params.integer("at_sequence")?.map(Sequence::new);
     let snapshot = app.engine.snapshot();
-    let rows = app.query(move || rows(&snapshot)).await?.map_err(|error| Problem::read(&error))?;
+    let rows = app.query(move || rows(&snapshot, as_of, at_sequence)).await?;
+    let rows = rows.map_err(|error| Problem::read(&error))?;
     let columns = [
         ("source", "text"),
         ("dataset", "text"),
@@ -42,16 +49,21 @@ pub(crate) async fn list(
     table(format, &columns, &rows)
 }
 
-fn rows(snapshot: &Snapshot) -> Result<Vec<Value>, Error> {
+fn rows(
+    snapshot: &Snapshot,
+    as_of: Option<Timestamp>,
+    at_sequence: Option<Sequence>,
+) -> Result<Vec<Value>, Error> {
+    let held = at_sequence.unwrap_or_else(|| snapshot.sequence());
     // By source, dataset, step: how many symbols, and what was stated.
     let mut delivered: BTreeMap<(String, &str, u8), (u64, Option<SourceFactRow>)> = BTreeMap::new();
     for schema in DATASETS {
-        for (_, key) in snapshot.series(schema.dataset, None) {
+        for (_, key) in snapshot.series_at(schema.dataset, held) {
             let kind = (key.source.as_str().to_owned(), schema.name, key.step.code());
             delivered.entry(kind).or_default().0 += 1;
         }
     }
-    for fact in snapshot.source_facts()? {
+    for fact in snapshot.source_facts(as_of, at_sequence)? {
         if let Some(schema) = DATASETS.iter().find(|schema| schema.dataset == fact.dataset) {
             let kind = (fact.source.clone(), schema.name, fact.step);
             delivered.entry(kind).or_default().1 = Some(fact);

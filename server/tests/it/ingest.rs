@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampSecondArray};
 use arrow::ipc::writer::StreamWriter;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Server, answer, config, csv};
 
@@ -192,6 +192,40 @@ async fn facts_about_a_source_are_kept_with_its_rows() {
             [&json!("other"), &json!("1m"), &null, &null],
         ]
     );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn sources_are_listed_as_they_were_said_to_be_then() {
+    let server = Server::start().await;
+    server.load("&source=lean&session=extended&align=clock", &csv("A", "30 1.5")).await;
+    server.load("&source=other", &csv("A", "30 1.5")).await;
+    server.load("&source=lean&session=regular&align=session", &csv("B", "30 1.5")).await;
+    let lean = |symbols: u32, session: Value| json!({"symbols": symbols, "session": session});
+    let sources = async |query: &str| {
+        let (status, sources) = server.get(&format!("/v1/sources{query}")).await;
+        assert_eq!(status, 200, "{query}: {sources}");
+        let rows = sources["rows"].as_array().unwrap();
+        let first = lean(
+            rows[0]["symbols"].as_u64().unwrap().try_into().unwrap(),
+            rows[0]["session"].clone(),
+        );
+        (rows.len(), first, rows[0]["known_at"].clone())
+    };
+    let (count, first, _) = sources("").await;
+    assert_eq!((count, first), (2, lean(2, json!("regular"))));
+    let (count, first, known_at) = sources("?at_sequence=1").await;
+    assert_eq!((count, first), (1, lean(1, json!("extended"))));
+    let (_, first, _) = sources("?at_sequence=2").await;
+    assert_eq!(first, lean(1, json!("extended")));
+    // The series are there; what is said of them was not known then.
+    let as_of = known_at.as_str().unwrap();
+    let (_, first, _) = sources(&format!("?as_of={as_of}")).await;
+    assert_eq!(first, lean(2, json!("extended")));
+    let (count, first, _) = sources("?as_of=2020-01-01T00:00:00Z").await;
+    assert_eq!((count, first), (2, lean(2, json!(null))));
+    let (_, none) = server.get("/v1/sources?at_sequence=0").await;
+    assert_eq!(none["rows"], json!([]));
     server.stop().await;
 }
 

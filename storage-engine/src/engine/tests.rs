@@ -297,7 +297,7 @@ fn what_cannot_be_stored_becomes_a_dead_letter() {
     let reasons: Vec<_> = letters.iter().map(|l| (l.row, l.reason.as_str())).collect();
     assert_eq!(reasons, [(0, "non_finite"), (2, "future_ts")]);
     assert!(letters[0].raw.starts_with("symbol=\"A\" ts=0 open=NaN"), "{}", letters[0].raw);
-    let facts = engine.snapshot().source_facts().unwrap();
+    let facts = engine.snapshot().source_facts(None, None).unwrap();
     assert_eq!((facts[0].source.as_str(), facts[0].step), ("test", Step::M1.code()));
 }
 

@@ -148,6 +148,15 @@ impl Snapshot {
         self.generation.catalog.list(dataset, symbol, self.sequence)
     }
 
+    /// The series of a dataset that record `at_sequence` or one before it brought, in that order.
+    pub fn series_at(
+        &self,
+        dataset: DatasetId,
+        at_sequence: Sequence,
+    ) -> Vec<(SeriesId, SeriesKey)> {
+        self.generation.catalog.list(dataset, None, at_sequence.min(self.sequence))
+    }
+
     /// Streams the rows of one series in the order (`ts`, `known_at`, `sequence`, place in batch),
     /// some tens of thousands a piece.
     ///
@@ -238,13 +247,22 @@ impl Snapshot {
         Ok(None)
     }
 
-    /// What each source delivers, as last stated, in order of (source, dataset, step).
+    /// What each source delivers, as last stated up to (T, N), in order of (source, dataset, step).
     ///
     /// # Errors
     /// `Corrupt` if a block that is needed is damaged.
-    pub fn source_facts(&self) -> Result<Vec<SourceFactRow>, Error> {
+    pub fn source_facts(
+        &self,
+        as_of: Option<Timestamp>,
+        at_sequence: Option<Sequence>,
+    ) -> Result<Vec<SourceFactRow>, Error> {
         let mut newest: Vec<SourceFactRow> = Vec::new();
         self.each_of_ledger(&dataset::SOURCE_FACTS, |rows, at| {
+            let is_later = as_of.is_some_and(|as_of| rows.known_at[at] > as_of.nanos())
+                || at_sequence.is_some_and(|sequence| rows.sequence[at] > sequence.get());
+            if is_later {
+                return;
+            }
             let fact = SourceFactRow {
                 source: text(&rows.columns[0], at).to_owned(),
                 dataset: DatasetId::new(narrow(&rows.columns[1], at)),
