@@ -260,7 +260,7 @@ fn facts_are_stated_and_shown() {
     said(&format!("rules set bars spike --action quarantine --threshold k=9 --data {data}"));
     let rules = said(&format!("rules list bars --data {data}"));
     let words: Vec<&str> = rules.split_whitespace().collect();
-    let spike = ["bars", "spike", "true", "warn", "quarantine", "k=9", "m=3", "true"];
+    let spike = ["bars", "spike", "true", "warn", "quarantine", "k=9", "m=3", "min=0.01", "true"];
     assert!(words.windows(spike.len()).any(|found| found == spike), "{rules}");
     let start = "2013-10-07T14:00:00Z";
     said(&format!("halts add META --start {start} --note news --data {data}"));

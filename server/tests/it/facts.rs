@@ -479,16 +479,16 @@ async fn rules_are_data() {
         let (enabled, stated) = (json!(enabled), json!(stated));
         vec![json!("spike"), enabled, json!(action), json!(thresholds), stated]
     };
-    assert_eq!(of_spike(path).await, row(true, "quarantine", "k=9 m=3", true));
-    assert_eq!(of_spike("/v1/rules").await, row(true, "quarantine", "k=9 m=3", true));
+    assert_eq!(of_spike(path).await, row(true, "quarantine", "k=9 m=3 min=0.01", true));
+    assert_eq!(of_spike("/v1/rules").await, row(true, "quarantine", "k=9 m=3 min=0.01", true));
     let all = server.rows("/v1/rules", &["dataset"]).await;
     assert!(["bars", "trades", "quotes"].iter().all(|name| all.contains(&vec![json!(name)])));
     server.state_facts(Method::PUT, path, &json!({"spike": {"enabled": false}})).await;
-    assert_eq!(of_spike(path).await, row(false, "flag", "k=12 m=3", true));
+    assert_eq!(of_spike(path).await, row(false, "flag", "k=12 m=3 min=0.01", true));
     let before = format!("{path}?as_of=2020-01-01T00:00:00Z");
-    assert_eq!(of_spike(&before).await, row(true, "quarantine", "k=9 m=3", true));
+    assert_eq!(of_spike(&before).await, row(true, "quarantine", "k=9 m=3 min=0.01", true));
     let never = format!("{path}?at_sequence=0");
-    assert_eq!(of_spike(&never).await, row(true, "flag", "k=12 m=3", false));
+    assert_eq!(of_spike(&never).await, row(true, "flag", "k=12 m=3 min=0.01", false));
     for (body, field) in [
         (json!({"spikes": {}}), "spikes"),
         (json!({"spike": {"severity": "bad"}}), "spike.severity"),

@@ -12,7 +12,7 @@ use super::judge::Subject;
 use super::settings::RuleSet;
 use super::table::{Action, RuleId};
 use super::view::View;
-use super::{single, spike, split, stale, volume};
+use super::{single, spike, split, stale, unit, volume};
 
 /// Calls `hit` with the rows among `rows` on which rules about rows by themselves fire.
 fn each_alone(
@@ -54,7 +54,7 @@ pub(super) fn fire(
     hit: &mut impl FnMut(usize, RuleId),
 ) {
     each_alone(view, rules, wanted, rows, hit);
-    for rule in wanted.iter() {
+    for rule in wanted.iter().filter(|rule| rule.is_of(view.step)) {
         let setting = rules.get(rule);
         let hit = |at| hit(at, rule);
         match rule {
@@ -80,15 +80,19 @@ pub(super) fn fire(
             }
             RuleId::Spike => {
                 let (k, m) = (setting.number("k"), setting.count("m"));
-                spike::spike(view, rows.clone(), k, m, hit);
+                spike::spike(view, rows.clone(), k, m, setting.number("min"), hit);
             }
-            RuleId::SplitSuspect if view.step.is_dated() => {
+            RuleId::SplitSuspect => {
                 let tolerance = setting.number("tolerance");
                 split::split_suspect(view, rows.clone(), tolerance, &subject.splits, hit);
             }
-            RuleId::AdjContinuity if view.step.is_dated() => {
+            RuleId::AdjContinuity => {
                 let k = setting.number("k");
                 split::adj_continuity(view, rows.clone(), k, &subject.splits, hit);
+            }
+            RuleId::UnitError => {
+                let tolerance = setting.number("tolerance");
+                unit::unit_error(view, rows.clone(), tolerance, &subject.splits, hit);
             }
             _ => {}
         }
@@ -109,10 +113,16 @@ pub(crate) fn turned_away(
         let view = View::new(rules.dataset(), Step::Tick, &[], ids, columns, &[]);
         let mut hit = |at, rule| found.push((at, rule));
         each_alone(&view, rules, rejecting, &(0..count), &mut hit);
+        found.retain(|&(at, rule)| !is_mild(&view, rule, at));
         found.sort_unstable();
         found.dedup_by_key(|(at, _)| *at);
     }
     found
+}
+
+/// Whether what a rule fires on is a warning at most, whatever its severity.
+fn is_mild(view: &View<'_>, rule: RuleId, at: usize) -> bool {
+    rule == RuleId::CrossedLocked && single::is_locked(view, at)
 }
 
 /// Whether a rule looks at a column of rows of a dataset.
@@ -121,9 +131,11 @@ pub(super) fn looks_at(rule: RuleId, dataset: DatasetId, column: &str) -> bool {
     let is_size = matches!(column, "volume" | "size" | "bid_size" | "ask_size");
     let is_price = !is_size && column != "vwap";
     match rule {
-        RuleId::OhlcOrder | RuleId::PricePositive | RuleId::TickSize | RuleId::CrossedLocked => {
-            is_price
-        }
+        RuleId::OhlcOrder
+        | RuleId::PricePositive
+        | RuleId::TickSize
+        | RuleId::UnitError
+        | RuleId::CrossedLocked => is_price,
         RuleId::SizeNonneg | RuleId::ZeroVolumeBar | RuleId::VolumeSpike => is_size,
         RuleId::VwapInRange => matches!(column, "vwap" | "high" | "low"),
         RuleId::StalePrice => matches!(column, "close" | "volume"),

@@ -39,14 +39,15 @@ pub struct Context {
 /// What some rules look at around a row of a step.
 pub fn context(rules: &RuleSet, wanted: Fired, step: Step) -> Context {
     let mut all = Context::default();
-    for rule in wanted.iter() {
+    for rule in wanted.iter().filter(|rule| rule.is_of(step)) {
         let setting = rules.get(rule);
         let (before, after) = match rule {
             RuleId::VolumeSpike => (WINDOW, 0),
             RuleId::StalePrice => (setting.count("n") - 1, 0),
             RuleId::Spike => (ROWS_BEFORE, setting.count("m")),
-            RuleId::SplitSuspect if step.is_dated() => (AROUND, AROUND - 1),
-            RuleId::AdjContinuity if step.is_dated() => (ROWS_BEFORE, 0),
+            RuleId::SplitSuspect => (AROUND, AROUND - 1),
+            RuleId::AdjContinuity => (ROWS_BEFORE, 0),
+            RuleId::UnitError => (1, 0),
             RuleId::ZeroVolumeBar if step.is_dated() => (setting.count("sessions"), 0),
             RuleId::ZeroVolumeBar => {
                 all.sessions_before = Some(setting.count("sessions"));
@@ -123,20 +124,27 @@ impl Judge<'_> {
         let is_wanted = |name: &str| self.wanted.iter().any(|rule| looks_at(rule, dataset, name));
         let ids = columns(dataset, is_wanted);
         let around = self.read_around(&ids, start, end)?;
-        let needs_places = [RuleId::OffSession, RuleId::ZeroVolumeBar, RuleId::StalePrice];
+        let needs_places =
+            [RuleId::OffSession, RuleId::ZeroVolumeBar, RuleId::StalePrice, RuleId::UnitError];
         let placed = if self.wanted.has_any(needs_places.into_iter().collect()) {
             self.places(&around.rows.ts)
         } else {
             Vec::new()
         };
         let view = self.view(&around.rows, &ids, &placed);
-        let ranks = self.ranks(&view, &around)?;
-        let Around { asked, .. } = &around;
-        let mut fired = vec![Fired::NONE; asked.len()];
-        let mut hit = |at: usize, rule| fired[at - asked.start].add(rule);
-        fire(&view, self.rules, self.wanted, self.subject, &ranks, asked, &mut hit);
+        let fired = self.fired(&view, &around)?;
         let fired = fired.into_iter().enumerate().filter(|(_, fired)| !fired.is_empty());
         Ok(fired.collect())
+    }
+
+    /// The rules that fire on each of the rows that were asked for.
+    fn fired(&self, view: &View<'_>, around: &Around) -> Result<Vec<Fired>, Error> {
+        let ranks = self.ranks(view, around)?;
+        let Around { asked, .. } = around;
+        let mut fired = vec![Fired::NONE; asked.len()];
+        let mut hit = |at: usize, rule| fired[at - asked.start].add(rule);
+        fire(view, self.rules, self.wanted, self.subject, &ranks, asked, &mut hit);
+        Ok(fired)
     }
 
     fn places(&self, ts: &[i64]) -> Vec<Place> {

@@ -18,6 +18,7 @@
 //! | `stale.rs` | `stale_price` |
 //! | `spike.rs` | `spike`, and the scale of the returns before a row |
 //! | `split.rs` | `split_suspect`, `adj_continuity` |
+//! | `unit.rs` | `unit_error` |
 //! | `sorted.rs` | the sorted values of a sliding window |
 //! | `judge.rs` | [`Judge`]: a range of a series, read with its context |
 //! | `verdicts.rs` | which of the rows on which rules fire are quarantined, and which flagged |
@@ -35,6 +36,7 @@ mod stale;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unit;
 mod verdicts;
 mod view;
 mod volume;

@@ -286,7 +286,10 @@ mod tests {
     fn a_fact_changes_what_it_names_and_nothing_else() {
         let mut setting = Setting::of(RuleId::Spike.rule());
         setting.apply(&RuleFact { thresholds: Some("m=7".to_owned()), ..RuleFact::default() });
-        assert_eq!(setting.thresholds().collect::<Vec<_>>(), [("k", 12.0), ("m", 7.0)]);
+        assert_eq!(
+            setting.thresholds().collect::<Vec<_>>(),
+            [("k", 12.0), ("m", 7.0), ("min", 0.01)]
+        );
         assert_eq!((setting.action, setting.severity), (Action::Flag, Severity::Warn));
         assert!(setting.enabled);
         let severity = Some("error".to_owned());
@@ -310,7 +313,8 @@ mod tests {
                 "duplicate_key",
                 "conflicting_duplicate",
                 "out_of_order",
-                "late"
+                "late",
+                "null_rate"
             ]
         );
         let bars = RuleSet::by_default(DatasetId::BARS);

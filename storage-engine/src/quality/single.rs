@@ -30,6 +30,11 @@ pub(super) fn crossed_locked(view: &View<'_>, at: usize) -> bool {
     view.prices[0][at] >= view.prices[1][at]
 }
 
+/// Whether a quote on which `crossed_locked` fires is only locked: that is a warning at most.
+pub(super) fn is_locked(view: &View<'_>, at: usize) -> bool {
+    view.prices[0][at] == view.prices[1][at]
+}
+
 /// `tick_size`: `ticks` are tick sizes, each since an instant.
 pub(super) fn tick_size(
     view: &View<'_>,
@@ -37,10 +42,15 @@ pub(super) fn tick_size(
     ticks: &[(i64, Option<f64>)],
     tolerance: f64,
 ) -> bool {
-    let in_force = ticks.partition_point(|(since, _)| *since <= view.ts[at]);
-    let Some(tick) = in_force.checked_sub(1).and_then(|last| ticks[last].1) else { return false };
+    let Some(tick) = tick_in_force(ticks, view.ts[at]) else { return false };
     view.prices.iter().any(|prices| {
         let count = prices[at] / tick;
         (count - count.round()).abs() > tolerance * count.abs().max(1.0)
     })
+}
+
+/// The tick size in force at `ts`.
+pub(super) fn tick_in_force(ticks: &[(i64, Option<f64>)], ts: i64) -> Option<f64> {
+    let in_force = ticks.partition_point(|(since, _)| *since <= ts);
+    in_force.checked_sub(1).and_then(|last| ticks[last].1)
 }

@@ -72,19 +72,20 @@ impl<'a> Returns<'a> {
     }
 }
 
-/// `spike`: the return is more than `k` times what is usual, and one of the next `m` closes is back
-/// by half.
+/// `spike`: the return is `min` or more and more than `k` times what is usual, and one of the next
+/// `m` closes is back by half.
 pub(super) fn spike(
     view: &View<'_>,
     rows: Range<usize>,
     k: f64,
     m: usize,
+    min: f64,
     mut hit: impl FnMut(usize),
 ) {
     let close = view.close();
     let mut returns = Returns::before(close, rows.start);
     for at in rows {
-        if returns.is_far(returns.own, k) {
+        if returns.own.abs() >= min && returns.is_far(returns.own, k) {
             let before = close[at - 1];
             let after = &close[at + 1..close.len().min(at + 1 + m)];
             let is_back = |later: &f64| {

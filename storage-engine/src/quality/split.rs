@@ -12,15 +12,26 @@ use super::view::View;
 
 /// New shares for one old that are usual; and old ones for a new one.
 const RATIOS: [f64; 8] = [2.0, 3.0, 4.0, 5.0, 7.0, 8.0, 10.0, 20.0];
+/// Volume after over volume before, from which on it goes the way of a split into more shares; of
+/// one into fewer its inverse. Below 1, because a split often falls on a quiet week.
+const SAME_WAY: f64 = 2.0 / 3.0;
 /// Rows before, and rows from the one at hand on, whose volumes are compared.
 pub(super) const AROUND: usize = 5;
 
 /// A split: days from 1970-01-01 to the ex-date, and new shares for one old.
 pub(super) type Split = (i64, f64);
 
-/// The product of the splits between the row before `at` and this one; 1 if there is none.
-fn factor(view: &View<'_>, at: usize, splits: &[Split]) -> Option<f64> {
+/// The product of the splits between the row before `at` and this one, if there are any: after the
+/// slot of the one up to the end of the other, or after the date of the one up to that of the
+/// other.
+pub(super) fn factor(view: &View<'_>, at: usize, splits: &[Split]) -> Option<f64> {
+    if splits.is_empty() {
+        return None;
+    }
     let end = |at: usize| {
+        if !view.step.is_dated() {
+            return i64::from(view.places[at].date) + 1;
+        }
         let slot = slot_of(view.step, view.ts[at]);
         slot_begin(view.step, slot + 1).div_euclid(DAY_NANOS)
     };
@@ -30,8 +41,8 @@ fn factor(view: &View<'_>, at: usize, splits: &[Split]) -> Option<f64> {
     between.map(|split| split.1).reduce(|a, b| a * b)
 }
 
-/// `split_suspect`: the close before over the open is near a usual ratio, volume changes the same
-/// way, and no split is on record.
+/// `split_suspect`: the close before over the open is near a usual ratio, volume does not speak
+/// against it, and no split is on record.
 pub(super) fn split_suspect(
     view: &View<'_>,
     rows: Range<usize>,
@@ -51,8 +62,9 @@ pub(super) fn split_suspect(
         }
         let before = median(&volume[at.saturating_sub(AROUND)..at]);
         let after = median(&volume[at..volume.len().min(at + AROUND)]);
+        let scale = after / before;
         let same_way =
-            before > 0.0 && if ratio > 1.0 { after / before > 1.0 } else { after / before < 1.0 };
+            before > 0.0 && if ratio > 1.0 { scale > SAME_WAY } else { scale < 1.0 / SAME_WAY };
         if same_way && factor(view, at, splits).is_none() {
             hit(at);
         }

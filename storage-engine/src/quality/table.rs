@@ -1,6 +1,6 @@
 //! The rules: one table.
 
-use barrow_types::DatasetId;
+use barrow_types::{DatasetId, Step};
 
 use super::Fired;
 
@@ -142,7 +142,7 @@ pub struct Rule {
 }
 
 /// No rule has more thresholds.
-pub(super) const THRESHOLDS_MAX: usize = 2;
+pub(super) const THRESHOLDS_MAX: usize = 3;
 
 /// Which rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -161,12 +161,14 @@ pub enum RuleId {
     OffSession,
     SplitSuspect,
     AdjContinuity,
+    UnitError,
     CrossedLocked,
     DuplicateKey,
     ConflictingDuplicate,
     OutOfOrder,
     Late,
     GapVsCalendar,
+    NullRate,
     Freshness,
     UniverseCoverage,
     XsourceDiff,
@@ -202,6 +204,16 @@ impl RuleId {
     pub const fn name(self) -> &'static str {
         self.rule().name
     }
+
+    /// Whether it looks at rows of this step, of the datasets that it looks at.
+    pub const fn is_of(self, step: Step) -> bool {
+        match self {
+            Self::SplitSuspect | Self::AdjContinuity => step.is_dated(),
+            // Most seconds hold a handful of shares, so a trade of usual size stands out.
+            Self::VolumeSpike => !matches!(step, Step::S1),
+            _ => true,
+        }
+    }
 }
 
 impl Rule {
@@ -222,7 +234,7 @@ const QUOTES: &[DatasetId] = &[DatasetId::QUOTES];
 const ALL: &[DatasetId] = &[DatasetId::BARS, DatasetId::TRADES, DatasetId::QUOTES];
 
 /// See the module. `docs/CURATION.md` has the exact conditions.
-pub static RULES: [Rule; 22] = [
+pub static RULES: [Rule; 24] = [
     Rule {
         id: RuleId::OhlcOrder,
         name: "ohlc_order",
@@ -292,7 +304,7 @@ pub static RULES: [Rule; 22] = [
         severity: Severity::Warn,
         action: Action::Flag,
         thresholds: &[number("k", 50.0, 1.0, 1e9)],
-        meaning: "volume is above k times the median of the 60 rows before",
+        meaning: "volume is above k times the median of the 60 rows before; not of bars of 1s",
     },
     Rule {
         id: RuleId::StalePrice,
@@ -311,9 +323,13 @@ pub static RULES: [Rule; 22] = [
         scope: Scope::Neighbours,
         severity: Severity::Warn,
         action: Action::Flag,
-        thresholds: &[number("k", 12.0, 0.0, 1e9), count("m", 3.0, 1.0, 100.0)],
-        meaning: "the close jumps by more than k times the usual return and is back by half within \
-                  m rows",
+        thresholds: &[
+            number("k", 12.0, 0.0, 1e9),
+            count("m", 3.0, 1.0, 100.0),
+            number("min", 0.01, 0.0, 10.0),
+        ],
+        meaning: "the close jumps by more than k times the usual return, and by min or more, and \
+                  is back by half within m rows",
     },
     Rule {
         id: RuleId::OffSession,
@@ -332,7 +348,7 @@ pub static RULES: [Rule; 22] = [
         scope: Scope::Neighbours,
         severity: Severity::Error,
         action: Action::Flag,
-        thresholds: &[number("tolerance", 0.005, 0.0, 0.1)],
+        thresholds: &[number("tolerance", 0.025, 0.0, 0.1)],
         meaning: "price and volume of a dated bar jump as by a split, and none is on record",
     },
     Rule {
@@ -347,6 +363,17 @@ pub static RULES: [Rule; 22] = [
                   return",
     },
     Rule {
+        id: RuleId::UnitError,
+        name: "unit_error",
+        on: BARS,
+        scope: Scope::Neighbours,
+        severity: Severity::Error,
+        action: Action::Flag,
+        thresholds: &[number("tolerance", 0.2, 0.0, 0.5)],
+        meaning: "a price is about 100 times the close before, or a hundredth of it, as pence are \
+                  of pounds, and no split is on record",
+    },
+    Rule {
         id: RuleId::CrossedLocked,
         name: "crossed_locked",
         on: QUOTES,
@@ -354,7 +381,7 @@ pub static RULES: [Rule; 22] = [
         severity: Severity::Error,
         action: Action::Flag,
         thresholds: &[],
-        meaning: "bid is above ask; equal to it (locked) is a warning",
+        meaning: "bid is above ask; equal to it (locked) is a warning, and never turned away",
     },
     Rule {
         id: RuleId::DuplicateKey,
@@ -384,7 +411,8 @@ pub static RULES: [Rule; 22] = [
         severity: Severity::Info,
         action: Action::Flag,
         thresholds: &[],
-        meaning: "a later row of the same session came in an earlier record",
+        meaning: "a row with a later time of the same session came in an earlier record; \
+                  corrections do not count",
     },
     Rule {
         id: RuleId::Late,
@@ -393,8 +421,9 @@ pub static RULES: [Rule; 22] = [
         scope: Scope::Arrival,
         severity: Severity::Info,
         action: Action::Flag,
-        thresholds: &[],
-        meaning: "the row came after its source had said that it had delivered its time",
+        thresholds: &[number("seconds", 60.0, 0.0, 1e9)],
+        meaning: "the row is known more than so many seconds after its bar could first be had; \
+                  neither corrections count nor rows whose known_at is assumed",
     },
     Rule {
         id: RuleId::GapVsCalendar,
@@ -404,7 +433,18 @@ pub static RULES: [Rule; 22] = [
         severity: Severity::Error,
         action: Action::Flag,
         thresholds: &[number("warn", 0.0, 0.0, 1.0), number("error", 0.05, 0.0, 1.0)],
-        meaning: "more than this share of the expected slots of a session is missing",
+        meaning: "more than this share of the expected slots of a session is missing; up to \
+                  `error` it is a warning",
+    },
+    Rule {
+        id: RuleId::NullRate,
+        name: "null_rate",
+        on: ALL,
+        scope: Scope::Slots,
+        severity: Severity::Warn,
+        action: Action::Flag,
+        thresholds: &[number("share", 0.05, 0.0, 1.0)],
+        meaning: "more than this share of the rows, but not all, have no value in a column",
     },
     Rule {
         id: RuleId::Freshness,
@@ -424,7 +464,7 @@ pub static RULES: [Rule; 22] = [
         severity: Severity::Warn,
         action: Action::Flag,
         thresholds: &[number("share", 0.95, 0.0, 1.0)],
-        meaning: "fewer than this share of the expected instruments have a row",
+        meaning: "in a session fewer than this share of the expected instruments have a row",
     },
     Rule {
         id: RuleId::XsourceDiff,
@@ -444,7 +484,8 @@ pub static RULES: [Rule; 22] = [
         severity: Severity::Error,
         action: Action::Flag,
         thresholds: &[number("tolerance", 1e-9, 0.0, 1.0)],
-        meaning: "a bar of 1h differs from its 60 minutes by more than the tolerance, as a share",
+        meaning: "a bar differs from the shorter bars of its source in it by more than the \
+                  tolerance, as a share",
     },
 ];
 

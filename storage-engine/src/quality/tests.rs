@@ -161,7 +161,7 @@ fn bars(step: i64) -> impl Strategy<Value = Vec<Bar>> {
         30 => -0.001..0.001,
         8 => Just(0.0),
         3 => -0.2..0.2,
-        1 => prop::sample::select(vec![-0.5, 1.0, -0.75]),
+        1 => prop::sample::select(vec![-0.5, 1.0, -0.75, 99.0, -0.99]),
     ];
     let volume = prop_oneof![
         20 => (1_i32..50).prop_map(|volume| Some(f64::from(volume))),
@@ -206,7 +206,7 @@ fn bars(step: i64) -> impl Strategy<Value = Vec<Bar>> {
     })
 }
 
-const JUDGED: [RuleId; 10] = [
+const JUDGED: [RuleId; 11] = [
     RuleId::OhlcOrder,
     RuleId::PricePositive,
     RuleId::SizeNonneg,
@@ -217,6 +217,7 @@ const JUDGED: [RuleId; 10] = [
     RuleId::ZeroVolumeBar,
     RuleId::OffSession,
     RuleId::SplitSuspect,
+    RuleId::UnitError,
 ];
 
 proptest! {
@@ -328,6 +329,59 @@ fn a_jump_is_a_spike_only_if_it_comes_back_within_three_rows() {
         }
         assert_eq!(told(&bars), expected, "{rows} rows");
     }
+}
+
+#[test]
+fn a_jump_of_less_than_a_hundredth_is_no_spike() {
+    for (factor, expected) in [(1.02, &["500 spike"][..]), (1.009, &[])] {
+        let mut bars = quiet(1_000);
+        // So quiet that a thousandth is twelve times what is usual.
+        for (at, bar) in (0_i32..).zip(&mut bars) {
+            let close = 100.0 + f64::from(at % 2) * 0.001;
+            *bar = Bar { vwap: None, ..flat(bar.ts, close) };
+        }
+        bars[500] = Bar { vwap: None, ..flat(bars[500].ts, 100.0 * factor) };
+        assert_eq!(told(&bars), expected, "{factor}");
+    }
+}
+
+#[test]
+fn a_volume_is_no_spike_in_bars_of_a_second() {
+    let mut bars = quiet(1_000);
+    bars[500].volume = Some(1e6);
+    assert_eq!(told(&bars), ["500 volume_spike"]);
+    for (at, bar) in (0_i64..).zip(&mut bars) {
+        bar.ts = days_from_civil(2013, 10, 7) * DAY_NANOS + (14 * 3_600 + at) * 1_000_000_000;
+    }
+    assert_eq!(Case::new(Step::S1, Some("XNYS"), &bars, 1).told(), [""; 0]);
+}
+
+#[test]
+fn prices_in_another_unit_are_told_where_they_change_unless_a_split_is_on_record() {
+    for step in [Step::H1, Step::D1] {
+        let width = step.width().unwrap().get();
+        let bars = (0_i32..100).map(|at| {
+            let price = 100.0 + f64::from(at * at % 13) * 0.01;
+            let factor = if (40..48).contains(&at) { 0.01 } else { 1.0 };
+            let first = days_from_civil(2014, 1, 1) * DAY_NANOS;
+            flat(first + i64::from(at) * width, price * factor)
+        });
+        let bars: Vec<Bar> = bars.collect();
+        let mut case = Case::new(step, None, &bars, 1);
+        assert_eq!(case.told(), ["40 unit_error", "48 unit_error"]);
+        // Of hours it is the third day's, which begins with bar 48.
+        case.subject.splits = vec![(bars[48].ts.div_euclid(DAY_NANOS), 0.01)];
+        let told: Vec<_> = case.told();
+        let told = told.iter().filter(|line| line.ends_with(" unit_error"));
+        assert_eq!(told.collect::<Vec<_>>(), ["40 unit_error"]);
+    }
+}
+
+#[test]
+fn one_price_in_another_unit_is_enough() {
+    let mut bars = quiet(1_000);
+    bars[500].high = bars[500].close * 100.0;
+    assert_eq!(told(&bars), ["500 unit_error"]);
 }
 
 #[test]

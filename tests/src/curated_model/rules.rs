@@ -14,7 +14,7 @@ use crate::model::{Offered, Stored, Value};
 pub const RULES: [&str; 4] = ["ohlc_order", "price_positive", "size_nonneg", "stale_price"];
 
 /// The rules about rows that are not: they must be off.
-pub const OTHERS: [&str; 8] = [
+pub const OTHERS: [&str; 9] = [
     "vwap_in_range",
     "tick_size",
     "zero_volume_bar",
@@ -23,6 +23,7 @@ pub const OTHERS: [&str; 8] = [
     "off_session",
     "split_suspect",
     "adj_continuity",
+    "unit_error",
 ];
 
 /// How many equal closes in a row are stale, if nobody says it.

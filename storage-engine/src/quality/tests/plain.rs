@@ -26,9 +26,11 @@ fn sigma(bars: &[Bar], at: usize) -> Option<f64> {
 }
 
 fn spike(bars: &[Bar], at: usize, k: f64, m: usize) -> bool {
+    const LEAST: f64 = 0.01;
     let Some((own, sigma)) = log_return(bars, at).zip(sigma(bars, at)) else { return false };
     let after = &bars[at + 1..bars.len().min(at + 1 + m)];
-    own.abs() > k * sigma
+    own.abs() >= LEAST
+        && own.abs() > k * sigma
         && after.iter().any(|later| {
             later.close > 0.0 && (later.close / bars[at - 1].close).ln().abs() < 0.5 * own.abs()
         })
@@ -71,7 +73,7 @@ fn split(bars: &[Bar], at: usize) -> bool {
     let usual = [2.0, 3.0, 4.0, 5.0, 7.0, 8.0, 10.0, 20.0];
     let near = usual
         .iter()
-        .any(|n| (ratio / n - 1.0).abs() <= 0.005 || (ratio / (1.0 / n) - 1.0).abs() <= 0.005);
+        .any(|n| (ratio / n - 1.0).abs() <= 0.025 || (ratio / (1.0 / n) - 1.0).abs() <= 0.025);
     let volumes = |bars: &[Bar]| bars.iter().map(|bar| bar.volume).collect::<Option<Vec<_>>>();
     let old = volumes(&bars[at.saturating_sub(5)..at]);
     let new = volumes(&bars[at..bars.len().min(at + 5)]);
@@ -80,7 +82,15 @@ fn split(bars: &[Bar], at: usize) -> bool {
     near && bars[before].close > 0.0
         && bars[at].open > 0.0
         && median(&old) > 0.0
-        && if ratio > 1.0 { scale > 1.0 } else { scale < 1.0 }
+        && if ratio > 1.0 { scale > 2.0 / 3.0 } else { scale < 1.5 }
+}
+
+fn unit(bars: &[Bar], at: usize) -> bool {
+    let Some(before) = at.checked_sub(1).map(|before| bars[before].close) else { return false };
+    let Bar { open, high, low, close, .. } = bars[at];
+    let near = |price: f64, n: f64| (price / before / n - 1.0).abs() <= 0.2;
+    before > 0.0
+        && [open, high, low, close].iter().any(|price| near(*price, 100.0) || near(*price, 0.01))
 }
 
 pub(super) struct Thresholds {
@@ -112,6 +122,7 @@ pub(super) fn fired(
         (RuleId::ZeroVolumeBar, zero_volume(bars, placed, at, thresholds.zero, dated)),
         (RuleId::OffSession, !placed[at].extended),
         (RuleId::SplitSuspect, dated && split(bars, at)),
+        (RuleId::UnitError, unit(bars, at)),
     ];
     verdicts.into_iter().filter(|verdict| verdict.1).map(|verdict| verdict.0).collect()
 }
