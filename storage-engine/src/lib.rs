@@ -34,6 +34,7 @@ mod options;
 mod prepare;
 pub mod quality;
 mod reference;
+pub mod report;
 pub mod rows;
 pub mod segment;
 mod snapshot;

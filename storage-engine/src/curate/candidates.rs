@@ -84,13 +84,18 @@ pub(super) fn candidates(
 }
 
 /// The sources that a dataset's setting names, in order of preference.
-pub(super) fn sources(reference: &Reference, dataset: &str) -> Vec<Arc<str>> {
+pub(crate) fn sources(reference: &Reference, dataset: &str) -> Vec<Arc<str>> {
     let setting = reference.setting(dataset, "sources").unwrap_or_default();
     setting.split_whitespace().map(Arc::from).collect()
 }
 
 /// When a source's symbol is bound to the instrument.
-fn bound(reference: &Reference, instrument: &str, source: &str, symbol: &str) -> Intervals {
+pub(crate) fn bound(
+    reference: &Reference,
+    instrument: &str,
+    source: &str,
+    symbol: &str,
+) -> Intervals {
     let stated = reference.bindings(source, symbol);
     let first = stated.first().map_or(i64::MAX, |(since, _)| *since);
     let by_itself = (symbol == instrument).then_some((i64::MIN, first));

@@ -30,6 +30,7 @@ use adjust::Adjuster;
 pub use adjust::{Adjust, Adjustment, Anchor};
 pub use candidates::Candidate;
 use candidates::{Wanted, candidates};
+pub(crate) use candidates::{bound, sources};
 use contents::Contents;
 use inspect::Inspector;
 pub use newest::Newest;
@@ -675,7 +676,7 @@ fn stretches(scan: &CuratedScan, calendar: Option<&Calendar>, whole: bool) -> Ve
 }
 
 /// The calendar that an instrument has at the end of a range.
-fn calendar_of(
+pub(crate) fn calendar_of(
     reference: &Reference,
     instrument: &str,
     end: Timestamp,

@@ -204,8 +204,8 @@ impl Explainer {
     }
 }
 
-/// Whether the column `dataset` of a claim or reject names `of`.
-fn is_of(of: DatasetId, dataset: &Column, at: usize) -> bool {
+/// Whether the column `dataset` of a claim, a reject or a mark of repeated rows names `of`.
+pub(crate) fn is_of(of: DatasetId, dataset: &Column, at: usize) -> bool {
     long(dataset, at) == Some(i64::from(of.get()))
 }
 

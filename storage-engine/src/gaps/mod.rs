@@ -12,7 +12,7 @@ pub use intervals::Intervals;
 pub use masks::MaskStats;
 pub use write::{MasksDone, MasksJob};
 
-pub(crate) use explain::{Explainer, FactsAt, Subject};
+pub(crate) use explain::{Explainer, FactsAt, Subject, is_of};
 pub(crate) use masks::{Asked, Masks, Presence};
 pub(crate) use stored::{Found as StoredMasks, find as find_stored};
 pub(crate) use verify::{Verified, verify, verify_files};

@@ -120,8 +120,25 @@ pub(crate) fn turned_away(
     found
 }
 
+/// Those of `wanted` rules that have what they need to judge a row.
+pub(super) fn tested(view: &View<'_>, wanted: Fired, subject: &Subject, at: usize) -> Fired {
+    let has_size = view.sizes.iter().any(|sizes| !sizes[at].is_nan());
+    let has = |rule: &RuleId| match rule {
+        RuleId::SizeNonneg
+        | RuleId::ZeroVolumeBar
+        | RuleId::VolumeSpike
+        | RuleId::StalePrice
+        | RuleId::SplitSuspect => has_size,
+        RuleId::VwapInRange => !view.vwap[at].is_nan(),
+        RuleId::CrossedLocked => view.prices.iter().all(|prices| !prices[at].is_nan()),
+        RuleId::TickSize => single::tick_in_force(&subject.ticks, view.ts[at]).is_some(),
+        _ => true,
+    };
+    wanted.iter().filter(has).collect()
+}
+
 /// Whether what a rule fires on is a warning at most, whatever its severity.
-fn is_mild(view: &View<'_>, rule: RuleId, at: usize) -> bool {
+pub(super) fn is_mild(view: &View<'_>, rule: RuleId, at: usize) -> bool {
     rule == RuleId::CrossedLocked && single::is_locked(view, at)
 }
 

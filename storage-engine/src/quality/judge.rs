@@ -16,7 +16,7 @@ use crate::rows::Rows;
 use crate::snapshot::{Revisions, Scan};
 
 use super::Fired;
-use super::fire::{fire, looks_at};
+use super::fire::{fire, is_mild, looks_at, tested};
 use super::places::{Place, day_of, places};
 use super::settings::RuleSet;
 use super::spike::ROWS_BEFORE;
@@ -91,6 +91,22 @@ impl Subject {
     }
 }
 
+/// A row that rules have judged.
+pub(crate) struct Seen<'a> {
+    /// Rows with all columns of the dataset.
+    pub(crate) rows: &'a Rows,
+    /// Which of them it is.
+    pub(crate) at: usize,
+    /// Where it lies in the calendar.
+    pub(crate) place: Place,
+    /// The wanted rules that have what they need to judge it.
+    pub(crate) tested: Fired,
+    /// Those that fire on it.
+    pub(crate) fired: Fired,
+    /// Those that fire on it and are a warning at most.
+    pub(crate) mild: Fired,
+}
+
 /// A series, the rules, and what they go by.
 pub(crate) struct Judge<'a> {
     /// Where and as of when.
@@ -137,6 +153,32 @@ impl Judge<'_> {
         Ok(fired.collect())
     }
 
+    /// Calls `on_row` with the visible rows with `ts` in [`start`, `end`), in order; says whether
+    /// there were any.
+    pub(crate) fn each(
+        &self,
+        start: i64,
+        end: i64,
+        mut on_row: impl FnMut(&Seen<'_>),
+    ) -> Result<bool, Error> {
+        if self.read(&[], start, end)?.is_empty() {
+            return Ok(false);
+        }
+        let schema = dataset::schema(self.key.dataset).expect("invariant: a series has a dataset");
+        let ids: Vec<ColumnId> = schema.columns.iter().map(|column| column.id).collect();
+        let around = self.read_around(&ids, start, end)?;
+        let placed = self.places(&around.rows.ts);
+        let view = self.view(&around.rows, &ids, &placed);
+        let fired = self.fired(&view, &around)?;
+        let wanted = self.wanted.iter().filter(|rule| rule.is_of(self.key.step)).collect();
+        for (at, fired) in around.asked.clone().zip(fired) {
+            let tested = tested(&view, wanted, self.subject, at);
+            let mild = fired.iter().filter(|rule| is_mild(&view, *rule, at)).collect();
+            on_row(&Seen { rows: &around.rows, at, place: placed[at], tested, fired, mild });
+        }
+        Ok(true)
+    }
+
     /// The rules that fire on each of the rows that were asked for.
     fn fired(&self, view: &View<'_>, around: &Around) -> Result<Vec<Fired>, Error> {
         let ranks = self.ranks(view, around)?;
@@ -147,7 +189,7 @@ impl Judge<'_> {
         Ok(fired)
     }
 
-    fn places(&self, ts: &[i64]) -> Vec<Place> {
+    pub(crate) fn places(&self, ts: &[i64]) -> Vec<Place> {
         places(self.subject.calendar.as_deref(), self.key.step, self.subject.align, ts)
     }
 

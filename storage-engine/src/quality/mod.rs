@@ -48,5 +48,6 @@ pub use table::{Action, RULES, Rule, RuleId, Scope, Severity, Threshold};
 pub use verdicts::MANUAL;
 
 pub(crate) use fire::turned_away;
-pub(crate) use judge::{Judge, is_judged};
+pub(crate) use judge::{Judge, Seen, is_judged};
+pub(crate) use places::{day_of, places};
 pub(crate) use verdicts::{Settled, Verdicts};

@@ -8,10 +8,10 @@ use crate::calendar::{Calendar, Session, SlotGrid, Stretches, slot_begin, slot_o
 
 /// Where a row lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The date of the session whose extended hours hold it; else its UTC date. Of dated steps its
     /// own.
-    pub(super) date: i32,
+    pub(crate) date: i32,
     /// How many sessions there are up to that date; without a calendar, days since 1970.
     pub(super) rank: i64,
     /// Whether its slot is expected in regular hours.
@@ -21,7 +21,7 @@ pub(super) struct Place {
 }
 
 /// The places of rows of a step, sorted by `ts`.
-pub(super) fn places(
+pub(crate) fn places(
     calendar: Option<&Calendar>,
     step: Step,
     align: Align,
@@ -57,7 +57,7 @@ fn without_calendar(date: i32) -> Place {
 }
 
 /// The UTC day that contains `ts`.
-pub(super) fn day_of(ts: i64) -> i32 {
+pub(crate) fn day_of(ts: i64) -> i32 {
     i32::try_from(ts.div_euclid(DAY_NANOS)).expect("invariant: 2^63 nanoseconds are 106751 days")
 }
 

@@ -44,7 +44,7 @@ impl Setting {
     }
 
     /// The threshold of that name, which the rule has.
-    pub(super) fn number(&self, name: &str) -> f64 {
+    pub(crate) fn number(&self, name: &str) -> f64 {
         let found = self.thresholds().find(|(own, _)| *own == name);
         found.expect("invariant: a rule asks for thresholds of its own").1
     }

@@ -1,6 +1,7 @@
 //! The rules against their formulas written out plainly, over stores and calendars.
 
 mod plain;
+mod reported;
 mod stored;
 
 use std::sync::Arc;

@@ -86,6 +86,20 @@ impl Verdicts {
         about_it.filter(released).filter_map(|verdict| verdict.rule).collect()
     }
 
+    /// The rules of which somebody has settled what they say of row (`ts`, `sequence`): those that
+    /// it was released from, or all if it is kept out by hand.
+    pub(crate) fn settled(&self, ts: i64, sequence: u64) -> Fired {
+        let start = self.0.partition_point(|verdict| verdict.ts < ts);
+        let about_it = self.0[start..].iter().take_while(|verdict| verdict.ts == ts);
+        let mut by_hand =
+            about_it.filter(|verdict| verdict.rule.is_none() && verdict.of_sequence == sequence);
+        if by_hand.any(|verdict| verdict.quarantines) {
+            RuleId::ALL.into_iter().collect()
+        } else {
+            self.released(ts, sequence)
+        }
+    }
+
     /// What becomes of rows with these times and sequences, of which rules fire on some.
     pub(crate) fn settle(
         &self,
