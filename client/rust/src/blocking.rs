@@ -318,6 +318,30 @@ impl Client {
         self.shared.wait(self.client.facts(path, pairs))
     }
 
+    /// What rules, slots and sources tell of a dataset.
+    ///
+    /// # Errors
+    /// As [`crate::Client::quality`].
+    pub fn quality(
+        &self,
+        dataset: &str,
+        pairs: &[(&str, String)],
+    ) -> Result<serde_json::Value, ClientError> {
+        self.shared.wait(self.client.quality(dataset, pairs))
+    }
+
+    /// Whether a dataset is good.
+    ///
+    /// # Errors
+    /// As [`crate::Client::dataset_health`].
+    pub fn dataset_health(
+        &self,
+        dataset: &str,
+        pairs: &[(&str, String)],
+    ) -> Result<serde_json::Value, ClientError> {
+        self.shared.wait(self.client.dataset_health(dataset, pairs))
+    }
+
     /// Starts a job and returns at once.
     ///
     /// # Errors

@@ -45,6 +45,7 @@ mod error;
 mod facts;
 mod ingest;
 mod jobs;
+mod quality;
 mod query;
 mod retry;
 mod stream;

@@ -15,6 +15,7 @@ mod inspect;
 mod jobs;
 mod latest;
 mod not_built;
+mod quality;
 mod query;
 mod serve;
 mod table;
@@ -65,6 +66,8 @@ enum Command {
     Halts(facts::halts::HaltsArgs),
     Quarantine(facts::verdicts::QuarantineArgs),
     Release(facts::verdicts::ReleaseArgs),
+    Quality(quality::QualityArgs),
+    Health(quality::HealthArgs),
     Verify(verify::VerifyArgs),
     Compact(compact::CompactArgs),
     Inspect(inspect::InspectArgs),
@@ -123,6 +126,8 @@ fn execute(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
             Command::Halts(args) => facts::halts::run(args, out).await,
             Command::Quarantine(args) => facts::verdicts::quarantine(args, out).await,
             Command::Release(args) => facts::verdicts::release(args, out).await,
+            Command::Quality(args) => quality::quality(args, out).await,
+            Command::Health(args) => quality::health(args, out).await,
             Command::Verify(args) => verify::run_on_server(&args.server, out).await,
             Command::Compact(args) => compact::run(args, out).await,
             Command::Jobs(args) => jobs::run(args, out).await,

@@ -10,6 +10,7 @@ use barrow_types::{Align, PriceSide, SessionSet, Step};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::not_built::Rest;
+use crate::cli::quality::{GapsArgs, gaps};
 use crate::cli::target::TargetArgs;
 use crate::cli::{CliError, parse_side, parse_step, table};
 
@@ -39,6 +40,7 @@ enum What {
     Bars(Box<BarsArgs>),
     Trades(Box<TradesArgs>),
     Quotes(Box<QuotesArgs>),
+    Gaps(Box<GapsArgs>),
     /// Features (not available yet)
     Features(Rest),
     /// SQL (not available yet)
@@ -192,6 +194,7 @@ pub(crate) async fn run(args: QueryArgs, out: &mut dyn Write) -> Result<(), CliE
             let (query, answer) = ticks(args.range);
             answer.write(Query::Quotes(query), out).await
         }
+        What::Gaps(args) => gaps(*args, out).await,
         What::Features(_) => Err(CliError::not_available("barrow query features")),
         What::Sql(_) => Err(CliError::not_available("barrow query sql")),
     }

@@ -28,6 +28,11 @@ fn every_command_of_the_contract_is_known() {
         "query bars --symbols A --frequency 1m --price bid,ask --format parquet -o f",
         "query trades --symbols A,B --start 2024-01-01 --source s --limit 5 --format arrow",
         "query quotes --symbols A --as-of 2024-01-01 --columns bid,ask --format parquet -o f",
+        "query gaps --symbols A,B --frequency 1m --start 2024-01-01 --reason missing --format json",
+        "quality bars --symbols A,B --frequency 1m --price bid --source s --start-date 2024-01-01 \
+         --end-date 2024-01-02 --by session,symbol --at-sequence 7 --format json",
+        "quality trades",
+        "health bars --as-of-date 2024-01-01 --start-date 2023-12-01 --as-of 2024-01-01",
         "latest A B --group g@1",
         "latest A --dataset quotes",
         "delete rows --batch b",

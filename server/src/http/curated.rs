@@ -69,16 +69,10 @@ impl Slotted {
                 return Err(Problem::parameter("price", fault));
             }
         };
-        let named = |name: &str, all: &[&str]| format!("'{name}' is not one of {}", all.join(", "));
-        let session = params.read("session", |name| {
-            let all = SessionSet::ALL.map(SessionSet::name);
-            SessionSet::parse(name).ok_or_else(|| named(name, &all))
-        })?;
-        let align = params.read("align", |name| {
-            Align::parse(name).ok_or_else(|| named(name, &Align::ALL.map(Align::name)))
-        })?;
+        let (session, align) = (params.session()?, params.align()?);
         let fallback = params.read("fallback", |name| {
-            Fallback::parse(name).ok_or_else(|| named(name, &Fallback::ALL.map(Fallback::name)))
+            let all = Fallback::ALL.map(Fallback::name).join(", ");
+            Fallback::parse(name).ok_or_else(|| format!("'{name}' is not one of {all}"))
         })?;
         let as_of = params.read("as_of", parse_parameter)?;
         let (start, end) = parse_range(params)?;
@@ -148,13 +142,8 @@ impl Slotted {
         let end = end.map_or(Timestamp::MAX, |end| end.start(None));
         // The end is not in the range, so that a name that begins with it is another's.
         let last = Timestamp::from_nanos(end.nanos().saturating_sub(1));
-        let instruments = self.symbols.iter().map(|symbol| {
-            let name = symbol.as_str();
-            match name.strip_prefix("id:") {
-                Some(id) => Arc::from(id),
-                None => reference.named(name, last, &sources).unwrap_or_else(|| name.into()),
-            }
-        });
+        let instruments =
+            self.symbols.iter().map(|symbol| named(&reference, symbol.as_str(), last, &sources));
         Ok(Resolved { instruments: instruments.collect(), reference })
     }
 
@@ -188,6 +177,19 @@ impl Slotted {
             empty,
             flags: false,
         }
+    }
+}
+
+/// The instrument that has a name at `at`; behind `id:` stands its id.
+pub(crate) fn named(
+    reference: &Reference,
+    name: &str,
+    at: Timestamp,
+    sources: &[&str],
+) -> Arc<str> {
+    match name.strip_prefix("id:") {
+        Some(id) => Arc::from(id),
+        None => reference.named(name, at, sources).unwrap_or_else(|| name.into()),
     }
 }
 

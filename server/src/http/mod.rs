@@ -24,6 +24,7 @@ mod latest;
 mod not_built;
 mod params;
 mod parts;
+mod quality;
 mod range;
 mod reader;
 mod retract;
@@ -225,6 +226,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/outages", get(facts::spans::list_outages).post(facts::spans::post_outages))
         .route("/v1/watermarks", get(facts::watermarks::list).put(facts::watermarks::put))
         .route("/v1/quality/verdicts", get(facts::verdicts::list).post(facts::verdicts::post))
+        .route("/v1/quality/{dataset}", get(quality::get))
+        .route("/v1/health/{dataset}", get(quality::health::get))
         .route("/v1/calendars", get(calendars::list))
         .route("/v1/calendars/{name}", get(calendars::describe).put(facts::days::put_file))
         .route("/v1/calendars/{name}/days", put(facts::days::put_days))

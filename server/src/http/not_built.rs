@@ -11,7 +11,7 @@ use super::App;
 use super::error::Problem;
 
 /// Routes of which nothing is built.
-const ROUTES: [&str; 25] = [
+const ROUTES: [&str; 23] = [
     "/",
     "/openapi.json",
     "/v1/tables/{dataset}",
@@ -31,8 +31,6 @@ const ROUTES: [&str; 25] = [
     "/v1/label-sets/{name}",
     "/v1/jobs/{id}/cancel",
     "/v1/jobs/{id}/retry",
-    "/v1/quality/{dataset}",
-    "/v1/health/{dataset}",
     "/v1/sql",
     "/v1/exports",
     "/v1/exports/{id}",

@@ -1,6 +1,6 @@
 //! The parameters of a request: each known by name, none given twice, none silently left out.
 
-use barrow_types::{PriceSide, Source, Step, Symbol};
+use barrow_types::{Align, PriceSide, SessionSet, Source, Step, Symbol};
 
 use super::error::{Code, Problem};
 
@@ -116,6 +116,22 @@ impl Params {
     /// The source, if one is named.
     pub(crate) fn source(&self) -> Result<Option<Source>, Problem> {
         self.read("source", Source::new)
+    }
+
+    /// The hours of a session, if they are named.
+    pub(crate) fn session(&self) -> Result<Option<SessionSet>, Problem> {
+        self.read("session", |name| {
+            let all = SessionSet::ALL.map(SessionSet::name).join(", ");
+            SessionSet::parse(name).ok_or_else(|| format!("'{name}' is not one of {all}"))
+        })
+    }
+
+    /// Where bars begin, if it is named.
+    pub(crate) fn align(&self) -> Result<Option<Align>, Problem> {
+        self.read("align", |name| {
+            let all = Align::ALL.map(Align::name).join(", ");
+            Align::parse(name).ok_or_else(|| format!("'{name}' is not one of {all}"))
+        })
     }
 
     /// The list of symbols: at least one, none twice.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Int64Array, StringArray, TimestampNanosecondArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray,
+    TimestampNanosecondArray,
+};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
@@ -18,8 +21,8 @@ use super::error::{Code, Problem};
 use super::time::{self, Zone};
 use crate::parquet_out::ParquetOut;
 
-/// A table: columns as (name, type), where a type is `text`, `i64`, `timestamp` or `date`; rows as
-/// objects, instants and dates as [`instant`] and [`date`] write them.
+/// A table: columns as (name, type), where a type is `text`, `i64`, `f64`, `bool`, `timestamp` or
+/// `date`; rows as objects, instants and dates as [`instant`] and [`date`] write them.
 ///
 /// # Errors
 /// The rows are not of these types; that would be a fault of ours.
@@ -104,6 +107,8 @@ fn batch(columns: &[(&str, &str)], rows: &[Value]) -> Result<RecordBatch, ArrowE
         let cells = rows.iter().map(|row| &row[name]);
         let array: ArrayRef = match kind {
             "i64" => Arc::new(cells.map(Value::as_i64).collect::<Int64Array>()),
+            "f64" => Arc::new(cells.map(Value::as_f64).collect::<Float64Array>()),
+            "bool" => Arc::new(cells.map(Value::as_bool).collect::<BooleanArray>()),
             "timestamp" => {
                 let nanos = |cell: &Value| {
                     let text = cell.as_str()?;
@@ -123,6 +128,8 @@ fn batch(columns: &[(&str, &str)], rows: &[Value]) -> Result<RecordBatch, ArrowE
         };
         let kind = match kind {
             "i64" => DataType::Int64,
+            "f64" => DataType::Float64,
+            "bool" => DataType::Boolean,
             "timestamp" => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
             "date" => DataType::Date32,
             _ => DataType::Utf8,

@@ -15,6 +15,7 @@ mod disk_faults;
 mod examples;
 mod facts;
 mod harness;
+mod health;
 mod ingest;
 mod jobs;
 mod lifecycle;

@@ -19,7 +19,7 @@ use crate::cli::{CliError, table};
 
 /// How a list is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Shown {
+pub(crate) enum Shown {
     /// Aligned for a terminal
     #[default]
     Table,
@@ -29,7 +29,7 @@ enum Shown {
 
 /// Which state is asked about.
 #[derive(Debug, Args)]
-struct AsOf {
+pub(crate) struct AsOf {
     /// As it was known then
     #[arg(long, value_name = "T")]
     as_of: Option<String>,
@@ -39,7 +39,7 @@ struct AsOf {
 }
 
 impl AsOf {
-    fn pairs(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
         let at_sequence = self.at_sequence.map(|sequence| sequence.to_string());
         let all = [("as_of", self.as_of.clone()), ("at_sequence", at_sequence)];
         all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
@@ -47,7 +47,7 @@ impl AsOf {
 }
 
 /// Shows a list of facts.
-async fn list(
+pub(crate) async fn list(
     client: &Client,
     path: &[&str],
     pairs: &[(&str, String)],
@@ -62,13 +62,13 @@ async fn list(
 }
 
 /// Shows a value as JSON for people.
-fn write_json(value: &Value, out: &mut dyn Write) -> Result<(), CliError> {
+pub(crate) fn write_json(value: &Value, out: &mut dyn Write) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(value).expect("invariant: values are JSON");
     Ok(writeln!(out, "{text}")?)
 }
 
 /// Shows a JSON table as one.
-fn write_table(answer: &Value, out: &mut dyn Write) -> Result<(), CliError> {
+pub(crate) fn write_table(answer: &Value, out: &mut dyn Write) -> Result<(), CliError> {
     let unreadable = || CliError::failed("the answer is no table of a Barrow server");
     let columns = answer["columns"].as_array().ok_or_else(unreadable)?;
     let rows = answer["rows"].as_array().ok_or_else(unreadable)?;

@@ -50,7 +50,7 @@ pub(crate) fn schema_of(name: &str) -> Option<&'static Schema> {
 }
 
 /// The dataset of that name, which settings and rules are about.
-fn dataset_of(name: &str) -> Result<&'static Schema, Problem> {
+pub(crate) fn dataset_of(name: &str) -> Result<&'static Schema, Problem> {
     DATASETS.into_iter().find(|schema| schema.name == name).ok_or_else(|| {
         let detail = format!("dataset: there is no {name:?}");
         Problem::new(Code::NotFound, detail).about("dataset")
