@@ -12,30 +12,34 @@ zero_volume_bar       volume = 0, the row's slot is expected in regular hours, a
                       whose volume is known: a volume other than 0 in a row of the same session date
                       or of the 20 sessions of the calendar before it; of dated steps in
                       the 20 rows before
-volume_spike          volume > 50 * m, m > 0 the median of the volumes of the 60 rows before, of
-                      which at least 20 have one
+volume_spike          steps of 1m and longer. volume > 50 * m, m > 0 the median of the volumes of
+                      the 60 rows before, of which at least 20 have one
 stale_price           at least the 30th of consecutive rows with equal close and a volume > 0, all
                       of one session date; of dated steps whatever their dates
-spike                 |r| > 12 * sigma, and one of the next 3 rows has a close c with
-                      |ln(c / p)| < 0.5 * |r|. p is the close of the row before, r = ln(close / p),
-                      sigma = 1.4826 * median(|x - median(x)|) > 0 over those x = ln(close / close
-                      of the row before) of the 60 rows before that exist, at least 20. A return
-                      exists if both closes are > 0. Windows go over session bounds
-split_suspect         dated steps. q = close of the row before / open lies within 0.5 % of n or 1/n
-                      (|q / n - 1| <= 0.005), n of 2, 3, 4, 5, 7, 8, 10, 20; and the median volume
-                      of this row and the 4 after it over that of the 5 before is > 1 if q > 1,
-                      < 1 if q < 1 (fewer rows at the ends of the series, at least 1); and no split
-                      is on record for the date (the actions in the files are not loaded)
+spike                 |r| > 12 * sigma, |r| >= 0.01, and one of the next 3 rows has a close c > 0
+                      with |ln(c / p)| < 0.5 * |r|. p is the close of the row before,
+                      r = ln(close / p), sigma = 1.4826 * median(|x - median(x)|) > 0 over those
+                      x = ln(close / close of the row before) of the 60 rows before that exist, at
+                      least 20. A return exists if both closes are > 0. Windows go over session
+                      bounds
+split_suspect         dated steps. q = close of the row before / open lies within 2.5 % of n or 1/n
+                      (|q / n - 1| <= 0.025), n of 2, 3, 4, 5, 7, 8, 10, 20; and the median volume
+                      of this row and the 4 after it over that of the 5 before is > 2/3 if
+                      q > 1, < 3/2 if q < 1 (fewer rows at the ends of the series, at least 1);
+                      and no split is on record (the actions in the files are not loaded)
+unit_error            a price over the close > 0 of the row before lies within 20 % of 100 or of
+                      1/100 (|q / n - 1| <= 0.2), and no split is on record
 duplicate_key         a row equal to the one that is visible at its key: counted where it comes in
 conflicting_duplicate a row with other values than the one that is visible at its key, in one batch
-off_session           the row's slot is not expected in regular hours (and, beside, in extended)
-gap_vs_calendar       an empty expected slot, counted by session date with at least one
+off_session           the row's slot is not expected in extended hours
+gap_vs_calendar       an empty slot expected in regular hours, counted by session date with at least
+                      one, from that of the symbol's first row to that of its last
 
 The median of an even number of values is the mean (a + b) / 2 of the middle two. The session date
 of a row is that of the session whose extended hours hold it, else its date in UTC.
 
 In brackets stand counts that are no rule: rows with volume 0, rows with |r| > 12 * sigma whether
-reverted or not, rows whose sigma is 0, rows outside extended hours, empty slots.
+reverted or not, rows whose sigma is 0, rows outside regular hours, empty slots.
 
 With `--barrow` each file is loaded on a fresh server with `--calendar`, and each rule's number by
 `GET /v1/quality/bars` must be the one counted here. What is known from elsewhere (`fires` in
@@ -64,11 +68,12 @@ from recipes import DATA, Difference
 
 PRICES = ("open", "high", "low", "close")
 WINDOW, ENOUGH = 60, 20
-SPIKE_K, SPIKE_M, REVERTED = 12.0, 3, 0.5
+SPIKE_K, SPIKE_M, SPIKE_MIN, REVERTED = 12.0, 3, 0.01, 0.5
 VOLUME_K = 50.0
 STALE = 30
 KNOWN_VOLUME = 20
-SPLITS, NEAR, AROUND = (2, 3, 4, 5, 7, 8, 10, 20), 0.005, 5
+SPLITS, NEAR, AROUND = (2, 3, 4, 5, 7, 8, 10, 20), 0.025, 5
+UNIT_NEAR = 0.2
 
 
 class Series:
@@ -77,6 +82,7 @@ class Series:
     def __init__(self, entry, recipe, rows):
         self.ts = rows["ts"].to_numpy(np.int64)
         self.dated = recipe["timeframe"] not in sessions.STEPS
+        self.seconds = recipe["timeframe"] == "1s"
         self.value = {name: rows[name].to_numpy(float) for name in rows if name in VALUES}
         for name in VALUES:
             self.value.setdefault(name, np.full(len(rows), np.nan))
@@ -155,6 +161,8 @@ def zero_volume_bar(s):
 
 def volume_spike(s):
     fires = np.zeros(len(s), bool)
+    if s.seconds:
+        return fires
     for part in chunks(len(s)):
         middle, count = median(before(s.value["volume"], WINDOW)[part])
         high = s.value["volume"][part] > VOLUME_K * middle
@@ -197,7 +205,7 @@ def jumps(s):
 def spike(s):
     r, close = returns(s), s.value["close"]
     fires = np.zeros(len(s), bool)
-    for i in np.flatnonzero(jumps(s)[0]):
+    for i in np.flatnonzero(jumps(s)[0] & (np.abs(r) >= SPIKE_MIN)):
         after = close[i + 1 : i + 1 + SPIKE_M]
         back = np.abs(np.log(after[after > 0] / close[i - 1])) < REVERTED * abs(r[i])
         fires[i] = back.any()
@@ -218,8 +226,16 @@ def split_suspect(s):
         old, new = volume[max(i - AROUND, 0) : i], volume[i : i + AROUND]
         if len(old) and len(new) and np.median(old) > 0:
             scale = np.median(new) / np.median(old)
-            fires[i] = scale > 1 if q > 1 else scale < 1
+            fires[i] = scale > 2 / 3 if q > 1 else scale < 3 / 2
     return fires
+
+
+def unit_error(s):
+    last = np.r_[np.nan, s.value["close"][:-1]]
+    last[~(last > 0)] = np.nan
+    q = np.array([s.value[name] / last for name in PRICES])
+    near = (np.abs(q / 100 - 1) <= UNIT_NEAR) | (np.abs(q / 0.01 - 1) <= UNIT_NEAR)
+    return near.any(axis=0)
 
 
 RULES = (
@@ -232,6 +248,7 @@ RULES = (
     stale_price,
     spike,
     split_suspect,
+    unit_error,
 )
 
 
@@ -246,19 +263,43 @@ def count(entry, recipe, faces):
         for _, rows in face.rows.groupby("symbol", sort=False):
             s = Series(entry, recipe, rows)
             masks = {rule.__name__: rule(s) for rule in RULES}
-            masks["off_session"] = ~s.expected["regular"]
-            masks["(off extended)"] = ~s.expected["extended"]
+            masks["off_session"] = ~s.expected["extended"]
+            masks["(off regular)"] = ~s.expected["regular"]
             masks["(volume 0)"] = s.value["volume"] == 0
             masks["(jump)"], masks["(sigma 0)"] = jumps(s)
+            gaps_here = sessions_with_gaps(entry, recipe, rows)
+            numbers["gap_vs_calendar"] = numbers.get("gap_vs_calendar", 0) + gaps_here
             for name, mask in masks.items():
                 numbers[name] = numbers.get(name, 0) + int(mask.sum())
                 fired.setdefault(name, []).append(rows[mask])
         numbers["duplicate_key"] = face.counts["duplicates"]
         numbers["conflicting_duplicate"] = face.counts["corrected"]
         of = [e for e in expected if e.side == face.side and e.which == entry["sessions"][0]]
-        numbers["gap_vs_calendar"] = sum(len(np.unique(e.slots.session[~e.there])) for e in of)
         numbers["(empty slots)"] = sum(e.missing for e in of)
         yield face, numbers, fired
+
+
+def dates(entry, recipe, rows):
+    """The session dates of the first and the last row."""
+    times = rows["ts"].to_numpy(np.int64)[[0, -1]]
+    dated = recipe["timeframe"] not in sessions.STEPS
+    first, last = times // sessions.DAY if dated else sessions.dates_of(entry["calendar"], times)
+    return int(first), int(last)
+
+
+def sessions_with_gaps(entry, recipe, rows):
+    """How many sessions from that of the first row to that of the last have an empty slot."""
+    name, step = entry["calendar"], recipe["timeframe"]
+    every, (first, last) = sessions.calendar(name), dates(entry, recipe, rows)
+    asked = np.flatnonzero((first <= every["date"]) & (every["date"] <= last))
+    if not len(asked):
+        return 0
+    ends = first * sessions.DAY, last * sessions.DAY
+    if step in sessions.STEPS:
+        ends = every["open"][asked[0]], every["close"][asked[-1]] - 1
+    slots = sessions.slots(name, step, "regular", entry.get("align", "session"), *ends)
+    numbers = sessions.number_of(rows["ts"].to_numpy(np.int64), step)
+    return len(np.unique(slots.session[~np.isin(slots.number, numbers)]))
 
 
 def known(entry, numbers):
@@ -268,27 +309,34 @@ def known(entry, numbers):
             raise Difference(f"{rule}: {numbers[rule]} counted, known are {wanted}")
 
 
-def answered(server, face, recipe):
-    """What the server says of each rule: the sum over symbols and sessions."""
-    day = [int(at) // sessions.DAY for at in (face.rows["ts"].min(), face.rows["ts"].max())]
-    query = {
-        "symbols": ",".join(sorted(face.rows["symbol"].unique())),
-        "start_date": np.datetime64(day[0] - 1, "D"),
-        "end_date": np.datetime64(day[1] + 2, "D"),
-        "frequency": recipe["timeframe"],
-        "price": face.side,
-        "source": recipe["source"],
-    }
-    url = f"{server.url}/v1/quality/bars?{urllib.parse.urlencode(query)}"
-    try:
-        with urllib.request.urlopen(url) as reply:
-            metrics = json.loads(reply.read())["metrics"]
-    except urllib.error.HTTPError as error:
-        raise Difference(f"GET {url}: {error.code} {error.read().decode()[:500]}") from error
+def answered(server, face, entry, recipe, numbers):
+    """What the server says of each rule: the sum over symbols.
+
+    Of each symbol it is asked about the session dates from that of the first row to that of the
+    last.
+    """
     found = {}
-    for metric in metrics:
-        name = metric["metric_name"]
-        found[name] = found.get(name, 0) + metric["value"]
+    for symbol, rows in face.rows.groupby("symbol", sort=False):
+        first, last = dates(entry, recipe, rows)
+        query = {
+            "symbols": symbol,
+            "start_date": np.datetime64(first, "D"),
+            "end_date": np.datetime64(last + 1, "D"),
+            "frequency": recipe["timeframe"],
+            "align": entry.get("align", "session"),
+            "price": face.side,
+            "source": recipe["source"],
+        }
+        url = f"{server.url}/v1/quality/bars?{urllib.parse.urlencode(query)}"
+        try:
+            with urllib.request.urlopen(url) as reply:
+                metrics = json.loads(reply.read())["metrics"]
+        except urllib.error.HTTPError as error:
+            raise Difference(f"GET {url}: {error.code} {error.read().decode()[:500]}") from error
+        for metric in metrics:
+            name = metric["metric_name"]
+            if name in numbers:
+                found[name] = found.get(name, 0) + metric["value"]
     return found
 
 
@@ -301,7 +349,7 @@ def check(barrow, path, entry, recipe, counted):
         if code != 0:
             raise Difference(f"import ended with {code}: {(err or out).strip()}")
         for face, numbers, _ in counted:
-            theirs = answered(server, face, recipe)
+            theirs = answered(server, face, entry, recipe, numbers)
             for rule, mine in numbers.items():
                 if not rule.startswith("(") and theirs.get(rule) != mine:
                     told = f"{mine} counted, the server says {theirs.get(rule)}"
