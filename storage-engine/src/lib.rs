@@ -59,5 +59,5 @@ pub use reference::{Action, Reference, RuleFact, Since};
 pub use snapshot::{
     BatchEntry, DeadLetter, LetterId, Revisions, Scan, Scanner, Snapshot, SourceFactRow,
 };
-pub use verify::{VerifyReport, verify, verify_live};
+pub use verify::{Stepped, Verifier, VerifyPlace, VerifyReport, verify, verify_live};
 pub use wal::spare::{SpareDone, SpareJob};

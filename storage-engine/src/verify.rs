@@ -1,5 +1,7 @@
 //! Re-reads everything a store holds and checks that it says what it must. Writes nothing.
 
+mod verifier;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ use crate::segment::{self, Extent, Segment};
 use crate::snapshot::Snapshot;
 use crate::wal;
 
+pub use self::verifier::{Stepped, Verifier, VerifyPlace, verify_live};
+
 /// What was read and what was wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerifyReport {
@@ -32,6 +36,8 @@ pub struct VerifyReport {
     pub extents: u64,
     /// Rows in segments, of ledgers too, and rows of batches in the log.
     pub rows: u64,
+    /// Gap masks.
+    pub masks: u64,
     /// What was wrong, a sentence each; empty if all is well.
     pub problems: Vec<String>,
 }
@@ -44,6 +50,7 @@ impl VerifyReport {
     fn add(&mut self, verified: Verified) {
         self.files += verified.files;
         self.bytes += verified.bytes;
+        self.masks += verified.masks;
         self.problems.extend(verified.problems);
     }
 }
@@ -84,14 +91,6 @@ pub fn verify(disk: &Arc<dyn Disk>) -> Result<VerifyReport, Error> {
     Ok(report)
 }
 
-/// Checks the segments and the masks that `snapshot` reads, of a store that is open.
-pub fn verify_live(snapshot: &Snapshot) -> VerifyReport {
-    let mut report = VerifyReport::default();
-    check_segments(snapshot.generation(), &mut report);
-    report.add(gaps::verify(snapshot));
-    report
-}
-
 /// Returns the last record, if the log can be read.
 fn check_log(disk: &dyn Disk, found: &Found, report: &mut VerifyReport) -> Option<u64> {
     for file in &found.wal_files {
@@ -128,24 +127,40 @@ fn check_log(disk: &dyn Disk, found: &Found, report: &mut VerifyReport) -> Optio
 }
 
 fn check_segments(generation: &Generation, report: &mut VerifyReport) {
-    let mut base: BTreeMap<SeriesId, Vec<Span<i64>>> = BTreeMap::new();
     for segment in &generation.segments {
-        report.files += 1;
-        report.bytes += segment.len;
-        if let Err(error) = check_holes(generation, segment) {
-            report.problem(&error);
-        }
-        for (place, meta) in segment.extents.iter().enumerate() {
-            report.extents += 1;
-            report.rows += u64::from(meta.rows);
+        check_file(generation, segment, report);
+        for place in 0..segment.extents.len() {
             let extent = Extent { segment: Arc::clone(segment), place };
-            if let Err(error) = check_extent(generation, &extent) {
-                report.problem(&error);
-            }
-            let identity = dataset::schema(meta.dataset).map(|schema| schema.identity);
-            if meta.kind == ExtentKind::Base && identity == Some(Identity::Ts) {
-                base.entry(meta.series).or_default().push(meta.zone.ts);
-            }
+            check_extent(generation, &extent, report);
+        }
+    }
+    check_order(generation, report);
+}
+
+/// What is said of a segment as a whole.
+fn check_file(generation: &Generation, segment: &Segment, report: &mut VerifyReport) {
+    report.files += 1;
+    report.bytes += segment.len;
+    if let Err(error) = check_holes(generation, segment) {
+        report.problem(&error);
+    }
+}
+
+fn check_extent(generation: &Generation, extent: &Extent, report: &mut VerifyReport) {
+    report.extents += 1;
+    report.rows += u64::from(extent.meta().rows);
+    if let Err(error) = check_rows(generation, extent) {
+        report.problem(&error);
+    }
+}
+
+/// Base extents of a series whose rows have one key each do not overlap.
+fn check_order(generation: &Generation, report: &mut VerifyReport) {
+    let mut base: BTreeMap<SeriesId, Vec<Span<i64>>> = BTreeMap::new();
+    for meta in generation.segments.iter().flat_map(|segment| &segment.extents) {
+        let identity = dataset::schema(meta.dataset).map(|schema| schema.identity);
+        if meta.kind == ExtentKind::Base && identity == Some(Identity::Ts) {
+            base.entry(meta.series).or_default().push(meta.zone.ts);
         }
     }
     for (series, mut spans) in base {
@@ -185,7 +200,7 @@ fn check_holes(generation: &Generation, segment: &Segment) -> Result<(), Error> 
 }
 
 /// Every block passes its checksum, every column decodes, and the rows are what the directory says.
-fn check_extent(generation: &Generation, extent: &Extent) -> Result<(), Error> {
+fn check_rows(generation: &Generation, extent: &Extent) -> Result<(), Error> {
     let disk = &*generation.disk;
     let meta = extent.meta();
     let path = segment::path(extent.segment.number);

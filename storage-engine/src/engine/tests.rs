@@ -2,6 +2,7 @@
 //! package `barrow-tests`.
 
 mod masks;
+mod verifier;
 
 use std::ops::ControlFlow;
 

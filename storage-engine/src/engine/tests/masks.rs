@@ -13,7 +13,7 @@ use crate::gaps::mask_file::{self, BLOCK_BITS, DIR, Header};
 const MINUTES: [i64; 7] = [-3, 5, 6, 7, (1 << 20) - 1, 1 << 20, 5 << 20];
 
 /// How many blocks they lie in.
-const BLOCKS: u64 = 4;
+pub(super) const BLOCKS: u64 = 4;
 
 /// How many blocks between them hold none.
 const EMPTY: u64 = 3;
@@ -76,7 +76,7 @@ fn add(engine: &mut Engine, id: &str, minutes: &[i64], now: i64) {
     send(engine, bars(id, &rows), now);
 }
 
-fn write(engine: &mut Engine) {
+pub(super) fn write(engine: &mut Engine) {
     let job = engine.plan_masks().unwrap();
     let disk = Arc::clone(&engine.disk);
     engine.install_masks(job.run(&*disk, &mut || ControlFlow::Continue(()))).unwrap();
@@ -84,7 +84,7 @@ fn write(engine: &mut Engine) {
 }
 
 /// The only file of masks.
-fn file(disk: &MemoryDisk) -> (String, Vec<u8>) {
+pub(super) fn file(disk: &MemoryDisk) -> (String, Vec<u8>) {
     let names = disk.list(DIR).unwrap();
     assert_eq!(names.len(), 1, "{names:?}");
     let path = format!("{DIR}/{}", names[0]);
@@ -92,10 +92,10 @@ fn file(disk: &MemoryDisk) -> (String, Vec<u8>) {
     (path, bytes)
 }
 
-const NOW: i64 = 6 << 20;
+pub(super) const NOW: i64 = 6 << 20;
 
 /// A store whose rows are in segments and whose masks are in a file, closed.
-fn written() -> MemoryDisk {
+pub(super) fn written() -> MemoryDisk {
     let disk = MemoryDisk::new();
     let mut engine = open(&disk);
     add(&mut engine, "first", &MINUTES[..4], NOW);
