@@ -370,7 +370,7 @@ fn compaction_runs(http: &Client, url: &str) -> u64 {
         let job = http.get(format!("{url}/v1/jobs/{id}")).send();
         let job: serde_json::Value = job.and_then(|reply| reply.json()).expect("look at the job");
         match job["state"].as_str() {
-            Some("RUNNING") => std::thread::yield_now(),
+            Some("PENDING" | "RUNNING") => std::thread::yield_now(),
             Some("SUCCEEDED") => break,
             _ => panic!("the compaction failed: {job}"),
         }

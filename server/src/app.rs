@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::auth::Keys;
 use crate::config::{Config, ConfigError};
 use crate::http::{self, App};
+use crate::jobs::{self, Jobs};
 use crate::metrics::Metrics;
 use crate::{random, writer};
 
@@ -87,6 +88,7 @@ pub struct Running {
     app: Arc<App>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<bool>,
+    working: JoinHandle<()>,
     writer: writer::Handle,
 }
 
@@ -141,14 +143,19 @@ async fn start_checked(
     let listener = TcpListener::bind(address).await.map_err(bind)?;
     let http = listener.local_addr().map_err(bind)?;
     let reader = engine.reader();
+    let snapshot = reader.snapshot();
+    let known = blocking(move || jobs::ledger::read(&snapshot)).await?;
+    let known = known.map_err(|error| StartError::Store(error.within("read the jobs")))?;
     let (writer, intake, progress) =
         writer::start(engine, disk, &config, Arc::clone(&metrics)).map_err(StartError::System)?;
-    let app = Arc::new(App::new(config, reader, intake, progress, keys, metrics));
+    let jobs = Jobs::new(known, reader.clone(), intake.clone(), Arc::clone(&metrics), &config);
+    let working = jobs::start(jobs.clone(), config.jobs.max_running);
+    let app = Arc::new(App::new(config, reader, intake, progress, keys, metrics, jobs));
     let (stop, stopped) = oneshot::channel();
     let router = http::router(Arc::clone(&app));
     let serving = tokio::spawn(http::serve::serve(listener, router, Arc::clone(&app), stopped));
     tracing::info!(%http, "taking requests");
-    Ok(Running { http, app, stop, serving, writer })
+    Ok(Running { http, app, stop, serving, working, writer })
 }
 
 fn open(config: &Config, disk: Arc<dyn Disk>) -> Result<(Engine, Recovery), StartError> {
@@ -199,12 +206,14 @@ impl Running {
     /// # Errors
     /// Requests had to be broken off, or the store was not closed; both are as after a crash.
     pub async fn stop(self) -> Result<(), StopError> {
-        let Self { app, stop, serving, writer, .. } = self;
+        let Self { app, stop, serving, working, writer, .. } = self;
         app.stop();
         tracing::info!("stopping");
         // Nobody listens only if serving has ended already.
         let _ = stop.send(());
         let finished = serving.await.expect("invariant: serving does not panic");
+        // Jobs at work say where they can go on before the writer is gone.
+        working.await.expect("invariant: whoever begins jobs does not panic");
         let closing = tokio::task::spawn_blocking(move || writer.stop());
         let closed = closing.await.expect("invariant: the writer aborts, it does not unwind");
         closed.map_err(StopError::Store)?;

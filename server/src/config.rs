@@ -118,6 +118,8 @@ sections! {
     http: Http,
     /// The queue before the one writer.
     writer: Writer,
+    /// Long work.
+    jobs: Jobs,
     /// Who may do what.
     auth: Auth,
     /// Log lines.
@@ -205,6 +207,16 @@ section! {
         group_bytes_max: u64 = 16 << 20,
         /// Idle time after which the log is sealed.
         seal_idle_ms: u64 = 50,
+    }
+}
+
+section! {
+    /// `[jobs]`
+    Jobs {
+        /// Jobs at work at once; others wait.
+        max_running: u32 = 2,
+        /// How often a job at work stores where it can go on.
+        checkpoint_ms: u64 = 1_000,
     }
 }
 
@@ -367,6 +379,8 @@ impl Config {
         at_least("[writer] queue_batches_max", writer.queue_batches_max.into(), 1);
         at_least("[writer] group_batches_max", writer.group_batches_max.into(), 1);
         at_least("[writer] seal_idle_ms", writer.seal_idle_ms, 1);
+        at_least("[jobs] max_running", self.jobs.max_running.into(), 1);
+        at_least("[jobs] checkpoint_ms", self.jobs.checkpoint_ms, 1);
         if faults.is_empty() { Ok(()) } else { Err(ConfigError { faults }) }
     }
 }

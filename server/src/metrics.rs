@@ -52,6 +52,12 @@ struct RefusalLabel {
     bound: &'static str,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobLabel {
+    kind: &'static str,
+    state: &'static str,
+}
+
 type AtomicGauge = Gauge<u64, AtomicU64>;
 
 /// Every metric, and the registry that names them.
@@ -70,6 +76,9 @@ pub(crate) struct Metrics {
     flush_failures: Counter,
     compaction_seconds: Histogram,
     compaction_failures: Counter,
+    jobs_pending: AtomicGauge,
+    jobs_running: AtomicGauge,
+    jobs_ended: Family<JobLabel, Counter>,
     intake_stopped: AtomicGauge,
     sequence: AtomicGauge,
     series: AtomicGauge,
@@ -124,6 +133,9 @@ impl Metrics {
             flush_failures: Counter::default(),
             compaction_seconds: Histogram::new(exponential_buckets(0.01, 2.0, 18)),
             compaction_failures: Counter::default(),
+            jobs_pending: Gauge::default(),
+            jobs_running: Gauge::default(),
+            jobs_ended: Family::default(),
             intake_stopped: Gauge::default(),
             sequence: Gauge::default(),
             series: Gauge::default(),
@@ -237,6 +249,9 @@ impl Metrics {
             "Replaced segments that a reader still holds",
             self.retired_files.clone(),
         );
+        r.register("jobs_pending_count", "Jobs that wait", self.jobs_pending.clone());
+        r.register("jobs_running_count", "Jobs at work", self.jobs_running.clone());
+        r.register("jobs_ended", "Jobs that ended, by kind and state", self.jobs_ended.clone());
         r.register("masks_kept_count", "Gap masks in memory", self.masks_kept.clone());
         r.register(
             "masks_kept_bytes",
@@ -387,6 +402,17 @@ impl Metrics {
         if !fine {
             self.compaction_failures.inc();
         }
+    }
+
+    /// So many jobs wait and are at work.
+    pub(crate) fn jobs(&self, pending: usize, running: usize) {
+        self.jobs_pending.set(pending as u64);
+        self.jobs_running.set(running as u64);
+    }
+
+    /// A job of that kind ended in that state.
+    pub(crate) fn job_ended(&self, kind: &'static str, state: &'static str) {
+        self.jobs_ended.get_or_create(&JobLabel { kind, state }).inc();
     }
 
     /// The writing of a file of gap masks ended.

@@ -29,7 +29,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::metrics::{Metrics, Refusal};
 
-pub(crate) use self::compaction::CompactionReport;
+pub(crate) use self::compaction::{CompactionReport, Wanted};
 
 /// First pause after a flush failed; doubles with each failure.
 const FLUSH_PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ struct Request {
 enum Message {
     /// Batches of one group; at least one.
     Commit(Vec<Request>),
-    Compact(compaction::Reply),
+    Compact(compaction::Wish),
     Stop,
 }
 
@@ -113,9 +113,13 @@ impl Intake {
     }
 
     /// Writes what is in memory to segments, merges all segments that can be, and returns then.
-    pub(crate) async fn compact(&self) -> Result<CompactionReport, IntakeError> {
+    /// Who no longer waits for it says so to `wanted`.
+    pub(crate) async fn compact(
+        &self,
+        wanted: Arc<Wanted>,
+    ) -> Result<CompactionReport, IntakeError> {
         let (reply, answer) = oneshot::channel();
-        match self.messages.try_send(Message::Compact(reply)) {
+        match self.messages.try_send(Message::Compact(compaction::Wish { wanted, reply })) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(IntakeError::Busy),
             Err(TrySendError::Disconnected(_)) => return Err(IntakeError::Stopping),
@@ -324,7 +328,7 @@ impl Writer {
                 }
                 recv(self.messages) -> message => match message {
                     Ok(Message::Commit(first)) => go_on = self.commit_group(first),
-                    Ok(Message::Compact(reply)) => self.ask_to_compact(reply),
+                    Ok(Message::Compact(wish)) => self.ask_to_compact(wish),
                     Ok(Message::Stop) | Err(_) => go_on = false,
                 },
                 recv(idle) -> _ => self.seal(),
@@ -376,7 +380,7 @@ impl Writer {
                     bytes += bytes_of(&requests);
                     group.extend(requests);
                 }
-                Ok(Message::Compact(reply)) => self.ask_to_compact(reply),
+                Ok(Message::Compact(wish)) => self.ask_to_compact(wish),
                 Ok(Message::Stop) => {
                     go_on = false;
                     break;
@@ -461,8 +465,8 @@ impl Writer {
         }
     }
 
-    fn ask_to_compact(&mut self, reply: compaction::Reply) {
-        self.compactions.ask(reply, self.engine.snapshot().sequence());
+    fn ask_to_compact(&mut self, wish: compaction::Wish) {
+        self.compactions.ask(wish, self.engine.snapshot().sequence());
     }
 
     fn install_compaction(&mut self, compacted: Compacted) {

@@ -1,6 +1,7 @@
 //! The built-in tables: which columns they have and how their rows are told apart.
 
 pub mod facts;
+pub mod jobs;
 
 use barrow_types::{ColumnId, DatasetId};
 
@@ -204,7 +205,7 @@ pub static SERIES: Schema = Schema {
 };
 
 /// Every schema there is.
-pub static SCHEMAS: [&Schema; 19] = [
+pub static SCHEMAS: [&Schema; 20] = [
     &BARS,
     &TRADES,
     &QUOTES,
@@ -224,6 +225,7 @@ pub static SCHEMAS: [&Schema; 19] = [
     &facts::RULES,
     &facts::VERDICTS,
     &facts::REPEATS,
+    &jobs::JOBS,
 ];
 
 /// The schema of a dataset, if it is built.
@@ -251,6 +253,7 @@ mod tests {
                 "claims" => &["dataset", "end"],
                 "settings" => &["key"],
                 "rules" | "verdicts" => &["rule"],
+                "jobs" => &["job_id"],
                 _ => &[],
             };
             assert_eq!(names, expected, "{}", schema.name);

@@ -275,7 +275,9 @@ fn check(batch: &Batch) -> Result<(&'static Schema, Source), Error> {
         Source::new(&batch.source).map_err(|error| Error::invalid(format!("source {error}")))?;
     let schema = dataset::schema(batch.dataset)
         .filter(|schema| {
-            MARKET.contains(&schema.dataset) || facts::STATED.contains(&schema.dataset)
+            MARKET.contains(&schema.dataset)
+                || facts::STATED.contains(&schema.dataset)
+                || schema.dataset == DatasetId::JOBS
         })
         .ok_or_else(|| Error::invalid(format!("dataset {} takes no rows", batch.dataset.get())))?;
     if batch.dataset == DatasetId::BARS && batch.step == Step::Tick {

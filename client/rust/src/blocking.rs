@@ -21,6 +21,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -32,7 +33,7 @@ use crate::dead_letters::{DeadLetter, DeadLetterDetail, DeadLettersQuery, Replay
 use crate::delete::DeleteKeys;
 use crate::error::ClientError;
 use crate::ingest::IngestOptions;
-use crate::jobs::Job;
+use crate::jobs::{Job, JobRequest, JobsQuery};
 use crate::query::{BarsQuery, Format, LatestQuery, TicksQuery};
 
 /// The runtime that a client and its answers share.
@@ -350,6 +351,30 @@ impl Client {
         self.shared.wait(self.client.start_job(kind))
     }
 
+    /// Starts a job and returns when the server has stored it.
+    ///
+    /// # Errors
+    /// As [`crate::Client::start_job_with`].
+    pub fn start_job_with(&self, request: &JobRequest) -> Result<Job, ClientError> {
+        self.shared.wait(self.client.start_job_with(request))
+    }
+
+    /// Ends a job that has not ended; returns it when it has.
+    ///
+    /// # Errors
+    /// As [`crate::Client::cancel_job`].
+    pub fn cancel_job(&self, id: &str) -> Result<Job, ClientError> {
+        self.shared.wait(self.client.cancel_job(id))
+    }
+
+    /// Starts a job that does again what job `id` did not do.
+    ///
+    /// # Errors
+    /// As [`crate::Client::retry_job`].
+    pub fn retry_job(&self, id: &str) -> Result<Job, ClientError> {
+        self.shared.wait(self.client.retry_job(id))
+    }
+
     /// Looks at a job.
     ///
     /// # Errors
@@ -358,7 +383,15 @@ impl Client {
         self.shared.wait(self.client.job(id))
     }
 
-    /// Returns once a job has ended, however.
+    /// Looks at a job once its state has changed, or after `wait`.
+    ///
+    /// # Errors
+    /// As [`crate::Client::job_after`].
+    pub fn job_after(&self, id: &str, wait: Duration) -> Result<Job, ClientError> {
+        self.shared.wait(self.client.job_after(id, wait))
+    }
+
+    /// Returns once a job is at rest.
     ///
     /// # Errors
     /// As [`crate::Client::job`].
@@ -370,8 +403,8 @@ impl Client {
     ///
     /// # Errors
     /// As [`crate::Client::list_jobs`].
-    pub fn list_jobs(&self) -> Result<Vec<Job>, ClientError> {
-        self.shared.wait(self.client.list_jobs())
+    pub fn list_jobs(&self, query: &JobsQuery) -> Result<Vec<Job>, ClientError> {
+        self.shared.wait(self.client.list_jobs(query))
     }
 
     fn batches(

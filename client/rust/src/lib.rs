@@ -62,7 +62,7 @@ pub use dead_letters::{DeadLetter, DeadLetterDetail, DeadLettersQuery, Replay};
 pub use delete::DeleteKeys;
 pub use error::{ClientError, Problem};
 pub use ingest::{IngestOptions, Stamp};
-pub use jobs::{Job, JobState};
+pub use jobs::{Job, JobRequest, JobState, JobsQuery};
 pub use query::{BarsQuery, Format, LatestQuery, TicksQuery};
 pub use retry::{RETRIES_MAX, RETRY_AFTER_MAX};
 pub use stream::{Batches, ByteStream};

@@ -1,23 +1,30 @@
 //! `barrow jobs`: long work of the server. And how other commands start some and wait for it.
 
 use std::io::Write;
+use std::time::Duration;
 
-use barrow_client::{Client, Job, JobState};
+use barrow_client::{Client, Job, JobState, JobsQuery};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use crate::cli::CliError;
-use crate::cli::not_built::Rest;
 use crate::cli::target::TargetArgs;
 
 const EXAMPLES: &str = "\
 Examples:
-  barrow jobs list
+  barrow jobs list --state RUNNING,PENDING
   barrow jobs show 3
+  barrow jobs watch 3
+  barrow jobs cancel 3
+  barrow jobs retry 3
 
-A server forgets its jobs when it stops.";
+Jobs are kept with the data. What was not done when the server stopped goes on when it starts again.
+`barrow compact` and `barrow verify` start one and wait for it.";
 
-/// Look at long work of the server.
+/// How often `watch` shows progress.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// Look at long work of the server, end it, or begin it again.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct JobsArgs {
@@ -28,17 +35,37 @@ pub(crate) struct JobsArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     /// All, the newest first
-    List(TargetArgs),
+    List(ListArgs),
     /// One, with what came of it
-    Show(ShowArgs),
-    /// End one (not available yet)
-    Cancel(Rest),
-    /// Start one again (not available yet)
-    Retry(Rest),
+    Show(OneArgs),
+    /// End one that has not ended
+    Cancel(OneArgs),
+    /// Begin again one that failed or was cancelled
+    Retry(OneArgs),
+    /// Show how far one is until it has ended; exit code 1 if it did not succeed
+    Watch(OneArgs),
 }
 
 #[derive(Debug, Args)]
-struct ShowArgs {
+struct ListArgs {
+    /// Only in these states: PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED
+    #[arg(long)]
+    state: Option<String>,
+    /// Only of these kinds: compact, verify
+    #[arg(long)]
+    kind: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 100)]
+    limit: u64,
+    /// Those before this one
+    #[arg(long, value_name = "ID")]
+    cursor: Option<String>,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+#[derive(Debug, Args)]
+struct OneArgs {
     /// Its number
     id: String,
     #[command(flatten)]
@@ -47,37 +74,56 @@ struct ShowArgs {
 
 /// Runs the command.
 pub(crate) async fn run(args: JobsArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    match args.what {
-        What::List(target) => {
-            let target = target.open().await?;
-            let jobs = target.client.list_jobs().await;
-            target.close().await?;
-            let jobs = jobs?;
-            if jobs.is_empty() {
-                writeln!(out, "no jobs")?;
-            }
-            for job in jobs {
-                let kind = job.params["kind"].as_str().unwrap_or_default();
-                writeln!(out, "{} {kind} {:?}", job.job_id, job.state)?;
-            }
-            Ok(())
+    let target = match &args.what {
+        What::List(args) => args.target.open().await?,
+        What::Show(args) | What::Cancel(args) | What::Retry(args) | What::Watch(args) => {
+            args.target.open().await?
         }
-        What::Show(args) => {
-            let target = args.target.open().await?;
-            let job = target.client.job(&args.id).await;
-            target.close().await?;
-            write_job(&job?, out)
+    };
+    let done = run_on(&target.client, args.what, out).await;
+    target.close().await?;
+    done
+}
+
+async fn run_on(client: &Client, what: What, out: &mut dyn Write) -> Result<(), CliError> {
+    match what {
+        What::List(args) => list(client, args, out).await,
+        What::Show(args) => write_job(&client.job(&args.id).await?, out),
+        What::Cancel(args) => write_job(&client.cancel_job(&args.id).await?, out),
+        What::Retry(args) => write_job(&client.retry_job(&args.id).await?, out),
+        What::Watch(args) => watch(client, &args.id, out).await,
+    }
+}
+
+async fn list(client: &Client, args: ListArgs, out: &mut dyn Write) -> Result<(), CliError> {
+    let ListArgs { state, kind, limit, cursor, target: _ } = args;
+    let query = JobsQuery { state, kind, limit: Some(limit), cursor };
+    let jobs = client.list_jobs(&query).await?;
+    if jobs.is_empty() {
+        writeln!(out, "no jobs")?;
+    }
+    for job in jobs {
+        writeln!(out, "{}", line(&job))?;
+    }
+    Ok(())
+}
+
+/// A job in a line.
+fn line(job: &Job) -> String {
+    let line = format!("{:>6}  {:<9}  {:<9}", job.job_id, job.kind(), job.state);
+    match (&job.error, job.state) {
+        (Some(error), _) => format!("{line}  {error}"),
+        (None, JobState::Pending | JobState::Running) => {
+            format!("{line}  {:.0}%", job.progress * 100.0)
         }
-        What::Cancel(_) => Err(CliError::not_available("barrow jobs cancel")),
-        What::Retry(_) => Err(CliError::not_available("barrow jobs retry")),
+        (None, _) => line.trim_end().to_owned(),
     }
 }
 
 fn write_job(job: &Job, out: &mut dyn Write) -> Result<(), CliError> {
-    let kind = job.params["kind"].as_str().unwrap_or_default();
-    writeln!(out, "{} {kind} {:?}", job.job_id, job.state)?;
-    if let Some(error) = &job.error {
-        writeln!(out, "error: {error}")?;
+    writeln!(out, "{}", line(job).trim_start())?;
+    if let Some(of) = &job.retry_of {
+        writeln!(out, "retry of: {of}")?;
     }
     if let Some(Value::Object(summary)) = &job.summary {
         for (name, value) in summary {
@@ -87,7 +133,20 @@ fn write_job(job: &Job, out: &mut dyn Write) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Starts a job of `kind`, waits until it has ended, and returns what came of it.
+async fn watch(client: &Client, id: &str, out: &mut dyn Write) -> Result<(), CliError> {
+    let mut job = client.job(id).await?;
+    while !job.is_at_rest() {
+        writeln!(out, "{}", line(&job).trim_start())?;
+        job = client.job_after(id, WATCH_EVERY).await?;
+    }
+    write_job(&job, out)?;
+    match job.state {
+        JobState::Succeeded => Ok(()),
+        state => Err(CliError::failed(format!("job {id} is {state}"))),
+    }
+}
+
+/// Starts a job of `kind`, waits until it is at rest, and returns what came of it.
 ///
 /// # Errors
 /// The server's, or why the job failed.
@@ -96,6 +155,9 @@ pub(crate) async fn run_and_wait(client: &Client, kind: &str) -> Result<Value, C
     let job = client.wait_for_job(&job.job_id).await?;
     match job.state {
         JobState::Succeeded => Ok(job.summary.unwrap_or_default()),
-        _ => Err(CliError::failed(format!("{kind}: {}", job.error.unwrap_or_default()))),
+        state => {
+            let why = job.error.unwrap_or_else(|| "somebody ended it".to_owned());
+            Err(CliError::failed(format!("{kind}: job {} is {state}: {why}", job.job_id)))
+        }
     }
 }

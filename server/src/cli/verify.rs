@@ -23,8 +23,8 @@ Examples:
   barrow verify
   barrow verify --data ./barrow-data
 
-A server reads every block of its segments. With --data everything is read, the log too. Nothing is
-changed. Exit code 1 if anything is wrong.";
+A server reads every block of its segments and every gap mask, as a job: see `barrow jobs --help`.
+With --data everything is read, the log too. Nothing is changed. Exit code 1 if anything is wrong.";
 
 /// Prove that every stored byte is what was written.
 #[derive(Debug, Args)]
@@ -51,11 +51,12 @@ pub(crate) async fn run_on_server(server: &str, out: &mut dyn Write) -> Result<(
     }
     writeln!(
         out,
-        "read {} files, {} bytes: {} extents, {} rows",
+        "read {} files, {} bytes: {} extents, {} rows, {} masks",
         figure("files"),
         figure("bytes"),
         figure("extents"),
-        figure("rows")
+        figure("rows"),
+        figure("masks")
     )?;
     match summary["problem_count"].as_u64() {
         Some(0) => Ok(writeln!(out, "no problem found")?),
@@ -83,12 +84,13 @@ pub(crate) fn run(data: &Path, out: &mut dyn Write) -> Result<(), CliError> {
     }
     writeln!(
         out,
-        "read {} files, {} bytes: {} log records, {} extents, {} rows",
+        "read {} files, {} bytes: {} log records, {} extents, {} rows, {} masks",
         grouped(report.files),
         grouped(report.bytes),
         grouped(report.records),
         grouped(report.extents),
-        grouped(report.rows)
+        grouped(report.rows),
+        grouped(report.masks)
     )?;
     match report.problems.len() {
         0 => Ok(writeln!(out, "no problem found")?),

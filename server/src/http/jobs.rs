@@ -1,106 +1,212 @@
-//! `POST /v1/jobs`, `GET /v1/jobs` and `GET /v1/jobs/{id}`: long work, started and looked at.
+//! `POST /v1/jobs`, `GET /v1/jobs`, `GET /v1/jobs/{id}`, `POST /v1/jobs/{id}/cancel` and `/retry`:
+//! long work, started, listed, watched, ended and begun again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use barrow_engine::verify_live;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use axum::http::HeaderMap;
+use serde_json::{Map, Value, json};
 
-use super::App;
 use super::error::{Code, Problem};
 use super::params::{Known, Params};
-use crate::jobs::{Job, Kind, State as JobState};
-
-const KNOWN: Known = Known { built: &[], not_built: &["state", "kind", "limit", "cursor"] };
+use super::{App, body};
+use crate::jobs::{Asked, Filter, Job, Refusal, State as JobState, kinds};
 
 /// Kinds that the contract names and that are not built.
 const NOT_BUILT: [&str; 7] =
     ["ingest", "daily", "backfill", "export", "backup", "import", "features"];
 
-/// Problems of a verification that its summary lists.
-const PROBLEMS_MAX: usize = 100;
+/// Largest body: a job says what is to be done, it does not bring data.
+const BODY_BYTES_MAX: u64 = 64 << 10;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
-    kind: String,
-}
+/// Longest `request_id`, in bytes.
+const REQUEST_ID_LEN_MAX: usize = 128;
 
-/// Starts a job and answers at once.
-pub(crate) async fn post(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Value>, Problem> {
-    let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| {
-        let detail = format!("the body is a JSON object such as {{\"kind\":\"compact\"}}: {error}");
-        Problem::new(Code::InvalidBody, detail).about("kind")
-    })?;
-    let kind = Kind::ALL.into_iter().find(|kind| kind.name() == wanted.kind).ok_or_else(|| {
-        if NOT_BUILT.contains(&wanted.kind.as_str()) {
-            let detail = format!("jobs of kind {} are not available in this version", wanted.kind);
-            return Problem::not_available("kind", detail);
+/// How many jobs are listed if the request does not say, and at most.
+const LIMIT: u64 = 100;
+const LIMIT_MAX: u64 = 1_000;
+
+/// Longest `wait`, in seconds: below what connections between here and there may stand still.
+const WAIT_SECONDS_MAX: u64 = 30;
+
+const LIST_KNOWN: Known = Known { built: &["state", "kind", "limit", "cursor"], not_built: &[] };
+const SHOW_KNOWN: Known = Known { built: &["wait"], not_built: &[] };
+
+fn refused(refusal: Refusal, id: &str) -> Problem {
+    match refusal {
+        Refusal::NotFound => missing(id),
+        Refusal::Conflict(why) => Problem::new(Code::Conflict, why),
+        Refusal::Busy => {
+            Problem::new(Code::Busy, "too many jobs wait; try again when some have ended")
         }
-        let names = Kind::ALL.map(Kind::name).join(", ");
-        Problem::parameter("kind", format!("{:?} is none; there are {names}", wanted.kind))
-    })?;
-    let job = app.jobs.begin(kind).ok_or_else(|| {
-        Problem::new(Code::Busy, "too many jobs are at work; try again when one has ended")
-    })?;
-    let answer = Json(job.to_json());
-    let app = Arc::clone(&app);
-    tokio::spawn(async move {
-        let state = run(&app, kind).await;
-        app.jobs.end(&job, state);
-    });
-    Ok(answer)
-}
-
-async fn run(app: &App, kind: Kind) -> JobState {
-    match kind {
-        Kind::Compact => match app.intake.compact().await {
-            Ok(report) => JobState::Succeeded(json!({
-                "segments_before": report.segments_before,
-                "segments_after": report.segments_after,
-                "bytes_before": report.bytes_before,
-                "bytes_after": report.bytes_after,
-            })),
-            Err(error) => JobState::Failed(Problem::from(error).detail),
-        },
-        Kind::Verify => {
-            let snapshot = app.engine.snapshot();
-            match app.query(move || verify_live(&snapshot)).await {
-                Ok(report) => JobState::Succeeded(json!({
-                    "files": report.files,
-                    "bytes": report.bytes,
-                    "extents": report.extents,
-                    "rows": report.rows,
-                    "problem_count": report.problems.len(),
-                    "problems": &report.problems[..report.problems.len().min(PROBLEMS_MAX)],
-                })),
-                Err(problem) => JobState::Failed(problem.detail),
-            }
-        }
+        Refusal::Intake(error) => error.into(),
     }
 }
 
-/// Lists jobs, the newest first.
+fn missing(id: &str) -> Problem {
+    let detail =
+        format!("id: there is no job {id:?}; of those that have ended the newest are kept");
+    Problem::new(Code::NotFound, detail).about("id")
+}
+
+/// The number in a path. One that cannot be is not there either.
+fn number(id: &str) -> Result<u64, Problem> {
+    let number = id.parse().ok().filter(|number: &u64| number.to_string() == id);
+    number.ok_or_else(|| missing(id))
+}
+
+fn bad(field: &str, fault: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::InvalidBody, format!("{field}: {fault}")).about(field)
+}
+
+/// Takes a body in and reads its fields; without a body there are none.
+async fn fields(app: &App, headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, Problem> {
+    let http = &app.config.http;
+    let time_max = Duration::from_secs(http.body_seconds_max);
+    let sent = body::take(headers, body, http.body_bytes_max, time_max, &app.bodies).await?;
+    // What is compressed becomes no longer than this before it is refused.
+    let decoded = sent.decode(BODY_BYTES_MAX)?;
+    if decoded.bytes.len() as u64 > BODY_BYTES_MAX {
+        let detail = format!("the body of a job has more than {BODY_BYTES_MAX} bytes");
+        return Err(Problem::new(Code::TooLarge, detail).about("body"));
+    }
+    if decoded.bytes.is_empty() {
+        return Ok(Map::new());
+    }
+    serde_json::from_slice(&decoded.bytes).map_err(|error| {
+        let detail = format!("the body is not a JSON object, {{\"kind\":\"compact\"}}: {error}");
+        Problem::new(Code::InvalidBody, detail).about("body")
+    })
+}
+
+fn text(fields: &Map<String, Value>, name: &str) -> Result<Option<String>, Problem> {
+    match fields.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(other) => Err(bad(name, format!("{other} is not a text"))),
+    }
+}
+
+fn request_id(fields: &Map<String, Value>) -> Result<Option<String>, Problem> {
+    let id = text(fields, "request_id")?;
+    if let Some(id) = &id
+        && (id.is_empty() || id.len() > REQUEST_ID_LEN_MAX || id.chars().any(char::is_control))
+    {
+        let fault = format!("has not 1 to {REQUEST_ID_LEN_MAX} bytes without control characters");
+        return Err(bad("request_id", fault));
+    }
+    Ok(id)
+}
+
+/// Starts a job and answers when it is sure to be done.
+pub(crate) async fn post(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
+    let mut fields = fields(&app, &headers, body).await?;
+    let request_id = request_id(&fields)?;
+    let name = text(&fields, "kind")?.ok_or_else(|| bad("kind", "is missing"))?;
+    fields.retain(|field, _| field != "kind" && field != "request_id");
+    let kind = kinds::kind(&name).ok_or_else(|| {
+        if NOT_BUILT.contains(&name.as_str()) {
+            let detail = format!("jobs of kind {name} are not available in this version");
+            return Problem::not_available("kind", detail);
+        }
+        Problem::parameter("kind", format!("{name:?} is none; there are {}", kind_names()))
+    })?;
+    kind.check(&fields).map_err(|wrong| bad(&wrong.field, wrong.fault))?;
+    fields.insert("kind".to_owned(), Value::String(name.clone()));
+    app.check_intake()?;
+    let asked = Asked { kind: name, params: Value::Object(fields), request_id, retry_of: None };
+    let job = app.jobs.create(asked).await.map_err(|refusal| refused(refusal, ""))?;
+    Ok(Json(job.to_json()))
+}
+
+fn kind_names() -> String {
+    kinds::KINDS.map(kinds::Kind::name).join(", ")
+}
+
+/// Lists jobs, the newest first; `cursor` is the number of the last one seen.
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, Problem> {
-    Params::parse(query.as_deref(), &KNOWN)?;
-    let jobs: Vec<Value> = app.jobs.list().iter().map(Job::to_json).collect();
-    Ok(Json(json!({ "jobs": jobs })))
+    let params = Params::parse(query.as_deref(), &LIST_KNOWN)?;
+    let words = |name| params.get(name).into_iter().flat_map(|list: &str| list.split(','));
+    let states = words("state").map(|name| {
+        JobState::parse(name).ok_or_else(|| {
+            let names = JobState::ALL.map(JobState::name).join(", ");
+            Problem::parameter("state", format!("{name:?} is none; there are {names}"))
+        })
+    });
+    let kinds = words("kind").map(|name| match kinds::kind(name) {
+        Some(_) => Ok(name.to_owned()),
+        None => {
+            let fault = format!("{name:?} is none; there are {}", kind_names());
+            Err(Problem::parameter("kind", fault))
+        }
+    });
+    let filter = Filter {
+        states: states.collect::<Result<_, _>>()?,
+        kinds: kinds.collect::<Result<_, _>>()?,
+        before: params.integer("cursor")?,
+    };
+    let limit = params.integer("limit")?.unwrap_or(LIMIT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Problem::parameter("limit", format!("is not 1 to {LIMIT_MAX}")));
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let found = app.jobs.list(&filter, limit);
+    let cursor = found.last().filter(|_| found.len() == limit).map(|job| job.id.to_string());
+    let jobs: Vec<Value> = found.iter().map(Job::to_json).collect();
+    Ok(Json(json!({ "jobs": jobs, "cursor": cursor })))
 }
 
-/// Shows one job.
+/// Shows one job; with `wait` once its state has changed, or after so many seconds.
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, Problem> {
-    let job = app.jobs.get(&id).ok_or_else(|| {
-        let detail = format!("there is no job {id:?}; a restart forgets them");
-        Problem::new(Code::NotFound, detail)
-    })?;
+    let params = Params::parse(query.as_deref(), &SHOW_KNOWN)?;
+    let wait = params.integer("wait")?.unwrap_or(0);
+    if wait > WAIT_SECONDS_MAX {
+        let fault = format!("is more than {WAIT_SECONDS_MAX} seconds: ask again after that");
+        return Err(Problem::parameter("wait", fault));
+    }
+    let job = app.jobs.wait(number(&id)?, Duration::from_secs(wait)).await;
+    Ok(Json(job.ok_or_else(|| missing(&id))?.to_json()))
+}
+
+/// Ends a job, and answers when it has ended.
+pub(crate) async fn cancel(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let known = number(&id)?;
+    app.check_intake()?;
+    let job = app.jobs.cancel(known).await.map_err(|refusal| refused(refusal, &id))?;
+    Ok(Json(job.to_json()))
+}
+
+/// Starts a job that does again what this one did not do. The body may be empty.
+pub(crate) async fn retry(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
+    let known = number(&id)?;
+    let fields = fields(&app, &headers, body).await?;
+    if let Some(field) = fields.keys().find(|field| *field != "request_id") {
+        return Err(bad(field, "there is no such field here: a retry does the same again"));
+    }
+    let request_id = request_id(&fields)?;
+    app.check_intake()?;
+    let job = app.jobs.retry(known, request_id).await.map_err(|refusal| refused(refusal, &id))?;
     Ok(Json(job.to_json()))
 }

@@ -112,6 +112,7 @@ impl App {
         progress: Progress,
         keys: Keys,
         metrics: Arc<Metrics>,
+        jobs: Jobs,
     ) -> Self {
         let http = &config.http;
         Self {
@@ -120,7 +121,7 @@ impl App {
             prepares: semaphore(http.prepare_threads),
             queries: semaphore(http.query_threads),
             stopping: AtomicBool::new(false),
-            jobs: Jobs::default(),
+            jobs,
             config,
             engine,
             intake,
@@ -130,9 +131,10 @@ impl App {
         }
     }
 
-    /// From now on `/readyz` says that the server is going down.
+    /// From now on `/readyz` says that the server is going down, and jobs are put aside.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+        self.jobs.stop();
     }
 
     /// Whether the server is going down.
@@ -214,6 +216,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/gaps", get(gaps::get))
         .route("/v1/jobs", get(jobs::list).post(jobs::post))
         .route("/v1/jobs/{id}", get(jobs::show))
+        .route("/v1/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/v1/jobs/{id}/retry", post(jobs::retry))
         .route("/v1/datasets/{dataset}/claims", post(facts::claims::post))
         .route("/v1/claims", get(facts::claims::list))
         .route("/v1/sources", get(sources::list))

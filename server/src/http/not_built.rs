@@ -11,7 +11,7 @@ use super::App;
 use super::error::Problem;
 
 /// Routes of which nothing is built.
-const ROUTES: [&str; 23] = [
+const ROUTES: [&str; 21] = [
     "/",
     "/openapi.json",
     "/v1/tables/{dataset}",
@@ -29,8 +29,6 @@ const ROUTES: [&str; 23] = [
     "/v1/universes/{name}",
     "/v1/label-sets",
     "/v1/label-sets/{name}",
-    "/v1/jobs/{id}/cancel",
-    "/v1/jobs/{id}/retry",
     "/v1/sql",
     "/v1/exports",
     "/v1/exports/{id}",

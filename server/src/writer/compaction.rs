@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use barrow_engine::disk::Disk;
@@ -37,12 +37,42 @@ pub(crate) struct CompactionReport {
     pub(crate) bytes_after: u64,
 }
 
-/// Where the report of a compaction goes.
-pub(crate) type Reply = oneshot::Sender<Result<CompactionReport, Error>>;
+/// What whoever asks for a compaction and the one at work know of each other.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    gone: AtomicBool,
+    written: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Wanted {
+    /// From now on nobody waits for it any more.
+    pub(crate) fn end(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// How far it is, from 0 to 1: bytes written of the bytes that are merged.
+    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+    pub(crate) fn progress(&self) -> f64 {
+        let [written, bytes] =
+            [&self.written, &self.bytes].map(|count| count.load(Ordering::Relaxed) as f64);
+        (written / bytes.max(1.0)).min(1.0)
+    }
+
+    fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+}
+
+/// A wish for everything to be compacted, and where the report goes.
+pub(crate) struct Wish {
+    pub(crate) wanted: Arc<Wanted>,
+    pub(crate) reply: oneshot::Sender<Result<CompactionReport, Error>>,
+}
 
 /// Somebody waits for everything to be compacted.
 struct Asked {
-    reply: Reply,
+    wish: Wish,
     /// What was visible when it was asked for; it has to be in segments first.
     up_to: Sequence,
     flushed: bool,
@@ -53,6 +83,8 @@ struct Asked {
 pub(super) struct Job {
     job: CompactJob,
     bytes_per_second: Option<u64>,
+    /// Who asked for it; it ends when none of them waits any more. Nobody asks for what is due.
+    wanted: Vec<Arc<Wanted>>,
 }
 
 /// A compaction on its way back.
@@ -95,13 +127,13 @@ impl Compactions {
     }
 
     /// Somebody wants everything compacted.
-    pub(super) fn ask(&mut self, reply: Reply, up_to: Sequence) {
-        self.asked.push(Asked { reply, up_to, flushed: false, before: None });
+    pub(super) fn ask(&mut self, wish: Wish, up_to: Sequence) {
+        self.asked.push(Asked { wish, up_to, flushed: false, before: None });
     }
 
     /// Whether somebody waits for a flush of what is in memory.
     pub(super) fn wants_flush(&self) -> bool {
-        self.asked.iter().any(|asked| !asked.flushed)
+        self.asked.iter().any(|asked| !asked.flushed && !asked.wish.wanted.is_gone())
     }
 
     /// Everything up to `up_to` is in segments, or could not be written.
@@ -115,13 +147,14 @@ impl Compactions {
     fn fail(&mut self, error: &Error) {
         for asked in self.asked.drain(..) {
             // Nobody listens any more: the work is done all the same.
-            let _ = asked.reply.send(Err(error.clone()));
+            let _ = asked.wish.reply.send(Err(error.clone()));
         }
     }
 
     /// Starts what is due or asked for.
     pub(super) fn start(&mut self, engine: &mut Engine) {
         self.not_before = self.not_before.filter(|until| *until > Instant::now());
+        self.asked.retain(|asked| !asked.wish.wanted.is_gone());
         if self.running || self.wants_flush() {
             return;
         }
@@ -143,7 +176,12 @@ impl Compactions {
                 let bytes_per_second = (scope == Scope::Due).then_some(self.bytes_per_second);
                 tracing::debug!(bytes = job.bytes(), ?scope, "compaction started");
                 self.running = true;
-                let sent = self.jobs.send(Job { job, bytes_per_second });
+                let of_all = self.asked.iter().filter(|_| scope == Scope::All);
+                let wanted: Vec<_> = of_all.map(|asked| Arc::clone(&asked.wish.wanted)).collect();
+                for wanted in &wanted {
+                    wanted.bytes.store(job.bytes(), Ordering::Relaxed);
+                }
+                let sent = self.jobs.send(Job { job, bytes_per_second, wanted });
                 sent.expect("invariant: the compactor outlives the writer");
             }
             None => self.report(engine),
@@ -155,7 +193,7 @@ impl Compactions {
         for asked in self.asked.drain(..) {
             let before = asked.before.unwrap_or(after);
             // Nobody listens any more: the work is done all the same.
-            let _ = asked.reply.send(Ok(CompactionReport {
+            let _ = asked.wish.reply.send(Ok(CompactionReport {
                 segments_before: before.segments,
                 segments_after: after.segments,
                 bytes_before: before.segment_bytes,
@@ -175,6 +213,10 @@ impl Compactions {
                 self.pause = PAUSE_MIN;
                 self.not_before = None;
                 tracing::info!(took_ms = compacted.took.as_millis(), "segments compacted");
+            }
+            // Those who wanted it are gone; whoever came later has another one made.
+            Err(_) if stopped && !self.stop.load(Ordering::Relaxed) => {
+                self.asked.retain(|asked| !asked.wish.wanted.is_gone());
             }
             Err(error) => {
                 if !stopped {
@@ -209,12 +251,17 @@ pub(super) fn run(
     disk: &dyn Disk,
     stop: &AtomicBool,
 ) {
-    for Job { job, bytes_per_second } in jobs {
+    for Job { job, bytes_per_second, wanted } in jobs {
+        let is_unwanted = || !wanted.is_empty() && wanted.iter().all(|wanted| wanted.is_gone());
         let start = Instant::now();
         let mut written = 0_u64;
         let result = job.run(disk, &mut |bytes| {
             written += bytes;
-            pace(start, written, bytes_per_second, stop)
+            for wanted in &wanted {
+                wanted.written.store(written, Ordering::Relaxed);
+            }
+            let is_over = || stop.load(Ordering::Relaxed) || is_unwanted();
+            pace(start, written, bytes_per_second, is_over)
         });
         if done.send(Compacted { result, took: start.elapsed() }).is_err() {
             return;
@@ -222,15 +269,15 @@ pub(super) fn run(
     }
 }
 
-/// Sleeps until `written` bytes since `start` are no more than allowed.
+/// Sleeps until `written` bytes since `start` are no more than allowed, or it is over.
 fn pace(
     start: Instant,
     written: u64,
     bytes_per_second: Option<u64>,
-    stop: &AtomicBool,
+    is_over: impl Fn() -> bool,
 ) -> ControlFlow<()> {
     loop {
-        if stop.load(Ordering::Relaxed) {
+        if is_over() {
             return ControlFlow::Break(());
         }
         let Some(rate) = bytes_per_second else { return ControlFlow::Continue(()) };

@@ -129,7 +129,6 @@ async fn what_is_not_built_is_named() {
         (Method::POST, "/v1/feature-groups/g/promote"),
         (Method::PUT, "/v1/datasets/mine"),
         (Method::PUT, "/v1/calendars"),
-        (Method::POST, "/v1/jobs/1/cancel"),
         (Method::POST, "/v1/sql"),
         (Method::GET, "/v1/exports/1/files/part-0.parquet"),
         (Method::GET, "/v1/bars?symbols=A&frequency=1m&vintage=live"),

@@ -24,14 +24,22 @@ pub(crate) struct FaultyDisk {
 #[derive(Default)]
 struct Gate {
     closed: bool,
-    waiting: bool,
+    /// Syncs that wait and may not pass.
+    waiting: u32,
+    /// So many may pass though it is closed.
+    passes: u32,
 }
 
 impl FaultyDisk {
     /// A disk without faults.
     pub(crate) fn new() -> Arc<Self> {
+        Self::of(MemoryDisk::new())
+    }
+
+    /// The same, with what is in `memory`.
+    pub(crate) fn of(memory: MemoryDisk) -> Arc<Self> {
         Arc::new(Self {
-            memory: MemoryDisk::new(),
+            memory,
             sync_fails: AtomicBool::new(false),
             is_full: AtomicBool::new(false),
             segment_reads_left: AtomicU64::new(u64::MAX),
@@ -39,6 +47,11 @@ impl FaultyDisk {
             gate: Mutex::default(),
             moved: Condvar::new(),
         })
+    }
+
+    /// What would be there if the program were killed now.
+    pub(crate) fn image(&self) -> MemoryDisk {
+        MemoryDisk::from_files(self.memory.files())
     }
 
     /// From now on syncs wait.
@@ -49,7 +62,12 @@ impl FaultyDisk {
     /// Returns once a sync is waiting. Blocks.
     pub(crate) fn await_sync(&self) {
         let gate = self.gate.lock().unwrap();
-        drop(self.moved.wait_while(gate, |gate| !gate.waiting).unwrap());
+        drop(self.moved.wait_while(gate, |gate| gate.waiting == 0).unwrap());
+    }
+
+    /// Whether a sync is waiting.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.gate.lock().unwrap().waiting > 0
     }
 
     /// Lets syncs go on.
@@ -58,12 +76,26 @@ impl FaultyDisk {
         self.moved.notify_all();
     }
 
+    /// Lets a sync that waits pass; the next one waits again.
+    pub(crate) fn pass_one(&self) {
+        let mut gate = self.gate.lock().unwrap();
+        gate.waiting = gate.waiting.checked_sub(1).expect("one waits");
+        gate.passes += 1;
+        self.moved.notify_all();
+    }
+
     fn pass_gate(&self) {
         let mut gate = self.gate.lock().unwrap();
-        gate.waiting = gate.closed;
+        if !gate.closed {
+            return;
+        }
+        gate.waiting += 1;
         self.moved.notify_all();
-        gate = self.moved.wait_while(gate, |gate| gate.closed).unwrap();
-        gate.waiting = false;
+        gate = self.moved.wait_while(gate, |gate| gate.closed && gate.passes == 0).unwrap();
+        match gate.passes.checked_sub(1) {
+            Some(passes) => gate.passes = passes,
+            None => gate.waiting -= 1,
+        }
     }
 }
 

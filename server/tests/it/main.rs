@@ -18,6 +18,7 @@ mod harness;
 mod health;
 mod ingest;
 mod jobs;
+mod jobs_killed;
 mod lifecycle;
 mod malformed;
 mod quality;

@@ -104,6 +104,8 @@ impl DatasetId {
     pub const VERDICTS: Self = Self(90);
     /// Facts: rows that a batch held twice.
     pub const REPEATS: Self = Self(91);
+    /// Ledger: long work of the server, a row for each change of a job.
+    pub const JOBS: Self = Self(92);
 
     /// The dataset of that number.
     pub const fn new(number: u16) -> Self {

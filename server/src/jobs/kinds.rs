@@ -1,0 +1,60 @@
+//! The kinds of jobs. A new one is a file beside these and a line in [`KINDS`].
+
+mod compact;
+mod verify;
+
+use std::pin::Pin;
+
+use serde_json::{Map, Value};
+
+use super::work::{Broken, Work};
+
+/// What comes of a job: its summary, or why there is none.
+pub(crate) type Outcome<'a> = Pin<Box<dyn Future<Output = Result<Value, Broken>> + Send + 'a>>;
+
+/// A parameter of a job that says what it must not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BadParam {
+    /// Its name.
+    pub(crate) field: String,
+    /// What is wrong with it.
+    pub(crate) fault: String,
+}
+
+/// A kind of jobs.
+pub(crate) trait Kind: Sync {
+    /// Its name in requests.
+    fn name(&self) -> &'static str;
+
+    /// Whether a job of this kind can be done with these parameters, `kind` not among them. Asked
+    /// when a job comes in, and again before each time it is begun: another version may have taken
+    /// it.
+    ///
+    /// # Errors
+    /// The first parameter that is unknown, missing or wrong.
+    fn check(&self, params: &Map<String, Value>) -> Result<(), BadParam>;
+
+    /// Does the work, or goes on with it from its checkpoint. It looks up more often than every
+    /// 100 ms whether it is to stop, and leaves nothing behind if it does that cannot be there when
+    /// it is begun anew.
+    fn run<'a>(&'a self, work: &'a Work) -> Outcome<'a>;
+}
+
+/// Every kind there is.
+pub(crate) static KINDS: [&dyn Kind; 2] = [&compact::Compact, &verify::Verify];
+
+/// The kind of that name.
+pub(crate) fn kind(name: &str) -> Option<&'static dyn Kind> {
+    KINDS.into_iter().find(|kind| kind.name() == name)
+}
+
+/// For kinds without parameters.
+fn none(params: &Map<String, Value>) -> Result<(), BadParam> {
+    match params.keys().next() {
+        None => Ok(()),
+        Some(field) => {
+            let fault = "there is no such field in jobs of this kind".to_owned();
+            Err(BadParam { field: field.clone(), fault })
+        }
+    }
+}
