@@ -221,6 +221,7 @@ fn scan(
         due: load::NOW,
         empty,
         flags: false,
+        coverage: false,
     }
 }
 

@@ -166,6 +166,7 @@ impl Store {
             due: Timestamp::from_nanos(NOW),
             empty: false,
             flags: false,
+            coverage: false,
         };
         let curated = snapshot.curated(scan).unwrap();
         let mut curated =

@@ -13,6 +13,7 @@
 //!                                            segments, named by the manifest
 //! ```
 
+mod aggregates;
 pub mod batch;
 mod bytes;
 pub mod calendar;
@@ -42,6 +43,7 @@ mod verify;
 mod visible;
 pub mod wal;
 
+pub use aggregates::Conditions;
 pub use compact::{CompactDone, CompactJob, Scope};
 pub use curate::{
     Adjust, Adjustment, Anchor, Candidate, Content, Curated, CuratedScan, Fallback, Newest, Piece,

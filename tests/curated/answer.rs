@@ -146,6 +146,7 @@ fn scan(ask: &Ask, asked: &Asked) -> CuratedScan {
         due: Timestamp::from_nanos(ask.due),
         empty: asked.empty,
         flags: asked.flags,
+        coverage: false,
     }
 }
 

@@ -122,6 +122,7 @@ fn slots(
         due: Timestamp::MAX,
         empty: true,
         flags: false,
+        coverage: false,
     })?;
     let mut found = BTreeSet::new();
     while let Some(piece) = gaps.next()? {

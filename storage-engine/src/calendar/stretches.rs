@@ -27,6 +27,8 @@ pub struct Stretch {
     step: i64,
     /// When the last bucket ends.
     last_end: i64,
+    /// When the hours of the session begin.
+    from: i64,
 }
 
 impl Stretch {
@@ -43,6 +45,12 @@ impl Stretch {
     /// When bucket `place`, below `count`, ends.
     pub fn end_of(&self, place: u32) -> i64 {
         if place + 1 == self.count { self.last_end } else { self.start_of(place + 1) }
+    }
+
+    /// From when on bucket `place`, below `count`, can hold anything: its start, or the begin of
+    /// the session's hours if that is later.
+    pub fn begin_of(&self, place: u32) -> i64 {
+        self.start_of(place).max(self.from)
     }
 
     /// Bucket `place`, below `count`.
@@ -155,6 +163,7 @@ impl SlotGrid {
             first_start: first.open,
             step: last.close - first.open,
             last_end: last.close,
+            from: first.open,
         };
         Some(Unit { stretches: [Some(stretch), None], next })
     }
@@ -189,7 +198,8 @@ impl SlotGrid {
             let count = u32::try_from(to - from).ok().filter(|count| *count > 0)?;
             let first_start = reach.base + from * step;
             let first_slot = first_start.div_euclid(step);
-            Some(Stretch { date: session.date, first_slot, count, first_start, step, last_end })
+            let (date, from) = (session.date, reach.from);
+            Some(Stretch { date, first_slot, count, first_start, step, last_end, from })
         };
         if let Some((from, to)) = session.pause {
             // Of the buckets that begin in the break, those that end in it are not expected.
@@ -215,6 +225,7 @@ impl SlotGrid {
             first_start: midnight,
             step,
             last_end: midnight + DAY_NANOS,
+            from: midnight,
         }
     }
 }
@@ -288,6 +299,7 @@ impl<'a> Stretches<'a> {
                     first_start: bucket.start,
                     step: bucket.end - bucket.start,
                     last_end: bucket.end,
+                    from: bucket.start,
                 };
                 Some([Some(stretch), None])
             }

@@ -247,7 +247,7 @@ impl Curated {
                 Adjust::Splits => adjust == Adjust::All,
                 Adjust::All => false,
             };
-            if is_more || candidate.series.is_none() {
+            if is_more || !candidate.lineage.has_rows() {
                 return Ok(carried);
             }
             let name = carried.name();

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use barrow_types::{DatasetId, PriceSide, Sequence, SeriesId, Source, Step, Symbol};
+use barrow_types::{Align, DatasetId, PriceSide, Sequence, SeriesKey, Source, Step, Symbol};
 
+use crate::aggregates::{Conditions, Lineage, Steps, ticks_of};
+use crate::error::Error;
 use crate::gaps::Intervals;
 use crate::reference::Reference;
 use crate::snapshot::Snapshot;
@@ -16,13 +18,19 @@ pub struct Candidate {
     pub symbol: Symbol,
     /// Who delivers it.
     pub source: Source,
-    /// Its rows; `None` if only claims speak of it.
-    pub(crate) series: Option<SeriesId>,
+    /// What its rows may come from.
+    pub(crate) lineage: Lineage,
     /// When it is bound.
     pub(crate) bound: Intervals,
 }
 
 impl Candidate {
+    /// The series of its own bars of a step and side.
+    pub(super) fn key(&self, step: Step, side: PriceSide) -> SeriesKey {
+        let (symbol, source) = (self.symbol.clone(), self.source.clone());
+        SeriesKey { dataset: DatasetId::BARS, symbol, step, side, source }
+    }
+
     /// Whether it is bound at an instant.
     pub(crate) fn is_bound_at(&self, at: i64) -> bool {
         self.bound.cover(at, at.saturating_add(1))
@@ -46,30 +54,49 @@ pub(super) fn candidates(
     snapshot: &Snapshot,
     reference: &Reference,
     wanted: &Wanted<'_>,
-) -> Vec<Candidate> {
+) -> Result<Vec<Candidate>, Error> {
     let mut symbols: BTreeSet<&str> =
         reference.bound_to(wanted.instrument).map(|(_, symbol)| symbol).collect();
     symbols.insert(wanted.instrument);
     let mut found: Vec<Candidate> = Vec::new();
+    let reach = Steps::reach(wanted.step);
+    let ticks = ticks_of(wanted.side);
     for symbol in symbols {
-        for dataset in [DatasetId::BARS, DatasetId::CLAIMS] {
+        for dataset in [DatasetId::BARS, DatasetId::CLAIMS, ticks] {
             let known = snapshot.generation().catalog.list(dataset, Some(symbol), wanted.sequence);
             for (series, key) in known {
-                let is_wanted = key.step == wanted.step
-                    && key.side == wanted.side
-                    && wanted.source.is_none_or(|source| source == key.source.as_str());
-                let is_there = found
-                    .iter()
-                    .any(|other| other.source == key.source && other.symbol == key.symbol);
-                if !is_wanted || is_there {
+                // Claims of ticks may be about trades or quotes: they alone make no candidate.
+                let is_wanted = if dataset == ticks {
+                    reach.has(Step::Tick)
+                } else {
+                    key.step != Step::Tick && reach.has(key.step) && key.side == wanted.side
+                };
+                let source = key.source.as_str();
+                if !is_wanted || wanted.source.is_some_and(|wanted| wanted != source) {
                     continue;
                 }
-                let bound = bound(reference, wanted.instrument, key.source.as_str(), symbol);
+                let is_there = |other: &&mut Candidate| {
+                    other.source == key.source && other.symbol == key.symbol
+                };
+                let series = (dataset != DatasetId::CLAIMS).then_some(series);
+                if let Some(there) = found.iter_mut().find(is_there) {
+                    there.lineage.add(key.step, series);
+                    continue;
+                }
+                let bound = bound(reference, wanted.instrument, source, symbol);
                 if bound.touch(wanted.range.0, wanted.range.1) {
-                    let series = (dataset == DatasetId::BARS).then_some(series);
-                    found.push(Candidate { symbol: key.symbol, source: key.source, series, bound });
+                    let mut lineage = Lineage::new(align_of(reference, source));
+                    lineage.add(key.step, series);
+                    let SeriesKey { symbol, source, .. } = key;
+                    found.push(Candidate { symbol, source, lineage, bound });
                 }
             }
+        }
+    }
+    for candidate in &mut found {
+        if wanted.side == PriceSide::Trade && candidate.lineage.series(Step::Tick).is_some() {
+            let conditions = conditions_of(reference, candidate.source.as_str())?;
+            candidate.lineage.conditions = Arc::new(conditions);
         }
     }
     let preferred = sources(reference, "bars");
@@ -80,7 +107,22 @@ pub(super) fn candidates(
     found.sort_by(|a, b| {
         (place(&a.source), &a.source, &a.symbol).cmp(&(place(&b.source), &b.source, &b.symbol))
     });
-    found
+    Ok(found)
+}
+
+/// How the bars of a source lie, as far as its setting says.
+fn align_of(reference: &Reference, source: &str) -> Align {
+    let setting = reference.setting("bars", &format!("alignment:{source}"));
+    setting.and_then(Align::parse).unwrap_or_default()
+}
+
+/// How the conditions of a source's trades are read.
+fn conditions_of(reference: &Reference, source: &str) -> Result<Conditions, Error> {
+    let key = format!("conditions:{source}");
+    let Some(value) = reference.setting("trades", &key) else { return Ok(Conditions::default()) };
+    Conditions::parse(value).map_err(|why| {
+        Error::invalid(format!("conditions: setting {key} of trades is '{value}': {why}"))
+    })
 }
 
 /// The sources that a dataset's setting names, in order of preference.

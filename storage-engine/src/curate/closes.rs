@@ -81,6 +81,7 @@ impl Curated {
             end: Timestamp::from_nanos(close),
             columns: vec![CLOSE],
             empty: true,
+            coverage: false,
             ..self.scan.clone()
         };
         let calendar = self.calendar.clone();

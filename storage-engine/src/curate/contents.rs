@@ -27,7 +27,7 @@ impl Contents {
         let last = stretches.len() - 1;
         let slots = stretches[0].first_slot..stretches[last].slots().end;
         let masks = candidates.iter().map(|candidate| {
-            let Some(series) = candidate.series else { return Ok(None) };
+            let Some(series) = candidate.lineage.series(scan.step) else { return Ok(None) };
             let asked = Asked {
                 snapshot,
                 series,

@@ -8,7 +8,6 @@ mod adjust;
 mod candidates;
 mod closes;
 mod contents;
-mod inspect;
 mod newest;
 mod window;
 
@@ -19,11 +18,13 @@ use std::sync::Arc;
 use barrow_types::{Align, DAY_NANOS, SessionSet};
 use barrow_types::{ColumnId, DatasetId, PriceSide, Sequence, Step, Timestamp};
 
+use crate::aggregates::{Inspector, Maker, Origin, Reasons, Steps, Subjects, Wanted as Asked};
+use crate::aggregates::{bounds, ticks_of};
 use crate::calendar::{Calendar, SlotGrid, Stretch, slot_begin, slot_of};
 use crate::error::Error;
-use crate::gaps::{Explainer, FactsAt, Presence, Reason, Subject};
+use crate::gaps::{Explainer, FactsAt, Presence, Reason};
 use crate::reference::Reference;
-use crate::rows::{Rows, flags};
+use crate::rows::{Column, Rows, Values, flags};
 use crate::snapshot::Snapshot;
 
 use adjust::Adjuster;
@@ -32,12 +33,14 @@ pub use candidates::Candidate;
 use candidates::{Wanted, candidates};
 pub(crate) use candidates::{bound, sources};
 use contents::Contents;
-use inspect::Inspector;
 pub use newest::Newest;
 use window::Window;
 
 /// No session is longer.
 const SESSION_NANOS_MAX: i64 = 3 * DAY_NANOS;
+
+/// No slot is longer: a month and what its first session has of the day before.
+const SLOT_NANOS_MAX: i64 = 33 * DAY_NANOS;
 
 /// A window has this many slots, or one session.
 const WINDOW_SLOTS: u32 = 16_384;
@@ -106,6 +109,8 @@ pub struct CuratedScan {
     pub empty: bool,
     /// Whether rows are told that rules flag: see [`Piece::flagged`].
     pub flags: bool,
+    /// Whether it is told how much of each row is there: see [`Piece::coverage`].
+    pub coverage: bool,
 }
 
 /// What is in the slots of a [`SlotSpan`].
@@ -130,6 +135,8 @@ pub struct SlotSpan {
     pub candidate: Option<usize>,
     /// What is in them.
     pub content: Content,
+    /// Where their rows come from, or would.
+    origin: Origin,
 }
 
 /// Some slots, in order, and their rows.
@@ -141,6 +148,9 @@ pub struct Piece {
     pub rows: Rows,
     /// The places of the rows that a rule flags, in order, if [`CuratedScan::flags`] asks for them.
     pub flagged: Vec<usize>,
+    /// Of each row the share of its finer slots that is there, if [`CuratedScan::coverage`] asks
+    /// for it.
+    pub coverage: Vec<f64>,
 }
 
 /// Whether a row may still change.
@@ -188,8 +198,8 @@ pub struct Curated {
     scan: CuratedScan,
     fallback: Fallback,
     candidates: Vec<Candidate>,
-    /// One for each candidate, then one for slots without any.
-    explainers: Vec<Explainer>,
+    /// Of each candidate, then of slots without any.
+    reasons: Vec<Reasons>,
     calendar: Option<Arc<Calendar>>,
     inspector: Inspector,
     /// The end of the range as it was asked for, even where rows end before it.
@@ -257,30 +267,35 @@ impl Curated {
             sequence: scan.at_sequence.unwrap_or(Sequence::MAX).min(snapshot.sequence()),
             source: scan.source.as_deref(),
         };
-        let mut candidates = candidates(&snapshot, reference, &wanted);
+        let mut candidates = candidates(&snapshot, reference, &wanted)?;
         if fallback == Fallback::None
             && let Some(first) = candidates.iter().position(|of| of.bound.cover(range.0, range.1))
         {
             // Nobody is asked after one that is bound at every slot.
             candidates.truncate(first + 1);
         }
-        let slots = clip_to_rows(&snapshot, &candidates, &mut scan);
-        let by_session = fallback == Fallback::Session && candidates.len() > 1;
+        let slots = clip_to_rows(&snapshot, calendar.as_deref(), &candidates, &mut scan);
+        let has_choice = |of: &Candidate| of.lineage.has_choice(scan.step);
+        let by_session = fallback == Fallback::Session && candidates.len() > 1
+            || candidates.iter().any(has_choice);
         let mut stretches = stretches(&scan, calendar.as_deref(), by_session);
         if scan.step.is_dated() {
             stretches.retain(|stretch| slots.contains(&stretch.first_slot));
         }
-        let explainers = Vec::new();
-        let inspector = Inspector::new(reference, &scan, calendar.clone());
-        // Masks know which rows are visible, not which are good.
-        let masks_only =
-            masks_only && !inspector.may_quarantine(&snapshot, scan.step, scan.side, &candidates);
+        let has_ticks = |of: &Candidate| of.lineage.series(Step::Tick).is_some();
+        let ticks = candidates.iter().any(has_ticks).then(|| ticks_of(scan.side));
+        let inspector = Inspector::new(reference, &scan.instrument, calendar.clone(), ticks);
+        // Masks know which rows of their own are visible, not which are good or can be made.
+        let keys = candidates.iter().map(|of| of.key(scan.step, scan.side));
+        let masks_only = masks_only
+            && candidates.iter().all(|of| of.lineage.is_own_only(scan.step))
+            && !inspector.may_quarantine(&snapshot, keys);
         let mut curated = Self {
             snapshot,
             scan,
             fallback,
             candidates,
-            explainers,
+            reasons: Vec::new(),
             calendar,
             inspector,
             asked_end,
@@ -288,37 +303,57 @@ impl Curated {
             masks_only,
             stretches,
         };
-        curated.explainers = curated.explain(reference)?;
+        curated.reasons = curated.reasons(reference)?;
         Ok(curated)
     }
 
-    fn explain(&self, reference: &Reference) -> Result<Vec<Explainer>, Error> {
+    fn facts(&self) -> FactsAt<'_> {
+        let CuratedScan { as_of, at_sequence, .. } = self.scan;
+        FactsAt { snapshot: &self.snapshot, as_of, at_sequence }
+    }
+
+    fn reasons(&self, reference: &Reference) -> Result<Vec<Reasons>, Error> {
         let scan = &self.scan;
-        let facts =
-            FactsAt { snapshot: &self.snapshot, as_of: scan.as_of, at_sequence: scan.at_sequence };
         let range = match (self.stretches.front(), self.stretches.back()) {
             (Some(first), Some(last)) => {
                 // A bucket may end after the slot of the clock that its rows lie in.
-                let (from, to) = window::bounds(scan.step, first, last);
-                (from, to.max(last.end_of(last.count - 1)))
+                let (from, to) = bounds(scan.step, first, last);
+                (from.min(first.first_start), to.max(last.end_of(last.count - 1)))
             }
             _ => (0, 0),
         };
-        let subjects = self.candidates.iter().map(|candidate| {
-            Some(Subject {
-                dataset: DatasetId::BARS,
-                symbol: &candidate.symbol,
-                source: &candidate.source,
-                step: scan.step,
-                side: scan.side,
-            })
-        });
-        subjects
-            .chain([None])
-            .map(|subject| {
-                Explainer::new(facts, reference, &scan.instrument, subject, range, scan.due)
-            })
-            .collect()
+        let of = Subjects {
+            facts: self.facts(),
+            reference,
+            instrument: &scan.instrument,
+            side: scan.side,
+            range,
+            due: scan.due,
+        };
+        let of_candidate = |Candidate { symbol, source, lineage, .. }: &Candidate| {
+            Reasons::new(&of, (symbol, source), lineage, scan.step)
+        };
+        let all = self.candidates.iter().map(of_candidate);
+        all.chain([Reasons::of_nobody(&of)]).collect()
+    }
+
+    /// The makers of the candidates' rows.
+    fn makers(&self) -> impl Iterator<Item = Maker<'_>> {
+        let CuratedScan { side, .. } = self.scan;
+        self.candidates.iter().zip(&self.reasons).map(move |(candidate, reasons)| {
+            let Candidate { symbol, source, lineage, bound } = candidate;
+            Maker {
+                at: self.facts(),
+                symbol,
+                source,
+                side,
+                lineage,
+                bound,
+                calendar: self.calendar.as_deref(),
+                inspector: &self.inspector,
+                reasons,
+            }
+        })
     }
 
     /// Who may deliver, in order of preference.
@@ -331,27 +366,39 @@ impl Curated {
         self.calendar.as_deref()
     }
 
+    /// Whether pieces tell how much of each row is there.
+    pub const fn tells_coverage(&self) -> bool {
+        self.scan.coverage
+    }
+
     /// When the slots of a span could first be had: this long after they end.
     pub fn publish_delay(&self, span: &SlotSpan) -> barrow_types::Nanos {
-        self.explainer(span.candidate).publish_delay
+        self.explainer(span.candidate, span.origin).publish_delay
     }
 
     /// Whether the row at `place` of a piece, in slot `at` of `span`, may still change.
     pub fn state(&self, piece: &Piece, span: &SlotSpan, at: u32, place: usize) -> State {
-        if piece.rows.flags[place] & flags::CORRECTED != 0 {
-            return State::Corrected;
-        }
+        let is_corrected = piece.rows.flags[place] & flags::CORRECTED != 0;
         let end = span.stretch.end_of(at);
-        let watermark = self.explainer(span.candidate).watermark;
-        if end > self.scan.due.nanos() || watermark.is_some_and(|watermark| watermark < end) {
+        let steps = match span.origin {
+            // What took the place of another is told first: its source has said it twice.
+            Origin::Own if is_corrected => return State::Corrected,
+            Origin::Own => Steps::of(self.scan.step),
+            Origin::Made(steps) => steps,
+        };
+        let of_candidate = &self.reasons[span.candidate.unwrap_or(self.candidates.len())];
+        if end > self.scan.due.nanos() || of_candidate.are_open(steps, end) {
             State::Provisional
+        } else if is_corrected {
+            State::Corrected
         } else {
             State::Final
         }
     }
 
-    fn explainer(&self, candidate: Option<usize>) -> &Explainer {
-        &self.explainers[candidate.unwrap_or(self.candidates.len())]
+    fn explainer(&self, candidate: Option<usize>, origin: Origin) -> &Explainer {
+        let reasons = &self.reasons[candidate.unwrap_or(self.candidates.len())];
+        reasons.of(self.scan.step, origin)
     }
 
     /// The next slots; `None` after the last.
@@ -378,10 +425,13 @@ impl Curated {
             let contents = if self.masks_only {
                 Contents::masks(&self.snapshot, &self.scan, &self.candidates, &stretches)?
             } else {
-                let (scan, candidates) = (&self.scan, &self.candidates);
-                let inspector = &self.inspector;
-                let window = Window::read(&self.snapshot, scan, candidates, inspector, &stretches)?;
-                Contents::Rows(window)
+                let asked = Asked {
+                    grid: grid(&self.scan),
+                    columns: &self.scan.columns,
+                    flags: self.scan.flags,
+                    coverage: self.scan.coverage,
+                };
+                Contents::Rows(Window::read(asked, self.makers(), &stretches)?)
             };
             let parts = self.choose(&contents, &stretches);
             let mut piece = self.fill(contents, &parts);
@@ -472,25 +522,37 @@ impl Curated {
     fn fill(&self, contents: Contents, parts: &[Part]) -> Piece {
         let mut filler = Filler {
             empty: self.scan.empty,
+            origin: Origin::Own,
             spans: Vec::with_capacity(parts.len()),
             taken: Vec::new(),
             row_count: 0,
         };
         for part in parts {
-            filler.part(part, &contents, self.explainer(part.candidate));
+            let origin = match (&contents, part.candidate) {
+                (Contents::Rows(window), Some(at)) => window.origin(at, part.stretch.date),
+                _ => Origin::Own,
+            };
+            filler.origin = origin;
+            filler.part(part, &contents, self.explainer(part.candidate, origin));
         }
         let Filler { spans, taken, .. } = filler;
-        let (rows, flagged) = match contents {
+        let (mut rows, flagged) = match contents {
             Contents::Rows(window) => window.take(&taken),
             Contents::Masks(_) => (Rows::empty([]), Vec::new()),
         };
-        Piece { spans, rows, flagged }
+        let coverage = match rows.columns.pop_if(|_| self.scan.coverage) {
+            Some(Column { values: Values::F64(shares), .. }) => shares,
+            _ => Vec::new(),
+        };
+        Piece { spans, rows, flagged, coverage }
     }
 }
 
 /// Gathers the spans of a piece.
 struct Filler {
     empty: bool,
+    /// Of the part at hand.
+    origin: Origin,
     spans: Vec<SlotSpan>,
     /// Candidate and range of its rows, in order.
     taken: Vec<(usize, Range<usize>)>,
@@ -587,8 +649,11 @@ impl Filler {
         }
         for at in slots {
             let slot = part.stretch.first_slot + i64::from(at);
-            let quarantined = of.is_some_and(|(candidate, window)| window.has_row(candidate, slot));
-            let reason = explainer.reason(&part.stretch, at, quarantined);
+            let start = part.stretch.start_of(at);
+            let quarantined =
+                of.is_some_and(|(candidate, window)| window.has_row(candidate, slot, start));
+            let is_made = self.origin != Origin::Own;
+            let reason = explainer.reason(&part.stretch, at, quarantined, is_made);
             self.span(part, at, 1, Content::Empty(reason));
         }
     }
@@ -598,6 +663,7 @@ impl Filler {
         if let Some(last) = self.spans.last_mut()
             && last.stretch.first_slot == part.stretch.first_slot
             && last.candidate == part.candidate
+            && last.origin == self.origin
             && last.first + last.count == first
             && matches!(
                 (last.content, content),
@@ -609,7 +675,8 @@ impl Filler {
             return;
         }
         let Part { stretch, candidate, .. } = *part;
-        self.spans.push(SlotSpan { stretch, first, count, candidate, content });
+        let origin = self.origin;
+        self.spans.push(SlotSpan { stretch, first, count, candidate, content, origin });
     }
 }
 
@@ -627,10 +694,17 @@ fn partition(count: u32, before: impl Fn(u32) -> bool) -> u32 {
     low
 }
 
+/// The slots of a question.
+fn grid(scan: &CuratedScan) -> SlotGrid {
+    let CuratedScan { step, session, align, .. } = *scan;
+    SlotGrid { step, session, align: align.unwrap_or_default() }
+}
+
 /// Ends a range without an end where the candidates' rows end; returns the slots from the first to
 /// the last of them, or all on a side that has an end.
 fn clip_to_rows(
     snapshot: &Snapshot,
+    calendar: Option<&Calendar>,
     candidates: &[Candidate],
     scan: &mut CuratedScan,
 ) -> Range<i64> {
@@ -638,31 +712,53 @@ fn clip_to_rows(
     if scan.start > Timestamp::MIN && scan.end < Timestamp::MAX {
         return slots;
     }
-    let series = candidates.iter().filter_map(|candidate| candidate.series);
-    let spans = series.filter_map(|series| snapshot.span(series));
+    let grid = grid(scan);
+    let series = candidates.iter().flat_map(|candidate| candidate.lineage.all());
+    let spans = series.filter_map(|(step, series)| {
+        let (first, last) = snapshot.span(series)?;
+        if step == scan.step {
+            return Some((slot_of(step, first), slot_of(step, last)));
+        }
+        slots_around(grid, calendar, first, last)
+    });
     let Some((first, last)) = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
         scan.end = scan.start;
         return slots;
     };
     if scan.start == Timestamp::MIN {
-        slots.start = slot_of(scan.step, first);
+        slots.start = first;
         // A dated bar's slot starts when its session opens, up to a day before its date.
         let slack = if scan.step.is_dated() { DAY_NANOS } else { 0 };
         let begin = slot_begin(scan.step, slots.start).saturating_sub(slack);
         scan.start = Timestamp::from_nanos(begin);
     }
     if scan.end == Timestamp::MAX {
-        slots.end = slot_of(scan.step, last) + 1;
+        slots.end = last + 1;
         scan.end = Timestamp::from_nanos(slot_begin(scan.step, slots.end));
     }
     slots
 }
 
+/// The first and the last expected slot that hold some of the instants from `first` to `last`.
+fn slots_around(
+    grid: SlotGrid,
+    calendar: Option<&Calendar>,
+    first: i64,
+    last: i64,
+) -> Option<(i64, i64)> {
+    let before = |at: i64| at.saturating_sub(SLOT_NANOS_MAX);
+    let mut stretches = grid.stretches(calendar, before(first), last.saturating_add(1));
+    let reaches = |stretch: &Stretch| stretch.end_of(stretch.count - 1) > first;
+    let stretch = stretches.find(reaches)?;
+    let ended = partition(stretch.count, |at| stretch.end_of(at) <= first);
+    let last = grid.stretches(calendar, before(last), last.saturating_add(1)).last()?;
+    Some((stretch.first_slot + i64::from(ended), last.slots().end - 1))
+}
+
 /// The expected slots of a range; with `whole` sessions, all slots of the sessions that it
 /// touches.
 fn stretches(scan: &CuratedScan, calendar: Option<&Calendar>, whole: bool) -> VecDeque<Stretch> {
-    let align = scan.align.unwrap_or_default();
-    let grid = SlotGrid { step: scan.step, session: scan.session, align };
+    let grid = grid(scan);
     let (start, end) = (scan.start.nanos(), scan.end.nanos());
     let asked: VecDeque<Stretch> = grid.stretches(calendar, start, end).collect();
     let (Some(first), Some(last)) = (asked.front(), asked.back()) else { return asked };

@@ -17,6 +17,10 @@ use super::{Content, Curated, CuratedScan, Piece, SlotSpan, WINDOW_SLOTS, calend
 /// How many slots of a day and longer are looked at first.
 const DATED_SLOTS: i64 = 8;
 
+/// How many slots there may be between that of the clock that an instant lies in, and that of the
+/// bar that is made of it: an evening before a long weekend.
+const SLOTS_BESIDE: i64 = 5;
+
 /// The newest row of an instrument.
 pub struct Newest {
     /// Whether any source has delivered something of it at that step and side.
@@ -34,16 +38,19 @@ impl Snapshot {
         let reference = Reference::at(self, scan.as_of, scan.at_sequence)?;
         let scan = CuratedScan { empty: false, ..scan };
         let calendar = calendar_of(&reference, &scan.instrument, Timestamp::MAX)?;
-        let walk = Walk::new(self, &reference, &scan);
+        let walk = Walk::new(self, &reference, &scan)?;
         let Some(first) = walk.first else {
             return Ok(Newest { is_delivered: walk.is_delivered, found: None });
         };
         let step = scan.step;
+        // What is made of other rows may lie in a slot beside theirs: of an evening in the next
+        // session's, of the hour that began before it.
+        let slack = if walk.is_own_only { 0 } else { SLOTS_BESIDE };
         let mut before = i64::MAX;
         let mut count = if step.is_dated() { DATED_SLOTS } else { slots_of_a_day(step) };
         while let Some(last) = walk.last_before(before) {
-            let end = slot_of(step, last) + 1;
-            let start = (end - count).max(slot_of(step, first));
+            let end = slot_of(step, last) + 1 + slack;
+            let start = (end - count).max(slot_of(step, first) - slack);
             if let Some(found) = newest_in(self, &reference, &calendar, &scan, (start, end))? {
                 return Ok(Newest { is_delivered: true, found: Some(found) });
             }
@@ -95,12 +102,15 @@ fn last_row(piece: &Piece) -> Option<Piece> {
         spans: vec![SlotSpan { first: at, count: 1, content: Content::Rows(0), ..*span }],
         rows: piece.rows.take(&[u32_len(place)]),
         flagged: piece.flagged.binary_search(&place).map_or_else(|_| Vec::new(), |_| vec![0]),
+        coverage: piece.coverage.get(place).copied().into_iter().collect(),
     })
 }
 
 /// Where an instrument's rows lie.
 struct Walk {
     is_delivered: bool,
+    /// Whether all rows there are were delivered as bars of that step.
+    is_own_only: bool,
     /// The first `ts` of all candidates; `None` if they have no rows.
     first: Option<i64>,
     /// First and last `ts` of what is stored together and may have been there then.
@@ -108,7 +118,7 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(snapshot: &Snapshot, reference: &Reference, scan: &CuratedScan) -> Self {
+    fn new(snapshot: &Snapshot, reference: &Reference, scan: &CuratedScan) -> Result<Self, Error> {
         let sequence = scan.at_sequence.unwrap_or(Sequence::MAX).min(snapshot.sequence());
         let candidates = candidates(
             snapshot,
@@ -121,10 +131,11 @@ impl Walk {
                 sequence,
                 source: scan.source.as_deref(),
             },
-        );
+        )?;
         let known_at = scan.as_of.unwrap_or(Timestamp::MAX).nanos();
         let mut spans = Vec::new();
-        for series in candidates.iter().filter_map(|candidate| candidate.series) {
+        let series = candidates.iter().flat_map(|candidate| candidate.lineage.all());
+        for (_, series) in series {
             let generation = snapshot.generation();
             let runs = generation.runs(series);
             let extents = generation.extents(series).iter().map(|extent| extent.meta().zone);
@@ -135,7 +146,8 @@ impl Walk {
             spans.extend(there.map(|zone| (zone.ts.min, zone.ts.max)));
         }
         let first = spans.iter().map(|span| span.0).min();
-        Self { is_delivered: !candidates.is_empty(), first, spans }
+        let is_own_only = candidates.iter().all(|of| of.lineage.is_own_only(scan.step));
+        Ok(Self { is_delivered: !candidates.is_empty(), is_own_only, first, spans })
     }
 
     /// The last `ts` before `end` at which there may be a row.

@@ -2,89 +2,49 @@
 
 use std::ops::Range;
 
-use barrow_types::{DatasetId, Step, Timestamp};
+use barrow_types::Step;
 
+use crate::aggregates::{Made, Maker, Origin, Wanted, kinds};
 use crate::calendar::{Stretch, slot_begin, slot_of};
-use crate::dataset::schema;
 use crate::error::Error;
-use crate::quality::Settled;
 use crate::rows::{ColumnType, Rows};
-use crate::snapshot::{Revisions, Scan, Snapshot};
 
-use super::inspect::Inspector;
-use super::{Candidate, CuratedScan};
+use super::Candidate;
 
 /// See the module.
 pub(super) struct Window {
     step: Step,
     kinds: Vec<ColumnType>,
-    /// The visible rows of each candidate, in order of `ts`.
-    rows: Vec<Rows>,
-    /// What becomes of them by rules and verdicts.
-    settled: Vec<Settled>,
-}
-
-/// The instants of the slots from the first stretch to the last: where their rows may lie.
-pub(super) fn bounds(step: Step, first: &Stretch, last: &Stretch) -> (i64, i64) {
-    (slot_begin(step, first.first_slot), slot_begin(step, last.slots().end))
+    /// Of each candidate.
+    made: Vec<Made>,
 }
 
 impl Window {
-    /// Reads the rows of `stretches`, at least one.
-    pub(super) fn read(
-        snapshot: &Snapshot,
-        scan: &CuratedScan,
-        candidates: &[Candidate],
-        inspector: &Inspector,
+    /// The rows in `stretches`, at least one, with a column for their coverage behind the others
+    /// if it is asked for.
+    pub(super) fn read<'a>(
+        wanted: Wanted<'_>,
+        makers: impl Iterator<Item = Maker<'a>>,
         stretches: &[Stretch],
     ) -> Result<Self, Error> {
-        let (start, end) = bounds(scan.step, &stretches[0], &stretches[stretches.len() - 1]);
-        let schema = schema(DatasetId::BARS).expect("invariant: bars have a schema");
-        let kinds = scan.columns.iter().map(|&id| {
-            let place = schema.place(id);
-            place
-                .map(|place| schema.columns[place].kind)
-                .ok_or_else(|| Error::invalid(format!("columns: bars have no column {}", id.get())))
-        });
-        let kinds = kinds.collect::<Result<Vec<_>, _>>()?;
-        let mut rows = Vec::with_capacity(candidates.len());
-        for candidate in candidates {
-            let mut all = Rows::empty(kinds.iter().copied());
-            if let Some(series) = candidate.series {
-                let mut scanner = snapshot.scan(Scan {
-                    series,
-                    start: Timestamp::from_nanos(start),
-                    end: Timestamp::from_nanos(end),
-                    columns: scan.columns.clone(),
-                    as_of: scan.as_of,
-                    at_sequence: scan.at_sequence,
-                    revisions: Revisions::Visible,
-                })?;
-                while let Some(piece) = scanner.next()? {
-                    if all.is_empty() {
-                        all = piece;
-                    } else {
-                        all.extend_from(&piece);
-                    }
-                }
-            }
-            rows.push(all);
-        }
-        let settle = |(candidate, rows): (&Candidate, &Rows)| {
-            inspector.settle(snapshot, scan, candidate, rows, start..end)
-        };
-        let settled = candidates.iter().zip(&rows).map(settle).collect::<Result<_, _>>()?;
-        Ok(Self { step: scan.step, kinds, rows, settled })
+        let kinds = kinds(wanted.columns, wanted.coverage)?;
+        let made = makers.map(|maker| maker.make(wanted, stretches)).collect::<Result<_, _>>()?;
+        Ok(Self { step: wanted.grid.step, kinds, made })
+    }
+
+    /// Where the rows of a candidate in the session of a date come from.
+    pub(super) fn origin(&self, candidate: usize, date: i32) -> Origin {
+        self.made[candidate].origin(date)
     }
 
     /// The slot of a row.
     pub(super) fn slot(&self, candidate: usize, place: usize) -> i64 {
-        slot_of(self.step, self.rows[candidate].ts[place])
+        slot_of(self.step, self.made[candidate].rows.ts[place])
     }
 
     /// The places of a candidate's rows in a range of slots.
     pub(super) fn places(&self, candidate: usize, slots: Range<i64>) -> Range<usize> {
-        let ts = &self.rows[candidate].ts;
+        let ts = &self.made[candidate].rows.ts;
         let start = slot_begin(self.step, slots.start);
         let end = slot_begin(self.step, slots.end);
         ts.partition_point(|&ts| ts < start)..ts.partition_point(|&ts| ts < end)
@@ -99,10 +59,10 @@ impl Window {
         first: i64,
         count: u32,
     ) -> bool {
-        if places.len() != count as usize || self.settled[candidate].has_quarantined(&places) {
+        if places.len() != count as usize || self.made[candidate].settled.has_quarantined(&places) {
             return false;
         }
-        let ts = &self.rows[candidate].ts[places];
+        let ts = &self.made[candidate].rows.ts[places];
         match self.step.width() {
             Some(width) if !self.step.is_dated() => {
                 let start = slot_begin(self.step, first);
@@ -115,14 +75,16 @@ impl Window {
 
     /// The place of the good row of a candidate in a slot: of several the last.
     pub(super) fn good_row(&self, candidate: usize, slot: i64) -> Option<usize> {
-        let settled = &self.settled[candidate];
+        let settled = &self.made[candidate].settled;
         let places = self.places(candidate, slot..slot + 1);
         places.rev().find(|place| !settled.is_quarantined(*place))
     }
 
-    /// Whether a candidate has any row in a slot, good or not.
-    pub(super) fn has_row(&self, candidate: usize, slot: i64) -> bool {
+    /// Whether a candidate has any row in a slot that starts at `start`, good or not, or would have
+    /// one if its parts were not quarantined.
+    pub(super) fn has_row(&self, candidate: usize, slot: i64, start: i64) -> bool {
         !self.places(candidate, slot..slot + 1).is_empty()
+            || self.made[candidate].blocked.binary_search(&start).is_ok()
     }
 
     /// Whether a candidate has a good row in a slot of `stretch` at which it is bound.
@@ -130,7 +92,7 @@ impl Window {
         self.places(at, stretch.slots()).any(|place| {
             let offset = self.slot(at, place) - stretch.first_slot;
             let offset = u32::try_from(offset).expect("invariant: the row lies in the stretch");
-            !self.settled[at].is_quarantined(place)
+            !self.made[at].settled.is_quarantined(place)
                 && candidate.is_bound_at(stretch.start_of(offset))
         })
     }
@@ -138,18 +100,18 @@ impl Window {
     /// The rows of some candidates at some places, and which of them are flagged.
     pub(super) fn take(mut self, taken: &[(usize, Range<usize>)]) -> (Rows, Vec<usize>) {
         if let [(candidate, range)] = taken
-            && *range == (0..self.rows[*candidate].len())
+            && *range == (0..self.made[*candidate].rows.len())
         {
-            let flagged = std::mem::take(&mut self.settled[*candidate].flagged);
-            return (self.rows.swap_remove(*candidate), flagged);
+            let flagged = std::mem::take(&mut self.made[*candidate].settled.flagged);
+            return (self.made.swap_remove(*candidate).rows, flagged);
         }
         let mut rows = Rows::empty(self.kinds.iter().copied());
         let mut flagged = Vec::new();
         for (candidate, range) in taken {
-            let own = self.settled[*candidate].flagged.iter();
+            let own = self.made[*candidate].settled.flagged.iter();
             let own = own.filter(|place| range.contains(place));
             flagged.extend(own.map(|place| rows.len() + place - range.start));
-            rows.extend_range(&self.rows[*candidate], range.clone());
+            rows.extend_range(&self.made[*candidate].rows, range.clone());
         }
         (rows, flagged)
     }

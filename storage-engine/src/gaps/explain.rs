@@ -2,11 +2,13 @@
 //!
 //! The order of precedence and the conditions are those of `docs/CURATION.md`.
 
+use std::ops::Range;
+
 use barrow_types::{DatasetId, Nanos, PriceSide, Sequence, Source, Step, Symbol, Timestamp};
 use barrow_types::{SeriesId, SeriesKey};
 
 use crate::batch::ClaimOrigin;
-use crate::calendar::{Stretch, slot_of};
+use crate::calendar::{Stretch, slot_begin};
 use crate::dataset::facts::{EVERY_SYMBOL, FACT_SOURCE};
 use crate::dataset::{Schema, schema};
 use crate::error::Error;
@@ -85,7 +87,9 @@ pub(crate) struct Explainer {
     claims: Intervals,
     halts: Intervals,
     outages: Intervals,
-    /// Slots in which a row was rejected; sorted.
+    /// The length of the slots that it is about.
+    step: Step,
+    /// When rows were rejected; sorted.
     rejects: Vec<i64>,
     /// The end of what the source's watermarks claim.
     pub(crate) watermark: Option<i64>,
@@ -110,6 +114,7 @@ impl Explainer {
             claims: Intervals::default(),
             halts: Intervals::default(),
             outages: Intervals::default(),
+            step: subject.map_or(Step::Tick, |subject| subject.step),
             rejects: Vec::new(),
             watermark: None,
             publish_delay: Nanos::new(0),
@@ -158,7 +163,7 @@ impl Explainer {
         self.claims = claims.into_iter().collect();
         facts.each(&key(DatasetId::REJECTS, symbol.clone()), range, |rows, at| {
             if is_of(of, &rows.columns[2], at) {
-                self.rejects.push(slot_of(step, rows.ts[at]));
+                self.rejects.push(rows.ts[at]);
             }
         })?;
         self.publish_delay = reference.publish_delay("bars", source.as_str());
@@ -171,18 +176,28 @@ impl Explainer {
     }
 
     /// The reason of the slot `at` of `stretch`, in which there is no good row; `quarantined`: but
-    /// one that is quarantined.
-    pub(crate) fn reason(&self, stretch: &Stretch, at: u32, quarantined: bool) -> Reason {
+    /// one that is quarantined; `is_made`: its row would be made of finer ones.
+    pub(crate) fn reason(
+        &self,
+        stretch: &Stretch,
+        at: u32,
+        quarantined: bool,
+        is_made: bool,
+    ) -> Reason {
         let (start, end) = (stretch.start_of(at), stretch.end_of(at));
-        let slot = stretch.first_slot + i64::from(at);
+        let has_reject = || {
+            let slot = stretch.first_slot + i64::from(at);
+            self.has_reject(if is_made {
+                start..end
+            } else {
+                slot_begin(self.step, slot)..slot_begin(self.step, slot + 1)
+            })
+        };
         if !self.is_listed(start) {
             Reason::NotListed
         } else if end > self.due_end() {
             Reason::NotDue
-        } else if !quarantined
-            && self.claims.cover(start, end)
-            && self.rejects.binary_search(&slot).is_err()
-        {
+        } else if !quarantined && self.claims.cover(start, end) && !has_reject() {
             Reason::NoTrade
         } else if self.halts.touch(start, end) {
             Reason::Halted
@@ -193,6 +208,11 @@ impl Explainer {
         } else {
             Reason::Missing
         }
+    }
+
+    fn has_reject(&self, range: Range<i64>) -> bool {
+        let next = self.rejects.partition_point(|ts| *ts < range.start);
+        self.rejects.get(next).is_some_and(|ts| *ts < range.end)
     }
 
     fn is_listed(&self, at: i64) -> bool {

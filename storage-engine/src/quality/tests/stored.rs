@@ -101,6 +101,7 @@ impl Store {
                 due: Timestamp::MAX,
                 empty: true,
                 flags: true,
+                coverage: false,
             })
             .unwrap();
         let mut told = Vec::new();
