@@ -119,10 +119,7 @@ impl ArrowOut {
                 Out::Stale => flag(&|_| false),
                 Out::IsGap => flag(&|at| slots.is_gap(at)),
                 Out::IsFilled => flag(&|at| slots.is_filled[at]),
-                Out::Coverage => {
-                    let shares = (0..len).map(|at| slots.coverage(at));
-                    Arc::new(Float64Array::from_iter_values(shares))
-                }
+                Out::Coverage => Arc::new(Float64Array::from(std::mem::take(&mut slots.coverage))),
                 Out::Ts => times(std::mem::take(&mut rows.ts)),
                 Out::TsEnd if is_curated => times(std::mem::take(&mut slots.ts_end)),
                 Out::AvailableAt if is_curated => times(std::mem::take(&mut slots.available_at)),

@@ -176,6 +176,7 @@ impl Slotted {
             due: self.due,
             empty,
             flags: false,
+            coverage: false,
         }
     }
 }
@@ -315,6 +316,7 @@ impl Reader {
         for place in 0..asked.symbols.len() {
             let mut scan = asked.scan(&resolved, place, ids.clone(), gaps);
             scan.flags = layout.columns.contains(&Out::DqStatus);
+            scan.coverage = layout.columns.contains(&Out::Coverage);
             if let Some(resume) = resume {
                 if (resume.symbol as usize) > place {
                     scan.end = scan.start;

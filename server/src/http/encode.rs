@@ -359,7 +359,7 @@ impl Text {
             (Out::Stale, _) => Cell::Bool(false),
             (Out::IsGap, _) => Cell::Bool(slots(piece).is_gap(at)),
             (Out::IsFilled, _) => Cell::Bool(slots(piece).is_filled[at]),
-            (Out::Coverage, _) => Cell::F64(slots(piece).coverage(at)),
+            (Out::Coverage, _) => Cell::F64(slots(piece).coverage[at]),
             _ => Cell::Null,
         }
     }

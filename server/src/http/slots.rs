@@ -56,6 +56,8 @@ pub(crate) struct Slots {
     pub(crate) is_filled: Vec<bool>,
     /// What is said of its row.
     pub(crate) dq_status: Vec<DqStatus>,
+    /// The share of it that is covered; empty if nobody asks.
+    pub(crate) coverage: Vec<f64>,
     /// Place of the instrument among those of the answer.
     pub(crate) instrument: u32,
 }
@@ -70,14 +72,10 @@ impl Slots {
             reason: self.reason[range.clone()].to_vec(),
             state: self.state[range.clone()].to_vec(),
             is_filled: self.is_filled[range.clone()].to_vec(),
-            dq_status: self.dq_status[range].to_vec(),
+            dq_status: self.dq_status[range.clone()].to_vec(),
+            coverage: self.coverage.get(range).map(<[f64]>::to_vec).unwrap_or_default(),
             instrument: self.instrument,
         }
-    }
-
-    /// The share of the slot of row `at` that is covered by rows.
-    pub(crate) fn coverage(&self, at: usize) -> f64 {
-        if self.is_gap(at) { 0.0 } else { 1.0 }
     }
 
     /// Whether the slot of row `at` is empty.
@@ -231,6 +229,9 @@ fn add(
             slots.reason.resize(len, Reason::Ok.code());
             slots.dq_status.resize(len, DqStatus::Ok);
             let rows = first..first + span.count as usize;
+            if curated.tells_coverage() {
+                slots.coverage.extend_from_slice(&found.coverage[rows.clone()]);
+            }
             let next = found.flagged.partition_point(|place| *place < rows.start);
             for flagged in found.flagged[next..].iter().take_while(|place| **place < rows.end) {
                 slots.dq_status[len - (rows.end - flagged)] = DqStatus::Flagged;
@@ -245,6 +246,9 @@ fn add(
             let status = if is_kept_out { DqStatus::Quarantined } else { DqStatus::Ok };
             slots.dq_status.resize(len, status);
             slots.state.resize(len, None);
+            if curated.tells_coverage() {
+                slots.coverage.resize(len, 0.0);
+            }
         }
     }
 }

@@ -225,7 +225,7 @@ async fn gaps_are_ranges_of_one_reason() {
 #[tokio::test]
 async fn what_nobody_delivered_is_404_alone_and_a_warning_in_company() {
     let server = three_bars().await;
-    for path in ["/v1/bars?frequency=1m&symbols=B", "/v1/gaps?frequency=5m&symbols=A"] {
+    for path in ["/v1/bars?frequency=1m&symbols=B", "/v1/gaps?frequency=1s&symbols=A"] {
         let (status, problem) = server.get(path).await;
         assert_eq!((status, &problem["field"]), (404, &json!("symbols")), "{problem}");
     }

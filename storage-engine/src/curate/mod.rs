@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use barrow_types::{Align, DAY_NANOS, SessionSet};
-use barrow_types::{ColumnId, DatasetId, PriceSide, Sequence, Step, Timestamp};
+use barrow_types::{ColumnId, PriceSide, Sequence, Step, Timestamp};
 
 use crate::aggregates::{Inspector, Maker, Origin, Reasons, Steps, Subjects, Wanted as Asked};
 use crate::aggregates::{bounds, ticks_of};

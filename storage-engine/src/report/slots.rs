@@ -95,6 +95,7 @@ fn each(
         at_sequence: query.at_sequence,
         due: query.due,
         empty: true,
+        coverage: false,
         flags: false,
     })?;
     while let Some(piece) = curated.next()? {

@@ -60,6 +60,7 @@ pub(super) fn plan(query: Query, snapshot: &Snapshot) -> Result<Answer<Bars>, Pr
     for (place, symbol) in (0..slotted.symbols.len()).zip(0..) {
         let mut scan = slotted.scan(&resolved, place, ids.clone(), false);
         scan.flags = layout.columns.contains(&Out::DqStatus);
+        scan.coverage = layout.columns.contains(&Out::Coverage);
         let newest = snapshot.newest_curated(scan).map_err(failed)?;
         delivered.push(newest.is_delivered);
         let Some((curated, found)) = newest.found else { continue };
