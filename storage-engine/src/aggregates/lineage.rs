@@ -154,7 +154,8 @@ impl Lineage {
                 let days = matches!(step, Step::W1 | Step::Mo1);
                 let from_days = days && self.series.keys().any(|of| *of <= Step::D1);
                 order.extend(from_days.then_some(Supply::Bars(Step::D1)));
-                let from_minutes = !days && (has(Step::M1) || under_minutes);
+                // Days may be kept out, or begin where the symbol is not bound, and minutes not.
+                let from_minutes = has(Step::M1) || under_minutes;
                 order.extend(from_minutes.then_some(Supply::Bars(Step::M1)));
                 let longer = self.series.keys().copied();
                 let longer = longer.filter(|of| *of > Step::M1 && *of < step.min(Step::D1));
@@ -191,7 +192,8 @@ mod tests {
             (&[M5, M30, H1, Tick], H1, &[Own, Bars(M1), Bars(M5), Bars(M30)]),
             (&[H4, D1], D1, &[Own, Bars(H4)]),
             (&[H4, D1], W1, &[Bars(D1), Bars(H4)]),
-            (&[M1, W1], Mo1, &[Bars(D1)]),
+            (&[M1, W1], Mo1, &[Bars(D1), Bars(M1)]),
+            (&[Tick, D1], W1, &[Bars(D1), Bars(M1)]),
             (&[W1], Mo1, &[]),
             (&[D1], H1, &[]),
         ] {
