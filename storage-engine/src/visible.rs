@@ -23,6 +23,9 @@
 //!   history has to be read: a reader of events looks at the zones of history. It may go if nobody
 //!   else holds a row of its `ts` that came between the two: brackets match alike in the whole and
 //!   in a part of it without holes.
+//! - Events that one record brought with one `known_at` are in the order of their places in the
+//!   batch, which no segment tells: where one of them stays, all rows of its `ts` do. So they are
+//!   never apart, and rows of one place are read in the order in which they were written.
 
 use std::cmp::Ordering;
 use std::ops::{Range, RangeInclusive};
@@ -89,7 +92,25 @@ pub(crate) fn losers(
         }
         Verdict::Barred | Verdict::Visible | Verdict::Retraction => false,
     };
-    verdicts.into_iter().enumerate().map(lost).collect()
+    let mut losers: Vec<bool> = verdicts.into_iter().enumerate().map(lost).collect();
+    if matches!(schema.identity, Identity::Event { .. }) && losers.contains(&true) {
+        keep_together(rows, &mut losers);
+    }
+    losers
+}
+
+/// Keeps all rows of a `ts` if some of its events of one rank would be put aside and others not.
+fn keep_together(rows: &Rows, losers: &mut [bool]) {
+    let mut start = 0;
+    while start < rows.len() {
+        let end = end_of_ts(&rows.ts, start);
+        let is_split =
+            |at: usize| rows.rank(at - 1) == rows.rank(at) && losers[at - 1] != losers[at];
+        if (start + 1..end).any(is_split) {
+            losers[start..end].fill(false);
+        }
+        start = end;
+    }
 }
 
 /// The end of the rows that have the `ts` of row `start`.

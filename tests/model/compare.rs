@@ -31,14 +31,6 @@ fn schema(key: &SeriesKey) -> &'static Schema {
     dataset::schema(key.dataset).expect("invariant: a series has a dataset")
 }
 
-/// Whether rows of one `ts` and rank must come as they stood in their batch: always those of bars,
-/// which are versions of one; of events all that are visible now. Events that lost since come
-/// before the others.
-fn in_order_of_batch(question: &Question, bounds: (i64, u64), held: Sequence) -> bool {
-    Table::of(question.key.dataset) == Table::Bars
-        || question.revisions == Revisions::Visible && bounds == (i64::MAX, held.get())
-}
-
 /// Scans both; returns how many rows were compared.
 pub(crate) fn scan(snapshot: &Snapshot, model: &Model, question: &Question) -> u64 {
     let found = read(snapshot, question);
@@ -49,10 +41,9 @@ pub(crate) fn scan(snapshot: &Snapshot, model: &Model, question: &Question) -> u
         Revisions::All => model.all(key, start, end, as_of, at_sequence),
     };
     let found = shown(&found);
-    let expected = expected.iter().map(|row| Shown::of(row, &question.columns)).collect();
-    let in_order = in_order_of_batch(question, (as_of, at_sequence), snapshot.sequence());
+    let expected: Vec<_> = expected.iter().map(|row| Shown::of(row, &question.columns)).collect();
     let rows = count(found.len());
-    if let Some(why) = difference(found, expected, in_order) {
+    if let Some(why) = difference(&found, &expected) {
         panic!("{question:#?}\nat a snapshot of sequence {}: {why}", snapshot.sequence());
     }
     rows
@@ -101,14 +92,7 @@ fn shown(rows: &Rows) -> Vec<Shown> {
     (0..rows.len()).map(|at| stored(rows, at)).collect()
 }
 
-fn difference(mut found: Vec<Shown>, mut expected: Vec<Shown>, in_order: bool) -> Option<String> {
-    if !in_order {
-        if !found.is_sorted_by_key(|row| (row.ts, row.known_at, row.sequence)) {
-            return Some(format!("not in order of ts and rank: {found:?}"));
-        }
-        found.sort();
-        expected.sort();
-    }
+fn difference(found: &[Shown], expected: &[Shown]) -> Option<String> {
     let at = (0..found.len().max(expected.len())).find(|&at| found.get(at) != expected.get(at))?;
     let show = |row: Option<&Shown>| row.map_or("nothing".into(), |row| format!("{row:?}"));
     Some(format!(
@@ -173,7 +157,7 @@ pub(crate) fn newest(snapshot: &Snapshot, model: &Model, key: &SeriesKey, series
     let all: Vec<usize> = (0..schema(key).columns.len()).collect();
     let found = found.map(|rows| shown(&rows)).unwrap_or_default();
     let expected: Vec<_> = expected.last().map(|row| Shown::of(row, &all)).into_iter().collect();
-    if let Some(why) = difference(found, expected, true) {
+    if let Some(why) = difference(&found, &expected) {
         panic!("newest of {key:?} at a snapshot of sequence {}: {why}", snapshot.sequence());
     }
 }

@@ -41,8 +41,9 @@ enum Data {
     Decoded(Rows),
 }
 
-/// Rows of one key and one rank stand in the order of their places in the batch: those that lost
-/// are in history, so history comes first, and one extent of it after the other as it was written.
+/// Rows of one key and one rank stand in the order of their places in the batch: of bars those that
+/// lost are in history, so history comes first, and one extent of it after the other as it was
+/// written. Events of one `ts` and rank are together in history or beside it.
 type Order = (Kind, usize);
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -164,6 +165,11 @@ impl Scanner {
     /// Whether rows are visible or not by what other rows of their `ts` are.
     fn is_event(&self) -> bool {
         matches!(self.schema.identity, Identity::Event { .. })
+    }
+
+    /// Whether extents beside history may hold several versions of a row.
+    fn has_versions(&self) -> bool {
+        matches!(self.schema.identity, Identity::Event { id } if !id.is_empty())
     }
 
     /// Every row of some extents of a series, whatever became of it.
@@ -328,6 +334,7 @@ impl Scanner {
             && !self.filter
             && self.revisions == Revisions::Visible
             && source.flags & flags::RETRACT == 0
+            && !self.has_versions()
             && others.iter().all(|other| other.zone.ts.min > end)
     }
 
