@@ -19,6 +19,7 @@ use super::encode::{Format, Trailer};
 use super::error::{Code, Problem};
 use super::ingest::{check_sides, step};
 use super::params::{Known, Params};
+use super::range::check_consistency;
 use super::reader::place_of;
 use super::stream::{self, Answer, Pieces};
 use super::time::Zone;
@@ -36,11 +37,12 @@ const KNOWN: Known = Known {
         "symbols_asof",
         "as_of",
         "at_sequence",
+        "consistency",
         "columns",
         "tz",
         "format",
     ],
-    not_built: &["adjust", "consistency"],
+    not_built: &["adjust"],
 };
 
 /// Parameters that only the curated layer has.
@@ -67,6 +69,7 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let params = Params::parse(query.as_deref(), &KNOWN)?;
+    check_consistency(&params)?;
     match params.get("layer") {
         None | Some("raw") => {}
         Some("curated") if schema.dataset == DatasetId::BARS => {

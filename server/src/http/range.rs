@@ -49,6 +49,7 @@ const KNOWN: Known = Known {
         "as_of",
         "at_sequence",
         "revisions",
+        "consistency",
         "min_sequence",
         "columns",
         "limit",
@@ -56,7 +57,7 @@ const KNOWN: Known = Known {
         "tz",
         "format",
     ],
-    not_built: &["vintage", "consistency"],
+    not_built: &["vintage"],
 };
 
 /// Parameters that only one layer has.
@@ -144,6 +145,7 @@ impl Query {
         }
         let (layer, hash) =
             if is_curated { curated_layer(params)? } else { raw_layer(schema, params)? };
+        check_consistency(params)?;
         let page = 1..=u64::from(page_rows_max);
         let limit = params.integer("limit")?;
         if limit.is_some_and(|limit| !page.contains(&limit)) {
@@ -162,6 +164,17 @@ impl Query {
             zone: params.read("tz", Zone::parse)?.unwrap_or(Zone::Utc),
         })
     }
+}
+
+/// `consistency`, which makes no difference: whatever is derived is computed from the rows that the
+/// answer is about, so no answer is ever out of date.
+pub(super) fn check_consistency(params: &Params) -> Result<(), Problem> {
+    let all = ["eventual", "strict"];
+    let known = |name: &str| match all.contains(&name) {
+        true => Ok(()),
+        false => Err(format!("'{name}' is not one of {}", all.join(", "))),
+    };
+    params.read("consistency", known).map(|_| ())
 }
 
 /// The curated layer of a request, and what a cursor of it is bound to.
@@ -420,14 +433,9 @@ mod tests {
 
     #[test]
     fn what_is_not_built_says_so_and_names_itself() {
-        for (query, field) in [
-            ("symbols=A&frequency=1m&vintage=live", "vintage"),
-            ("symbols=A&frequency=1m&consistency=strict", "consistency"),
-        ] {
-            let problem = read(query).err().unwrap();
-            assert_eq!(problem.code, Code::NotAvailable, "{query}");
-            assert_eq!(problem.field.as_deref(), Some(field), "{query}");
-        }
+        let problem = read("symbols=A&frequency=1m&vintage=live").err().unwrap();
+        assert_eq!(problem.code, Code::NotAvailable);
+        assert_eq!(problem.field.as_deref(), Some("vintage"));
     }
 
     #[test]
@@ -440,6 +448,7 @@ mod tests {
             ("symbols=A&frequency=1m&revisions=all", "revisions"),
             ("symbols=A&frequency=1m&session=night", "session"),
             ("symbols=A&frequency=1m&align=left", "align"),
+            ("symbols=A&frequency=1m&consistency=late", "consistency"),
             ("symbols=A&frequency=1m&fallback=any", "fallback"),
             ("symbols=A&frequency=1m&fill=linear", "fill"),
             ("symbols=A&frequency=1m&fill=forward:0", "fill"),

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod adjust;
+mod aggregates;
 mod auth;
 mod bad_input;
 mod calendars;

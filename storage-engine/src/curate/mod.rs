@@ -274,6 +274,8 @@ impl Curated {
             // Nobody is asked after one that is bound at every slot.
             candidates.truncate(first + 1);
         }
+        let preferred = candidates.first().map(|first| first.lineage.align);
+        scan.align = scan.align.or(preferred);
         let slots = clip_to_rows(&snapshot, calendar.as_deref(), &candidates, &mut scan);
         let has_choice = |of: &Candidate| of.lineage.has_choice(scan.step);
         let by_session = fallback == Fallback::Session && candidates.len() > 1

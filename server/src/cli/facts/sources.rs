@@ -14,7 +14,8 @@ Examples:
   barrow sources list
   barrow sources show bars
   barrow sources set bars --order ib,lean --fallback slot --publish-delay lean=2s \\
-      --adjustment lean=splits";
+      --adjustment lean=splits
+  barrow sources set trades --conditions tape='us B=last,range,volume'";
 
 /// Look at sources, and say whose rows count.
 #[derive(Debug, Args)]
@@ -41,7 +42,7 @@ struct ListArgs {
     target: TargetArgs,
 }
 
-/// Preference, delays and adjustments of a dataset
+/// Preference, delays and what else is to be known of a dataset's sources
 #[derive(Debug, Args)]
 struct ShowArgs {
     /// bars, trades, quotes
@@ -69,6 +70,13 @@ struct SetArgs {
     /// What a source's prices carry: lean=none, splits, all; may be given several times
     #[arg(long, value_name = "SOURCE=WHAT", value_parser = parse_pair)]
     adjustment: Vec<(String, String)>,
+    /// Of bars, how a source's bars lie: ib=session, clock; may be given several times
+    #[arg(long, value_name = "SOURCE=ALIGN", value_parser = parse_pair)]
+    alignment: Vec<(String, String)>,
+    /// Of trades, what a source's condition codes say: tape=all, us, lean, the latter two with
+    /// rules CODE=last,range,volume,opening,closing or CODE=none; may be given several times
+    #[arg(long, value_name = "SOURCE=CODES", value_parser = parse_pair)]
+    conditions: Vec<(String, String)>,
     #[command(flatten)]
     target: TargetArgs,
 }
@@ -108,14 +116,19 @@ fn settings(args: &SetArgs) -> Result<Value, CliError> {
     if let Some(fallback) = &args.fallback {
         all.insert("fallback".to_owned(), json!(fallback));
     }
-    for (name, pairs) in [("publish_delay", &args.publish_delay), ("adjustment", &args.adjustment)]
-    {
+    for (name, pairs) in [
+        ("publish_delay", &args.publish_delay),
+        ("adjustment", &args.adjustment),
+        ("alignment", &args.alignment),
+        ("conditions", &args.conditions),
+    ] {
         if !pairs.is_empty() {
             all.insert(name.to_owned(), object(pairs).into());
         }
     }
     if all.is_empty() {
-        let options = "--order, --fallback, --publish-delay or --adjustment";
+        let options = "--order, --fallback, --publish-delay, --adjustment, --alignment or \
+                       --conditions";
         return Err(CliError::usage(format!("say what to set: {options}")));
     }
     Ok(all.into())

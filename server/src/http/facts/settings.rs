@@ -11,8 +11,8 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use barrow_engine::dataset::facts::ALWAYS;
-use barrow_engine::{Fallback, Reference};
-use barrow_types::{DatasetId, Sequence, Source};
+use barrow_engine::{Conditions, Fallback, Reference};
+use barrow_types::{Align, DatasetId, Sequence, Source};
 use serde_json::{Map, Value, json};
 
 use super::super::App;
@@ -25,7 +25,8 @@ use super::{STATING, dataset_of};
 
 const SHOW: Known = Known { built: &["as_of", "at_sequence"], not_built: &[] };
 
-const FIELDS: [&str; 5] = ["sources", "fallback", "publish_delay", "adjustment", "known_at"];
+const FIELDS: [&str; 7] =
+    ["sources", "fallback", "publish_delay", "adjustment", "alignment", "conditions", "known_at"];
 const FALLBACKS: [&str; 3] = ["none", "session", "slot"];
 const ADJUSTMENTS: [&str; 3] = ["none", "splits", "all"];
 
@@ -35,6 +36,8 @@ const DELAY_NANOS_MAX: i64 = 400 * barrow_types::DAY_NANOS;
 /// How the keys of settings begin that are of one source.
 const PUBLISH_DELAY: &str = "publish_delay:";
 const ADJUSTMENT: &str = "adjustment:";
+const ALIGNMENT: &str = "alignment:";
+const CONDITIONS: &str = "conditions:";
 
 /// States settings.
 pub(crate) async fn put(
@@ -50,7 +53,7 @@ pub(crate) async fn put(
         let fields = Fields::of(value, "", &FIELDS)?;
         let known_at = fields.known_at(context.now)?;
         let mut stated = Stated::default();
-        for (key, value) in read(&fields)? {
+        for (key, value) in read(&fields, schema.dataset)? {
             let values = vec![Cell::Text(key), value];
             let fact = Fact { subject: schema.name.to_owned(), ts: ALWAYS, known_at, values };
             stated.add(Group::of(DatasetId::SETTINGS), fact);
@@ -60,8 +63,8 @@ pub(crate) async fn put(
     Ok(sum.await?.into_response())
 }
 
-/// Keys and values.
-fn read(fields: &Fields<'_>) -> Result<Vec<(String, Cell)>, Problem> {
+/// Keys and values of a dataset's settings.
+fn read(fields: &Fields<'_>, dataset: DatasetId) -> Result<Vec<(String, Cell)>, Problem> {
     let mut settings = Vec::new();
     if fields.has("sources") {
         let mut names: Vec<&str> = Vec::new();
@@ -104,7 +107,37 @@ fn read(fields: &Fields<'_>) -> Result<Vec<(String, Cell)>, Problem> {
         };
         settings.push((format!("{ADJUSTMENT}{source}"), Cell::from(carried)));
     }
+    for (name, prefix, of) in
+        [("alignment", ALIGNMENT, DatasetId::BARS), ("conditions", CONDITIONS, DatasetId::TRADES)]
+    {
+        let members = fields.members(name)?;
+        if dataset != of && !members.is_empty() {
+            let of = if of == DatasetId::BARS { "bars" } else { "trades" };
+            return Err(fault(name, format!("is a setting of {of} only")));
+        }
+        for (source, place, value) in members {
+            Source::new(source).map_err(|what| fault(&place, format!("the source {what}")))?;
+            let stated = match value {
+                Value::Null => None,
+                value => {
+                    let text = super::json::text(value).map_err(|what| fault(&place, what))?;
+                    check_text(of, text).map_err(|what| fault(&place, what))?;
+                    Some(text)
+                }
+            };
+            settings.push((format!("{prefix}{source}"), Cell::from(stated)));
+        }
+    }
     Ok(settings)
+}
+
+/// Whether a text is an alignment (of bars), or says how conditions are read (of trades).
+fn check_text(dataset: DatasetId, text: &str) -> Result<(), String> {
+    if dataset == DatasetId::TRADES {
+        return Conditions::parse(text).map(|_| ());
+    }
+    let all = Align::ALL.map(Align::name).join(", ");
+    Align::parse(text).map(|_| ()).ok_or_else(|| format!("'{text}' is none of {all}"))
 }
 
 /// Nanoseconds, or a number with a unit: `15m`, `500ms`.
@@ -161,21 +194,32 @@ pub(crate) async fn show(
 /// The settings of a dataset as a PUT would state them, the defaults among them.
 fn shown(reference: &Reference, dataset: &str) -> Value {
     let (mut delays, mut adjustments) = (Map::new(), Map::new());
+    let (mut alignments, mut conditions) = (Map::new(), Map::new());
     for (key, value) in reference.settings(dataset) {
         if let Some(source) = key.strip_prefix(PUBLISH_DELAY) {
             delays.insert(source.to_owned(), value.parse::<i64>().unwrap_or_default().into());
         } else if let Some(source) = key.strip_prefix(ADJUSTMENT) {
             adjustments.insert(source.to_owned(), value.into());
+        } else if let Some(source) = key.strip_prefix(ALIGNMENT) {
+            alignments.insert(source.to_owned(), value.into());
+        } else if let Some(source) = key.strip_prefix(CONDITIONS) {
+            conditions.insert(source.to_owned(), value.into());
         }
     }
     let sources = reference.setting(dataset, "sources").unwrap_or_default();
-    json!({
+    let mut shown = json!({
         "dataset": dataset,
         "sources": sources.split_whitespace().collect::<Vec<_>>(),
         "fallback": fallback_of(reference, dataset),
         "publish_delay": delays,
         "adjustment": adjustments,
-    })
+    });
+    match dataset {
+        "bars" => shown["alignment"] = alignments.into(),
+        "trades" => shown["conditions"] = conditions.into(),
+        _ => {}
+    }
+    shown
 }
 
 fn fallback_of(reference: &Reference, dataset: &str) -> &'static str {
@@ -207,12 +251,14 @@ mod tests {
 
     #[test]
     fn each_setting_has_its_key_and_its_faults_their_place() {
-        let settings = |value: Value| read(&Fields::of(&value, "", &FIELDS)?);
+        let of = |dataset, value: Value| read(&Fields::of(&value, "", &FIELDS)?, dataset);
+        let settings = |value: Value| of(DatasetId::BARS, value);
         let value = json!({
             "sources": ["ib", "lean"],
             "fallback": null,
             "publish_delay": {"lean": "1s"},
             "adjustment": {"ib": "splits", "lean": null},
+            "alignment": {"ib": "clock"},
         });
         let expected = [
             ("sources", Cell::from("ib lean")),
@@ -220,6 +266,7 @@ mod tests {
             ("publish_delay:lean", Cell::from("1000000000")),
             ("adjustment:ib", Cell::from("splits")),
             ("adjustment:lean", Cell::Null),
+            ("alignment:ib", Cell::from("clock")),
         ];
         let expected = expected.map(|(key, value)| (key.to_owned(), value));
         assert_eq!(settings(value).unwrap(), expected);
@@ -231,10 +278,19 @@ mod tests {
             (json!({"publish_delay": {"lean": "x"}}), "publish_delay.lean"),
             (json!({"publish_delay": {"a,b": 1}}), "publish_delay.a,b"),
             (json!({"adjustment": {"lean": "full"}}), "adjustment.lean"),
+            (json!({"alignment": {"lean": "left"}}), "alignment.lean"),
+            (json!({"conditions": {"lean": "lean"}}), "conditions"),
             (json!({"colour": 1}), "colour"),
         ] {
             let problem = settings(value.clone()).unwrap_err();
             assert_eq!(problem.field.as_deref(), Some(field), "{value}");
         }
+        let conditions = json!({"conditions": {"tape": "us T=none"}});
+        let expected = ("conditions:tape".to_owned(), Cell::from("us T=none"));
+        assert_eq!(of(DatasetId::TRADES, conditions).unwrap(), [expected]);
+        let wrong = of(DatasetId::TRADES, json!({"conditions": {"tape": "us T"}})).unwrap_err();
+        assert_eq!(wrong.field.as_deref(), Some("conditions.tape"));
+        let wrong = of(DatasetId::TRADES, json!({"alignment": {"tape": "clock"}})).unwrap_err();
+        assert_eq!(wrong.field.as_deref(), Some("alignment"));
     }
 }
