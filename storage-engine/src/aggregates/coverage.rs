@@ -18,13 +18,12 @@ pub(super) struct Finer<'a> {
 }
 
 /// Of each bar the share of its finer expected slots that have a row or nothing to have.
-/// `explainer` knows why slots of a session, told by its date, are empty, and whether its rows
-/// would be made of others.
+/// `explainer` knows why slots of a session, told by its date, are empty.
 pub(super) fn coverage<'a>(
     folded: &Folded,
     finer: &Finer<'_>,
     buckets: &[Bucket],
-    explainer: impl Fn(i32) -> (&'a Explainer, bool),
+    explainer: impl Fn(i32) -> &'a Explainer,
 ) -> Vec<f64> {
     let Finer { rows, step, stretches, blocked } = *finer;
     let begins = rows.begins.as_deref().unwrap_or(&rows.rows.ts);
@@ -42,9 +41,8 @@ pub(super) fn coverage<'a>(
                 }
                 slots += 1;
                 let is_covered = rows.binary_search(&begin).is_ok() || {
-                    let (explainer, is_made) = explainer(stretch.date);
                     let quarantined = blocked.binary_search(&begin).is_ok();
-                    let reason = explainer.reason(stretch, place, quarantined, is_made);
+                    let reason = explainer(stretch.date).reason(stretch, step, place, quarantined);
                     reason == Reason::NoTrade
                 };
                 covered += u32::from(is_covered);

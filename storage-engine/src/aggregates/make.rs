@@ -289,8 +289,7 @@ impl Maker<'_> {
             let (rows, step) = (&fine, grid.step);
             let finer = Finer { rows, step, stretches: &stretches, blocked: &blocked };
             let shares = coverage(&folded, &finer, &buckets, |date| {
-                let origin = origin_of(&origins, date);
-                (self.reasons.of(step, origin), origin != Origin::Own)
+                self.reasons.of(step, origin_of(&origins, date))
             });
             folded.rows.columns.push(Column::new(Values::F64(shares)));
         }
@@ -307,6 +306,7 @@ impl Maker<'_> {
             }
         }
         let dates: Vec<i32> = sessions.iter().map(|session| session[0].date).collect();
+        let delivering = dates_with_rows(&fine, &stretches);
         let made_of = |at: usize| {
             if origins.is_empty() {
                 return Origin::Made(Steps::of(grid.step));
@@ -314,7 +314,9 @@ impl Maker<'_> {
             let from = origins.partition_point(|(date, _)| *date < dates[at]);
             let next = dates.get(at + 1).copied().unwrap_or(i32::MAX);
             let of_session = origins[from..].iter().take_while(|(date, _)| *date < next);
-            let steps = of_session.map(|(_, origin)| match origin {
+            // A session of which every row is kept out is no part of the bar.
+            let delivers = |(date, _): &&(i32, Origin)| delivering.binary_search(date).is_ok();
+            let steps = of_session.filter(delivers).map(|(_, origin)| match origin {
                 Origin::Own => Steps::of(grid.step),
                 Origin::Made(steps) => *steps,
             });
@@ -374,8 +376,10 @@ impl Maker<'_> {
         let Made { rows, settled, blocked, .. } = made;
         let (start, end) = instants(stretches);
         let is_bound = self.bound.cover(start, end);
+        // What is kept out while the symbol is not bound is another's.
+        let counts = |start: &i64| is_bound || self.bound.cover(*start, start.saturating_add(1));
         let mut blocked: Vec<i64> =
-            blocked.into_iter().map(|start| begin_of(stretches, start)).collect();
+            blocked.into_iter().filter(counts).map(|start| begin_of(stretches, start)).collect();
         if is_bound && settled.quarantined.is_empty() && is_one_a_slot(step, &rows.ts, stretches) {
             return (Fine { begins: None, rows }, blocked);
         }
@@ -391,13 +395,15 @@ impl Maker<'_> {
                 let place = u32::try_from(slot - stretch.first_slot);
                 let place = place.expect("invariant: the row lies in the stretch");
                 let begin = stretch.begin_of(place);
+                if !is_bound && !self.is_bound_in(stretch, slot) {
+                    continue;
+                }
                 match all.rfind(|place| !settled.is_quarantined(*place)) {
                     None => blocked.push(begin),
-                    Some(place) if is_bound || self.is_bound_in(stretch, slot) => {
+                    Some(place) => {
                         begins.push(begin);
                         places.push(u32_len(place));
                     }
-                    Some(_) => {}
                 }
             }
         }
@@ -412,6 +418,18 @@ fn begin_of(stretches: &[Stretch], start: i64) -> i64 {
     let next = stretches.partition_point(|stretch| stretch.first_start <= start);
     let stretch = &stretches[next.checked_sub(1).expect("invariant: it is a slot of a stretch")];
     start.max(stretch.begin_of(0))
+}
+
+/// The dates of the sessions of some slots that have a row in one; ascending.
+fn dates_with_rows(fine: &Fine, stretches: &[Stretch]) -> Vec<i32> {
+    let begins = fine.begins.as_deref().unwrap_or(&fine.rows.ts);
+    let has_row = |stretch: &&Stretch| {
+        let next = begins.partition_point(|begin| *begin < stretch.begin_of(0));
+        begins.get(next).is_some_and(|begin| *begin <= stretch.begin_of(stretch.count - 1))
+    };
+    let mut dates: Vec<i32> = stretches.iter().filter(has_row).map(|of| of.date).collect();
+    dates.dedup();
+    dates
 }
 
 /// The dataset of the ticks that bars of a side come from.

@@ -523,6 +523,7 @@ impl Curated {
     /// The spans of some parts of a window, and their rows.
     fn fill(&self, contents: Contents, parts: &[Part]) -> Piece {
         let mut filler = Filler {
+            step: self.scan.step,
             empty: self.scan.empty,
             origin: Origin::Own,
             spans: Vec::with_capacity(parts.len()),
@@ -552,6 +553,7 @@ impl Curated {
 
 /// Gathers the spans of a piece.
 struct Filler {
+    step: Step,
     empty: bool,
     /// Of the part at hand.
     origin: Origin,
@@ -654,8 +656,7 @@ impl Filler {
             let start = part.stretch.start_of(at);
             let quarantined =
                 of.is_some_and(|(candidate, window)| window.has_row(candidate, slot, start));
-            let is_made = self.origin != Origin::Own;
-            let reason = explainer.reason(&part.stretch, at, quarantined, is_made);
+            let reason = explainer.reason(&part.stretch, self.step, at, quarantined);
             self.span(part, at, 1, Content::Empty(reason));
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use barrow_types::{DAY_NANOS, Sequence, Step, Timestamp};
 
+use crate::aggregates::Lineage;
 use crate::bytes::u32_len;
 use crate::calendar::{Calendar, slot_begin, slot_of};
 use crate::error::Error;
@@ -43,11 +44,9 @@ impl Snapshot {
             return Ok(Newest { is_delivered: walk.is_delivered, found: None });
         };
         let step = scan.step;
-        // What is made of other rows may lie in a slot beside theirs: of an evening in the next
-        // session's, of the hour that began before it.
-        let slack = if walk.is_own_only { 0 } else { SLOTS_BESIDE };
+        let slack = walk.slack;
         let mut before = i64::MAX;
-        let mut count = if step.is_dated() { DATED_SLOTS } else { slots_of_a_day(step) };
+        let mut count = if step.is_dated() { DATED_SLOTS } else { slots_of_a_day(step) } + slack;
         while let Some(last) = walk.last_before(before) {
             let end = slot_of(step, last) + 1 + slack;
             let start = (end - count).max(slot_of(step, first) - slack);
@@ -64,6 +63,20 @@ impl Snapshot {
 /// How many slots a day has.
 fn slots_of_a_day(step: Step) -> i64 {
     step.width().map_or(1, |width| DAY_NANOS / width.get())
+}
+
+/// See [`Walk`].
+fn slack(lineage: &Lineage, scan: &CuratedScan) -> i64 {
+    let has_auctions = !lineage.conditions.are_all() && lineage.series(Step::Tick).is_some();
+    if lineage.is_own_only(scan.step) {
+        0
+    } else if has_auctions && !scan.step.is_dated() {
+        // An auction comes long before or after its slot, but on the same day.
+        slots_of_a_day(scan.step)
+    } else {
+        // Of an evening in the next session's, of the hour that began before it.
+        SLOTS_BESIDE
+    }
 }
 
 /// The last row in slots from `start` to before `end`.
@@ -109,8 +122,9 @@ fn last_row(piece: &Piece) -> Option<Piece> {
 /// Where an instrument's rows lie.
 struct Walk {
     is_delivered: bool,
-    /// Whether all rows there are were delivered as bars of that step.
-    is_own_only: bool,
+    /// How many slots there may be between that in which a row lies and that of the bar that is
+    /// made of it.
+    slack: i64,
     /// The first `ts` of all candidates; `None` if they have no rows.
     first: Option<i64>,
     /// First and last `ts` of what is stored together and may have been there then.
@@ -146,8 +160,8 @@ impl Walk {
             spans.extend(there.map(|zone| (zone.ts.min, zone.ts.max)));
         }
         let first = spans.iter().map(|span| span.0).min();
-        let is_own_only = candidates.iter().all(|of| of.lineage.is_own_only(scan.step));
-        Ok(Self { is_delivered: !candidates.is_empty(), is_own_only, first, spans })
+        let slack = candidates.iter().map(|of| slack(&of.lineage, scan)).max().unwrap_or(0);
+        Ok(Self { is_delivered: !candidates.is_empty(), slack, first, spans })
     }
 
     /// The last `ts` before `end` at which there may be a row.

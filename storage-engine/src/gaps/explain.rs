@@ -87,7 +87,7 @@ pub(crate) struct Explainer {
     claims: Intervals,
     halts: Intervals,
     outages: Intervals,
-    /// The length of the slots that it is about.
+    /// The length of the bars that claims and rejects are about.
     step: Step,
     /// When rows were rejected; sorted.
     rejects: Vec<i64>,
@@ -175,22 +175,22 @@ impl Explainer {
         self.due.saturating_sub(self.publish_delay.get())
     }
 
-    /// The reason of the slot `at` of `stretch`, in which there is no good row; `quarantined`: but
-    /// one that is quarantined; `is_made`: its row would be made of finer ones.
+    /// The reason of the slot `at` of a stretch of slots of `step`, in which there is no good row;
+    /// `quarantined`: but one that is quarantined.
     pub(crate) fn reason(
         &self,
         stretch: &Stretch,
+        step: Step,
         at: u32,
         quarantined: bool,
-        is_made: bool,
     ) -> Reason {
         let (start, end) = (stretch.start_of(at), stretch.end_of(at));
         let has_reject = || {
             let slot = stretch.first_slot + i64::from(at);
-            self.has_reject(if is_made {
-                start..end
+            self.has_reject(if self.step == step || self.step.is_dated() {
+                slot_begin(step, slot)..slot_begin(step, slot + 1)
             } else {
-                slot_begin(self.step, slot)..slot_begin(self.step, slot + 1)
+                start..end
             })
         };
         if !self.is_listed(start) {
