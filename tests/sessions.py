@@ -38,6 +38,8 @@ FIRST, LAST = "1994-01-01", "2026-12-31"
 # Where exchange_calendars begins later.
 BEGINS = {"XTKS": "1997-01-01"}
 NEW_YORK = "America/New_York"
+# XNYS as Lean has it until 2008: days on which it closed early go on to 16:00.
+WHOLE = "XNYS with whole days until 2008"
 # How pandas_market_calendars calls the calendars that are asked of it.
 CME = {"CMES": "CME Globex Equity"}
 
@@ -58,6 +60,12 @@ def local(dates, hours, zone):
 def calendar(name):
     """The sessions of the calendar; of `none` every day of UTC, whole."""
     days = pd.date_range(FIRST, LAST)
+    if name == WHOLE:
+        whole = calendar("XNYS").copy()
+        whole["close"] = whole["close"].copy()
+        early = early_until_2008()
+        whole["close"][early] = local(dates(whole["date"][early]), 16, NEW_YORK)
+        return whole
     if name in ("none", "CRYPTO"):
         return table(days, nanos(days), nanos(days) + DAY)
     if name == "FX":
@@ -85,6 +93,18 @@ def calendar(name):
     return out
 
 
+def early_until_2008():
+    """The places of the sessions of XNYS that closed early, until 2008."""
+    known = calendar("XNYS")
+    close = local(dates(known["date"]), 16, NEW_YORK)
+    return np.flatnonzero((known["close"] < close) & (dates(known["date"]) < "2009-01-01"))
+
+
+def dates(days):
+    """Midnights of days since 1970."""
+    return pd.DatetimeIndex(days.astype("datetime64[D]"))
+
+
 def table(days, begin, end, break_start=None, break_end=None):
     """A calendar without more than regular hours."""
     none = np.full(len(days), NONE)
@@ -107,16 +127,19 @@ def hours(sessions, which):
 
 
 class Slots:
-    """Expected slots, in order: number, start, end, and the place of their session."""
+    """Expected slots, in order: number, start, end, the place of their session, and when they
+    begin: at their start, or with their session."""
 
-    def __init__(self, number, start, end, session):
-        self.number, self.start, self.end, self.session = number, start, end, session
+    def __init__(self, number, start, end, session, begin):
+        self.number, self.start, self.end = number, start, end
+        self.session, self.begin = session, begin
 
     def __len__(self):
         return len(self.number)
 
     def take(self, keep):
-        return Slots(self.number[keep], self.start[keep], self.end[keep], self.session[keep])
+        columns = (self.number, self.start, self.end, self.session, self.begin)
+        return Slots(*(column[keep] for column in columns))
 
 
 def number_of(times, step):
@@ -150,6 +173,9 @@ def slots(name, step, which, align, first, last):
     # A bucket on the clock may begin before its session does.
     base = begin if align == "session" else begin // size * size
     places = np.flatnonzero((end > first) & (base <= last))
+    if len(places) and places[0] and end[places[0] - 1] > base[places[0]]:
+        # The first bucket is also of the session before.
+        places = np.r_[places[0] - 1, places]
     begin, end, base = begin[places], end[places], base[places]
     count = -((base - end) // size)
     k = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
@@ -158,18 +184,20 @@ def slots(name, step, which, align, first, last):
     low = np.maximum(start, np.repeat(begin, count))
     high = np.minimum(start + size, np.repeat(end, count))
     break_start, break_end = sessions["break_start"][session], sessions["break_end"][session]
-    broken = break_start != NONE
-    closed = broken & (break_start <= low) & (high <= break_end)
-    cut = broken & (break_start < high) & (high <= break_end)
-    high = np.where(cut, break_start, high)
-    return Slots(start // size, start, high, session).take(~closed)
+    closed = (break_start != NONE) & (break_start <= low) & (high <= break_end)
+    found = Slots(start // size, start, high, session, low).take(~closed)
+    # Of two sessions that share a slot the earlier has it, until the later's share ends.
+    later = np.flatnonzero(found.number[1:] == found.number[:-1]) + 1
+    found.end[later - 1] = found.end[later]
+    return found.take(~np.isin(np.arange(len(found)), later))
 
 
 def dated(sessions, number, wanted):
     """One slot for each day, week or month that has a session: first open to last close."""
     first = np.flatnonzero(np.r_[True, number[1:] != number[:-1]])
     last = np.r_[first[1:], len(number)] - 1
-    all_slots = Slots(number[first], sessions["open"][first], sessions["close"][last], first)
+    begin, end = sessions["open"][first], sessions["close"][last]
+    all_slots = Slots(number[first], begin, end, first, begin)
     return all_slots.take(wanted[first])
 
 

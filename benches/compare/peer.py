@@ -227,4 +227,5 @@ def main():
     (ingest if arguments.question in ("ingest", "size") else ask)(arguments)
 
 
-main()
+if __name__ == "__main__":
+    main()

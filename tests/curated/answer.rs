@@ -25,6 +25,8 @@ pub(crate) struct Asked {
     pub(crate) empty: bool,
     /// Whether it is wanted which rows rules flag.
     pub(crate) flags: bool,
+    /// Whether it is wanted how much of each row is there.
+    pub(crate) coverage: bool,
     /// Whether the same is asked of the gaps, which have reasons and no rows.
     pub(crate) gaps: bool,
     /// Whether only the last slot with a row is wanted, whatever the range.
@@ -94,6 +96,9 @@ fn wanted(mut cells: Vec<Cell>, asked: &Asked) -> Vec<Cell> {
     for row in cells.iter_mut().filter_map(|cell| cell.row.as_mut()) {
         row.values = asked.columns.iter().map(|place| row.values[*place].clone()).collect();
         row.is_flagged &= asked.flags;
+        if !asked.coverage {
+            row.coverage = 1_f64.to_bits();
+        }
     }
     cells
 }
@@ -146,7 +151,7 @@ fn scan(ask: &Ask, asked: &Asked) -> CuratedScan {
         due: Timestamp::from_nanos(ask.due),
         empty: asked.empty,
         flags: asked.flags,
-        coverage: false,
+        coverage: asked.coverage,
     }
 }
 
@@ -241,6 +246,7 @@ fn row(curated: &Curated, piece: &Piece, span: &SlotSpan, at: u32) -> Option<Row
             barrow_engine::State::Corrected => State::Corrected,
         },
         is_flagged: piece.flagged.contains(&place),
+        coverage: piece.coverage.get(place).copied().unwrap_or(1.0).to_bits(),
     })
 }
 

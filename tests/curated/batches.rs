@@ -131,8 +131,8 @@ fn values(fact: &Fact) -> Vec<Value> {
         Fact::Halt { end, note, .. } | Fact::Outage { end, note, .. } => {
             vec![time(*end), name(note)]
         }
-        Fact::Setting { key, value } => vec![text(key), text(value)],
-        Fact::Rule { rule, enabled, severity, action, thresholds } => {
+        Fact::Setting { key, value, .. } => vec![text(key), text(value)],
+        Fact::Rule { rule, enabled, severity, action, thresholds, .. } => {
             let action = match action {
                 Action::Flag => "flag",
                 Action::Quarantine => "quarantine",

@@ -55,7 +55,7 @@ pub(crate) struct Episode {
 
 impl Episode {
     /// All of it, to the last look at the store at rest.
-    pub(crate) fn run(seed: u64) -> Result<Tally, String> {
+    pub(crate) fn run(seed: u64, is_alone: bool) -> Result<Tally, String> {
         let mut random = Random::new(!seed);
         let options = Options {
             wal_file_bytes: [8_192, 65_536][random.place(2)],
@@ -81,7 +81,7 @@ impl Episode {
             compaction: None,
             masks: None,
             old: None,
-            story: Story::default(),
+            story: Story::new(is_alone),
             tally: Tally::default(),
         };
         match catch_unwind(AssertUnwindSafe(|| episode.live())) {
@@ -343,8 +343,9 @@ impl Episode {
             }
         }
         let (empty, flags) = (self.random.chance(85), self.random.chance(80));
-        let (gaps, newest) = (self.random.chance(40), self.random.chance(4));
-        let asked = Asked { question, columns, empty, flags, gaps, newest };
+        let (coverage, gaps) = (self.random.chance(50), self.random.chance(40));
+        let newest = self.random.chance(4);
+        let asked = Asked { question, columns, empty, flags, coverage, gaps, newest };
         let old = self.old.clone().filter(|_| self.random.chance(30));
         let snapshot = old.unwrap_or_else(|| self.engine().snapshot());
         match answer::compare(&snapshot, &self.model, &asked)? {

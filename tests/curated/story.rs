@@ -6,13 +6,14 @@ use std::fmt::{Debug, Write as _};
 use barrow_tests::curated_schedule::Timed;
 use barrow_types::{DAY_NANOS, civil_from_days};
 
-/// How many acts are told.
+/// How many acts are told, if the episode is not run alone.
 const NOTES_MAX: usize = 25;
 
 /// The last acts, each with its number.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Story {
     notes: VecDeque<(u64, Note)>,
+    notes_max: usize,
     acts: u64,
 }
 
@@ -23,6 +24,12 @@ enum Note {
 }
 
 impl Story {
+    /// One that tells all of its acts, or the last ones.
+    pub(crate) fn new(all: bool) -> Self {
+        let notes_max = if all { usize::MAX } else { NOTES_MAX };
+        Self { notes: VecDeque::new(), notes_max, acts: 0 }
+    }
+
     /// The next act begins.
     pub(crate) fn begin(&mut self, act: &Timed) {
         self.acts += 1;
@@ -35,7 +42,7 @@ impl Story {
     }
 
     fn push(&mut self, note: Note) {
-        if self.notes.len() == NOTES_MAX {
+        if self.notes.len() == self.notes_max {
             self.notes.pop_front();
         }
         self.notes.push_back((self.acts, note));

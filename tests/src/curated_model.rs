@@ -1,11 +1,15 @@
 //! What `layer=curated` must answer: slots, the rows chosen for them and the reasons of the empty
-//! ones, in the plainest way, written from `docs/CURATION.md` and the design alone.
+//! ones, in the plainest way, written from `docs/CURATION.md`, `docs/AGGREGATES.md` and the design
+//! alone.
 //!
 //! | module | what it is |
 //! |---|---|
 //! | [`calendar`] | sessions and the slots they make expected |
 //! | [`facts`] | facts with both clocks |
 //! | [`rules`] | quality rules |
+//! | [`conditions`] | what a trade updates |
+//! | [`aggregates`] | what a symbol of a source has: its own bars, or bars made of finer ones |
+//! | [`folds`] | one bar of several, or of trades and quotes |
 //! | [`world`] | the rows and facts that are visible at (T, N), and what follows from them |
 //! | [`view`] | the answers: cells and gaps |
 //!
@@ -27,8 +31,11 @@
 //! | what a replaced range loses | rows whose `ts` lies in it and for whose `ts` none is offered, be it turned away | here |
 //! | a gap | a run of equal reasons in the order of expected slots: closed hours do not end it | [`view`] |
 
+pub mod aggregates;
 pub mod calendar;
+pub mod conditions;
 pub mod facts;
+pub mod folds;
 pub mod rules;
 pub mod view;
 pub mod world;
@@ -38,7 +45,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::model::{Load, Model, Offered, Outcome, TS_SIZE_MAX, series_key, ts_end};
+use crate::model::{Load, Model, Offered, Outcome, TS_SIZE_MAX, Table, series_key, ts_end};
 use calendar::Dates;
 use facts::{Arrival, Fact, Facts, Ledger, OfferedFact, Origin, Series};
 use rules::turns_away;
@@ -57,8 +64,8 @@ pub struct Claim {
     pub origin: Origin,
 }
 
-/// Bars, and claims for the same source, step and side; either may be empty, not both. A
-/// retraction takes the claims back too.
+/// Bars, trades or quotes, and claims for the same source, step and side; either may be empty, not
+/// both. A retraction takes the claims back too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BarLoad {
     /// The bars.
@@ -141,8 +148,8 @@ impl CuratedModel {
             side: load.side,
         };
         let judges = !load.retract && !bars.is_import;
-        let rejecting = if judges { self.rejecting() } else { Vec::new() };
-        let judge = |row: &Offered| turns_away(&rejecting, row);
+        let rejecting = if judges { self.rejecting(load.table) } else { Vec::new() };
+        let judge = |row: &Offered| turns_away(&rejecting, load.table, row);
         let entry = self.bars.apply_judged(load.clone(), sequence, now, judge);
         let mut outcome = entry.outcome.clone();
         let mut found = Vec::new();
@@ -158,14 +165,16 @@ impl CuratedModel {
             };
             let assumed = load.policy.map(|delay| ts_end(load.step, ts) + i128::from(delay));
             let assumed = assumed.and_then(|at| i64::try_from(at).ok()).filter(|at| *at <= now);
-            let fact = Fact::Reject { of: of(symbol), ts, row: *row, reason: (*reason).to_owned() };
+            let reason = (*reason).to_owned();
+            let fact = Fact::Reject { of: of(symbol), table: load.table, ts, row: *row, reason };
             found.push((fact, Some(assumed.unwrap_or(now))));
         }
         for claim in bars.claims.iter().filter(|_| all_are_marked) {
             let (start, end, origin) = (claim.start, claim.end, claim.origin);
             let policy = load.policy.filter(|_| !load.retract);
             let known_at = policy.map(|delay| end.saturating_add(delay).min(now));
-            found.push((Fact::Claim { of: of(&claim.symbol), start, end, origin }, known_at));
+            let (of, table) = (of(&claim.symbol), load.table);
+            found.push((Fact::Claim { of, table, start, end, origin }, known_at));
         }
         if all_are_marked && !load.retract {
             outcome.retracted = self.replace(bars, sequence, now);
@@ -201,9 +210,9 @@ impl CuratedModel {
         count
     }
 
-    /// The rules that turn rows away now.
-    fn rejecting(&self) -> Vec<&'static str> {
-        World::new(self, i64::MAX, u64::MAX).rejecting()
+    /// The rules that turn rows of a table away now.
+    fn rejecting(&self, table: Table) -> Vec<&'static str> {
+        World::new(self, i64::MAX, u64::MAX).rejecting(table)
     }
 
     /// The bars.

@@ -16,7 +16,7 @@ pub mod facts;
 pub mod questions;
 pub mod setting;
 
-use barrow_types::{DAY_NANOS, PriceSide, Step};
+use barrow_types::{DAY_NANOS, PriceSide, SeriesKey, Step};
 
 use crate::curated_model::facts::{EVERY_SYMBOL, Fact, Ledger, Origin};
 use crate::curated_model::{BarLoad, Claim, CuratedModel, FactLoad, Offer};
@@ -59,7 +59,11 @@ pub struct Generator {
     random: Random,
     now: i64,
     ids: u64,
+    /// Of the bars that are delivered.
     steps: Vec<Step>,
+    /// Of the bars that are asked for.
+    asked: Vec<Step>,
+    has_ticks: bool,
     dates: usize,
     sources: usize,
     symbols: usize,
@@ -70,22 +74,31 @@ impl Generator {
     /// The generator of that seed.
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let steps = match random.below(11) {
+        let steps = match random.below(16) {
             0..5 => vec![Step::M1],
             5 => vec![Step::M5],
             6 => vec![Step::D1],
             7 => vec![Step::M1, Step::D1],
             8 => vec![Step::M1, Step::M5],
             9 => vec![Step::H4],
-            _ => vec![Step::D1, Step::W1, Step::Mo1],
+            10 => vec![Step::D1, Step::W1, Step::Mo1],
+            11 => vec![Step::M1, Step::M5, Step::M15, Step::D1, Step::W1],
+            12 => vec![Step::S1, Step::M1],
+            13 => vec![Step::H1, Step::H4, Step::D1],
+            14 => vec![Step::M30, Step::H4, Step::W1],
+            _ => vec![Step::S1, Step::H1],
         };
+        let is_long = steps.contains(&Step::H4);
+        let has_ticks = !is_long && random.chance(45);
+        let asked = asked(&steps, has_ticks);
         let dates = [1, 2, 2, DATES.len()][random.place(4)];
         // History, or sessions as they happen.
         let days = if random.chance(60) { DATES[DATES.len() - 1] + 1 } else { DATES[0] };
         let now = days * DAY_NANOS + setting::OPEN + MINUTE;
         let sources = 1 + usize::from(random.chance(85)) + usize::from(random.chance(25));
         let symbols = [1, 2, 2, SYMBOLS.len()][random.place(4)];
-        Self { random, now, ids: 0, steps, dates, sources, symbols, has_quality: true }
+        let (ids, has_quality) = (0, true);
+        Self { random, now, ids, steps, asked, has_ticks, dates, sources, symbols, has_quality }
     }
 
     /// The same without rules that apply and without verdicts.
@@ -148,6 +161,7 @@ impl Generator {
 
     fn offer(&mut self, model: &CuratedModel) -> Offer {
         match self.random.below(100) {
+            0..22 if self.has_ticks => Offer::Bars(self.ticks(model)),
             0..54 => Offer::Bars(self.bars(model)),
             54..59 => {
                 let retraction = self.retraction(model);
@@ -159,7 +173,7 @@ impl Generator {
 
     /// Bars of one source, mostly one after the other; sometimes with claims, sometimes only those.
     fn bars(&mut self, model: &CuratedModel) -> BarLoad {
-        let mut load = self.empty_load();
+        let mut load = self.load_of(Table::Bars);
         let rows = if self.random.chance(8) { 0 } else { 1 + self.random.below(8) };
         let symbol = self.symbol();
         let mut ts = self.bar_time(load.step);
@@ -188,12 +202,87 @@ impl Generator {
         BarLoad { load, claims, is_import }
     }
 
+    /// Trades or quotes of one source, in a session or beside it.
+    fn ticks(&mut self, model: &CuratedModel) -> BarLoad {
+        let table = [Table::Trades, Table::Trades, Table::Quotes][self.random.place(3)];
+        let mut load = self.load_of(table);
+        let symbol = self.symbol();
+        let mut ts = self.tick_time();
+        for _ in 0..1 + self.random.below(10) {
+            let values = match table {
+                Table::Quotes => self.quote(),
+                _ => self.trade(),
+            };
+            let known_at = self.random.chance(12).then(|| self.past(2 * DAY_NANOS));
+            let mut row =
+                Offered { symbol: Some(symbol.to_owned()), ts: Some(ts), known_at, values };
+            self.repeat(model, &load, &mut row);
+            load.rows.push(row);
+            ts = match self.random.below(10) {
+                0..2 => ts,
+                2..6 => ts + self.span(4 * SECOND),
+                6..9 => ts + self.span(2 * MINUTE),
+                _ => self.tick_time(),
+            };
+            if ts > self.now {
+                ts = self.tick_time();
+            }
+        }
+        if self.random.chance(30) {
+            load.policy = Some([0, 15 * MINUTE][self.random.place(2)]);
+        }
+        let claims =
+            if self.random.chance(20) { vec![self.claim(load.step, symbol)] } else { Vec::new() };
+        BarLoad { load, claims, is_import: self.random.chance(50) }
+    }
+
+    fn tick_time(&mut self) -> i64 {
+        let at = self.moment();
+        let unit = [1, SECOND / 4, SECOND][self.random.place(3)];
+        at.div_euclid(unit) * unit
+    }
+
+    /// A trade: price, size, venue, conditions, number.
+    fn trade(&mut self) -> Vec<Value> {
+        let price = [10.0, 10.1, 10.25, 9.75, 11.0][self.random.place(5)];
+        let price = if self.random.chance(1) { -price } else { price };
+        let size = [0.0, 0.1, 100.0, 250.0, 3.7][self.random.place(5)];
+        let size = if self.random.chance(2) { -size } else { size };
+        let text = |text: &str| Value::Text(text.to_owned());
+        let texts = &setting::TEXTS;
+        let conditions = texts[self.random.place(texts.len())];
+        let venue = ["N", "Q"][self.random.place(2)];
+        vec![
+            double(price),
+            double(size),
+            if self.random.chance(50) { text(venue) } else { Value::Null },
+            if self.random.chance(75) { text(conditions) } else { Value::Null },
+            if self.random.chance(30) {
+                text(&self.random.below(5).to_string())
+            } else {
+                Value::Null
+            },
+        ]
+    }
+
+    /// A quote: bid, ask, the size of each, venue, conditions. One side may be absent.
+    fn quote(&mut self) -> Vec<Value> {
+        let bid = [9.9, 10.0, 10.1][self.random.place(3)];
+        let ask = [10.1, 10.2, 10.3][self.random.place(3)];
+        let mut values = vec![double(bid), double(ask)];
+        values.resize(6, Value::Null);
+        if self.random.chance(30) {
+            values[self.random.place(2)] = Value::Null;
+        }
+        values
+    }
+
     /// A claim about a symbol, sometimes about all.
     fn claim(&mut self, step: Step, symbol: &str) -> Claim {
         let every = self.random.chance(22);
         let symbol = if every { EVERY_SYMBOL } else { symbol }.to_owned();
         let (start, end) = self.claimed(step);
-        let origin = self.origin(&symbol);
+        let origin = self.origin(step, &symbol);
         Claim { symbol, start, end, origin }
     }
 
@@ -218,7 +307,7 @@ impl Generator {
             let symbol = self.symbol();
             claims.push(if !known.is_empty() && self.random.chance(35) {
                 let known = known[self.random.place(known.len())].clone();
-                Claim { origin: self.origin(&known.symbol), ..known }
+                Claim { origin: self.origin(load.step, &known.symbol), ..known }
             } else {
                 self.claim(load.step, symbol)
             });
@@ -228,12 +317,18 @@ impl Generator {
     }
 
     fn empty_load(&mut self) -> Load {
+        let table = self.table();
+        self.load_of(table)
+    }
+
+    fn load_of(&mut self, table: Table) -> Load {
+        let is_bars = table == Table::Bars;
         Load {
             id: self.id(),
-            table: Table::Bars,
+            table,
             source: self.source().to_owned(),
-            step: self.step(),
-            side: self.side(),
+            step: if is_bars { self.step() } else { Step::Tick },
+            side: if is_bars { self.side() } else { PriceSide::Trade },
             policy: None,
             retract: false,
             rows: Vec::new(),
@@ -241,15 +336,26 @@ impl Generator {
         }
     }
 
-    /// Takes away some bars of one series, sometimes claims with them.
+    /// Takes away some rows of one series, sometimes claims with them.
     fn retraction(&mut self, model: &CuratedModel) -> Option<BarLoad> {
-        let mut load = Load { retract: true, ..self.empty_load() };
-        let symbol = self.symbol();
-        let key = series_key(&load, symbol)?;
+        let keys: Vec<SeriesKey> = model.bars().series(u64::MAX).cloned().collect();
+        let key = keys.get(self.random.place(keys.len().max(1)))?.clone();
+        let mut load = Load {
+            table: Table::of(key.dataset),
+            source: key.source.to_string(),
+            step: key.step,
+            side: key.side,
+            retract: true,
+            ..self.empty_load()
+        };
+        let symbol = key.symbol.as_str();
         for row in model.bars().visible(&key, i64::MIN, i64::MAX, i64::MAX, u64::MAX) {
             if self.random.chance(25) {
                 let (symbol, ts) = (Some(symbol.to_owned()), Some(row.ts));
-                load.rows.push(Offered { symbol, ts, known_at: None, values: Vec::new() });
+                // A bar is taken away by its time, a trade or quote by what it is.
+                let is_bar = load.table == Table::Bars;
+                let values = if is_bar { Vec::new() } else { row.values.clone() };
+                load.rows.push(Offered { symbol, ts, known_at: None, values });
             }
         }
         let mut claims = known_claims(model, &load);
@@ -271,12 +377,14 @@ impl Generator {
             6 => prices[self.random.place(4)] = f64::NAN,
             _ => {}
         }
-        let double = |value: f64| Value::F64(value.to_bits());
         let mut values: Vec<Value> = prices.map(double).into();
         values.push(volume.map_or(Value::Null, double));
         values.resize(COLUMN_COUNT, Value::Null);
         if self.random.chance(2) {
             values[self.random.place(4)] = Value::Null;
+        }
+        if self.random.chance(35) {
+            values[5] = double([9.9, 10.2, 10.7][self.random.place(3)]);
         }
         if self.random.chance(20) {
             values[6] = Value::I64(7);
@@ -304,7 +412,7 @@ impl Generator {
         }
     }
 
-    /// When a bar begins: in or near a session that has begun, rarely in the future.
+    /// When a bar begins, or a tick is: in or near a session that has begun, rarely in the future.
     fn bar_time(&mut self, step: Step) -> i64 {
         let mut at =
             if self.random.chance(98) { self.moment() } else { self.now + self.span(DAY_NANOS) };
@@ -315,6 +423,8 @@ impl Generator {
             Step::D1 => at.div_euclid(DAY_NANOS) * DAY_NANOS,
             Step::W1 => setting::monday(at),
             Step::Mo1 => setting::first_of_month(at),
+            Step::Tick => at,
+            Step::S1 => (at.div_euclid(SECOND) * SECOND).min(self.now),
             _ => {
                 let width = step.width().map_or(MINUTE, |width| width.get());
                 let start = match self.random.below(10) {
@@ -378,9 +488,11 @@ impl Generator {
         (start.min(end - 1), end)
     }
 
-    /// Why something is claimed of a symbol; that of all cannot be replaced.
-    fn origin(&mut self, symbol: &str) -> Origin {
-        if symbol != EVERY_SYMBOL && self.random.chance(25) {
+    /// Why something is claimed of a symbol; that of all cannot be replaced, and which ticks would
+    /// be is proved beside the engine.
+    fn origin(&mut self, step: Step, symbol: &str) -> Origin {
+        let may_replace = symbol != EVERY_SYMBOL && step != Step::Tick;
+        if may_replace && self.random.chance(25) {
             return Origin::Replaces;
         }
         [Origin::Covers, Origin::Complete, Origin::Watermark][self.random.place(3)]
@@ -399,6 +511,15 @@ impl Generator {
         SOURCES[self.random.place(self.sources)]
     }
 
+    /// Mostly bars.
+    fn table(&mut self) -> Table {
+        match self.random.below(10) {
+            0..2 if self.has_ticks => Table::Trades,
+            2 if self.has_ticks => Table::Quotes,
+            _ => Table::Bars,
+        }
+    }
+
     fn step(&mut self) -> Step {
         self.steps[self.random.place(self.steps.len())]
     }
@@ -413,12 +534,33 @@ impl Generator {
     }
 }
 
+/// The steps that are asked for where these are delivered: these more than others.
+fn asked(steps: &[Step], has_ticks: bool) -> Vec<Step> {
+    let is_long = steps.contains(&Step::H4);
+    let mut asked = [steps, steps, steps].concat();
+    let others: &[Step] = match steps[0] {
+        Step::D1 => &[Step::W1, Step::Mo1],
+        _ if is_long => &[Step::H4, Step::D1, Step::W1, Step::Mo1],
+        _ => &[Step::M5, Step::M15, Step::M30, Step::H1, Step::D1, Step::W1, Step::Mo1],
+    };
+    asked.extend(others.iter().filter(|step| **step > steps[0]));
+    if has_ticks {
+        asked.extend([Step::S1, Step::M1, Step::M1, Step::M1, Step::M5]);
+    }
+    asked
+}
+
+fn double(value: f64) -> Value {
+    Value::F64(value.to_bits())
+}
+
 /// The claims that are visible now, of the source, step and side of a load.
 fn known_claims(model: &CuratedModel, load: &Load) -> Vec<Claim> {
     let claims = model.visible_facts(Ledger::Claims, i64::MAX, u64::MAX);
     let of_load = claims.into_iter().filter_map(|fact| match fact {
-        Fact::Claim { of, start, end, origin }
-            if (&of.source, of.step, of.side) == (&load.source, load.step, load.side) =>
+        Fact::Claim { of, table, start, end, origin }
+            if (&of.source, of.step, of.side) == (&load.source, load.step, load.side)
+                && *table == load.table =>
         {
             let (symbol, start, end) = (of.symbol.clone(), *start, *end);
             Some(Claim { symbol, start, end, origin: *origin })

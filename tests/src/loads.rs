@@ -58,10 +58,13 @@ pub fn bar(symbol: &str, minute: i64, price: f64, random: &mut Random) -> Offere
     }
 }
 
-/// An empty load of a table.
+/// An empty load of a table. Ticks are of a source of their own: of one that delivers both, bars
+/// would be made where it delivered none.
 fn empty_of(table: Table, id: String) -> Load {
-    let step = if table == Table::Bars { Step::M1 } else { Step::Tick };
-    Load { table, step, ..empty(id) }
+    match table {
+        Table::Bars => empty(id),
+        _ => Load { table, source: "tape".to_owned(), step: Step::Tick, ..empty(id) },
+    }
 }
 
 /// A trade or a quote of `symbol` in minute `minute`: with few values, so that many are equal.

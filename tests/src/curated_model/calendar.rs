@@ -112,6 +112,13 @@ impl Session {
         }
     }
 
+    /// Whether it goes on at an instant.
+    pub fn is_on(&self, set: SessionSet, at: i64) -> bool {
+        let (first, last) = self.range(set);
+        let rests = self.pause.is_some_and(|(stop, go)| stop <= at && at < go);
+        first <= at && at < last && !rests
+    }
+
     /// The expected slots of a step shorter than a day.
     fn buckets(&self, step: Step, set: SessionSet, align: Align) -> Vec<Slot> {
         let width = step.width().expect("invariant: shorter than a day").get();
@@ -168,6 +175,13 @@ pub fn apart(sessions: impl IntoIterator<Item = Session>) -> Vec<Session> {
         kept.extend(session.after(over));
     }
     kept
+}
+
+/// When a slot begins: at its start, or with its (first) session.
+pub fn begin(slot: &Slot, sessions: &[Session], set: SessionSet) -> i64 {
+    let session = sessions.iter().find(|session| session.date == slot.session);
+    let (first, _) = session.expect("invariant: a slot is of a session").range(set);
+    slot.start.max(first)
 }
 
 /// The slots that these sessions, in order of date, make expected.

@@ -6,12 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use barrow_types::{
-    DAY_NANOS, DatasetId, PriceSide, SeriesKey, Source, Step, Symbol, days_from_civil,
-};
+use barrow_types::{DAY_NANOS, PriceSide, SeriesKey, Source, Step, Symbol, days_from_civil};
 
 use super::calendar::Hours;
-use crate::model::Outcome;
+use crate::model::{Outcome, Table};
 
 /// The `ts` of a fact that holds since ever.
 pub const ALWAYS: i64 = days_from_civil(1700, 1, 1) * DAY_NANOS;
@@ -58,7 +56,7 @@ impl Ledger {
     }
 }
 
-/// A raw series of bars.
+/// A raw series of bars, or those of trades and of quotes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Series {
     /// The instrument, as the source writes it; of a claim also [`EVERY_SYMBOL`].
@@ -72,10 +70,26 @@ pub struct Series {
 }
 
 impl Series {
-    /// As bars are found by it.
-    pub fn key(&self) -> SeriesKey {
+    /// The series of the same symbol and source that has these; ticks have no side of their own.
+    #[must_use]
+    pub fn with_step(&self, step: Step, side: PriceSide) -> Self {
+        let side = if step == Step::Tick { PriceSide::Trade } else { side };
+        Self { step, side, ..self.clone() }
+    }
+
+    /// The table from which bars of a side come that are made of it.
+    pub fn table(&self, side: PriceSide) -> Table {
+        match (self.step, side) {
+            (Step::Tick, PriceSide::Trade) => Table::Trades,
+            (Step::Tick, _) => Table::Quotes,
+            _ => Table::Bars,
+        }
+    }
+
+    /// As rows of a table are found by it.
+    pub fn key(&self, table: Table) -> SeriesKey {
         SeriesKey {
-            dataset: DatasetId::BARS,
+            dataset: table.dataset(),
             symbol: Symbol::new(&self.symbol).expect("invariant: the door checked it"),
             step: self.step,
             side: self.side,
@@ -117,7 +131,7 @@ pub enum Ruling {
     Release,
 }
 
-/// A fact. Settings and rules are those of the dataset `bars`.
+/// A fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// `calendar_days`: this date is so.
@@ -155,6 +169,8 @@ pub enum Fact {
     Claim {
         /// Of a symbol or of [`EVERY_SYMBOL`].
         of: Series,
+        /// Which of its rows.
+        table: Table,
         /// From when.
         start: i64,
         /// Until when.
@@ -166,6 +182,8 @@ pub enum Fact {
     Reject {
         /// Where the row would have been.
         of: Series,
+        /// The same.
+        table: Table,
         /// Its `ts`.
         ts: i64,
         /// Its place in its batch.
@@ -197,15 +215,20 @@ pub enum Fact {
         /// For a person.
         note: String,
     },
-    /// `settings`: how bars are curated.
+    /// `settings`: how bars are curated, what conditions of trades mean.
     Setting {
-        /// `sources`, `fallback`, `publish_delay:SOURCE`.
+        /// Of which table.
+        table: Table,
+        /// `sources`, `fallback`, `publish_delay:SOURCE`, `alignment:SOURCE` of bars;
+        /// `conditions:SOURCE` of trades.
         key: String,
         /// What it is set to.
         value: String,
     },
     /// `rules`: how a quality rule is applied.
     Rule {
+        /// On which table.
+        table: Table,
         /// Its name.
         rule: String,
         /// Whether it is.
@@ -280,18 +303,31 @@ impl Fact {
             Self::Attribute { instrument, from, attribute, .. } => {
                 key(Ledger::Instruments, instrument, "", *from, attribute)
             }
-            Self::Claim { of, start, end, .. } => {
-                of_series(Ledger::Claims, of, *start, &end.to_string())
+            Self::Claim { of, table, start, end, .. } => {
+                of_series(Ledger::Claims, of, *start, &format!("{table:?} {end}"))
             }
-            Self::Reject { of, ts, .. } => of_series(Ledger::Rejects, of, *ts, ""),
+            Self::Reject { of, table, ts, .. } => {
+                of_series(Ledger::Rejects, of, *ts, &format!("{table:?}"))
+            }
             Self::Halt { instrument, start, .. } => key(Ledger::Halts, instrument, "", *start, ""),
             Self::Outage { symbol, source, start, .. } => {
                 key(Ledger::Outages, symbol, source, *start, "")
             }
-            Self::Setting { key: name, .. } => key(Ledger::Settings, "bars", "", ALWAYS, name),
-            Self::Rule { rule, .. } => key(Ledger::Rules, "bars", "", ALWAYS, rule),
+            Self::Setting { table, key: name, .. } => {
+                key(Ledger::Settings, name_of(*table), "", ALWAYS, name)
+            }
+            Self::Rule { table, rule, .. } => key(Ledger::Rules, name_of(*table), "", ALWAYS, rule),
             Self::Verdict { of, ts, rule, .. } => of_series(Ledger::Verdicts, of, *ts, rule),
         }
+    }
+}
+
+/// The name of a table.
+const fn name_of(table: Table) -> &'static str {
+    match table {
+        Table::Bars => "bars",
+        Table::Trades => "trades",
+        Table::Quotes => "quotes",
     }
 }
 

@@ -1,4 +1,4 @@
-//! Quality rules over the visible rows of one series.
+//! Quality rules over the visible rows of one series; of trades and quotes those of one row.
 //!
 //! | rule | fires on a row |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | `stale_price` | that is the last of `n` rows in a row with one close and a volume above 0, of one session or of dated bars |
 
 use super::facts::Action;
-use crate::model::{Offered, Stored, Value};
+use crate::model::{Offered, Stored, Table, Value};
 
 /// The rules that are modelled.
 pub const RULES: [&str; 4] = ["ohlc_order", "price_positive", "size_nonneg", "stale_price"];
@@ -44,7 +44,7 @@ pub fn fires(
     session: &dyn Fn(&Stored) -> Option<i64>,
 ) -> bool {
     if rule != "stale_price" {
-        return fires_on(rule, &rows[at].values);
+        return fires_on(rule, Table::Bars, &rows[at].values);
     }
     let wanted = thresholds.iter().find(|(name, _)| name == "n");
     let wanted = wanted.map_or(STALE_ROWS, |(_, value)| *value);
@@ -57,37 +57,48 @@ pub fn fires(
     i64::try_from(equal.count()).is_ok_and(|equal| equal >= wanted)
 }
 
-/// Whether a rule about rows by themselves fires on one with these values.
-fn fires_on(rule: &str, values: &[Value]) -> bool {
-    match rule {
-        "ohlc_order" => {
+/// Whether a rule about rows by themselves fires on one of a table with these values.
+pub fn fires_on(rule: &str, table: Table, values: &[Value]) -> bool {
+    let any = |places: &[usize], is_wrong: &dyn Fn(f64) -> bool| {
+        places.iter().filter_map(|place| number(&values[*place])).any(is_wrong)
+    };
+    match (rule, table) {
+        ("ohlc_order", Table::Bars) => {
             let [open, high, low, close] = prices(values);
             !(low <= open && low <= close && high >= open && high >= close && low <= high)
         }
-        "price_positive" => prices(values).iter().any(|price| *price <= 0.0),
-        "size_nonneg" => volume(values).is_some_and(|volume| volume < 0.0),
-        other => panic!("rule {other} is not modelled: keep it off"),
+        ("price_positive", Table::Bars) => any(&[0, 1, 2, 3], &|price| price <= 0.0),
+        ("price_positive", Table::Trades) => any(&[0], &|price| price <= 0.0),
+        ("price_positive", Table::Quotes) => any(&[0, 1], &|price| price <= 0.0),
+        ("size_nonneg", Table::Bars) => any(&[4], &|size| size < 0.0),
+        ("size_nonneg", Table::Trades) => any(&[1], &|size| size < 0.0),
+        ("size_nonneg", Table::Quotes) => any(&[2, 3], &|size| size < 0.0),
+        ("ohlc_order", Table::Trades | Table::Quotes) => false,
+        (other, _) => panic!("rule {other} is not modelled: keep it off"),
     }
 }
 
 /// The first of some rules that fires on a row by itself.
-pub fn turns_away(rejecting: &[&'static str], row: &Offered) -> Option<&'static str> {
-    rejecting.iter().copied().find(|rule| fires_on(rule, &row.values))
+pub fn turns_away(rejecting: &[&'static str], table: Table, row: &Offered) -> Option<&'static str> {
+    rejecting.iter().copied().find(|rule| fires_on(rule, table, &row.values))
 }
 
 fn volume(values: &[Value]) -> Option<f64> {
-    match values[4] {
-        Value::F64(bits) => Some(f64::from_bits(bits)),
+    number(&values[4])
+}
+
+/// The value, if it is there.
+pub fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::F64(bits) => Some(f64::from_bits(*bits)),
         _ => None,
     }
 }
 
 /// Open, high, low, close.
-fn prices(values: &[Value]) -> [f64; 4] {
-    [0, 1, 2, 3].map(|at: usize| match values[at] {
-        Value::F64(bits) => f64::from_bits(bits),
-        ref other => panic!("invariant: a stored price is a number, not {other:?}"),
-    })
+pub fn prices(values: &[Value]) -> [f64; 4] {
+    [0, 1, 2, 3]
+        .map(|at: usize| number(&values[at]).expect("invariant: a stored price is a number"))
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use super::world::Fallback;
 use super::{BarLoad, Claim, CuratedModel, FactLoad, Offer};
 use crate::model::{COLUMN_COUNT, Load, Offered, Outcome, Table, Value};
 
+mod aggregates;
+
 const SECOND: i64 = 1_000_000_000;
 const MINUTE: i64 = 60 * SECOND;
 
@@ -41,7 +43,7 @@ fn series(symbol: &str, source: &str) -> Series {
 }
 
 fn claim(symbol: &str, source: &str, start: i64, end: i64, origin: Origin) -> Fact {
-    Fact::Claim { of: series(symbol, source), start, end, origin }
+    Fact::Claim { of: series(symbol, source), table: Table::Bars, start, end, origin }
 }
 
 fn binding(symbol: &str, source: &str, from: i64, instrument: &str) -> Fact {
@@ -64,12 +66,13 @@ fn outage(symbol: &str, source: &str, start: i64, end: Option<i64>) -> Fact {
 }
 
 fn setting(key: &str, value: &str) -> Fact {
-    Fact::Setting { key: key.to_owned(), value: value.to_owned() }
+    let table = if key.starts_with("conditions:") { Table::Trades } else { Table::Bars };
+    Fact::Setting { table, key: key.to_owned(), value: value.to_owned() }
 }
 
 fn rule(rule: &str, action: Action) -> Fact {
-    let (rule, severity) = (rule.to_owned(), "warn".to_owned());
-    Fact::Rule { rule, enabled: true, severity, action, thresholds: Vec::new() }
+    let (table, rule, severity) = (Table::Bars, rule.to_owned(), "warn".to_owned());
+    Fact::Rule { table, rule, enabled: true, severity, action, thresholds: Vec::new() }
 }
 
 fn verdict(source: &str, ts: i64, rule: &str, act: Ruling, of_sequence: u64) -> Fact {
@@ -471,7 +474,8 @@ fn a_flag_lets_the_row_in_and_a_rule_that_is_off_says_nothing() {
     assert_eq!(flagged(&story), None);
     let (rule, severity) = ("ohlc_order".to_owned(), "warn".to_owned());
     let (enabled, action, thresholds) = (false, Action::Quarantine, Vec::new());
-    story.facts([Fact::Rule { rule, enabled, severity, action, thresholds }]);
+    let table = Table::Bars;
+    story.facts([Fact::Rule { table, rule, enabled, severity, action, thresholds }]);
     assert_eq!(flagged(&story), Some(false));
 }
 
@@ -481,7 +485,8 @@ fn a_rule_over_several_rows_sees_quarantined_ones_too() {
     let (rule_name, severity) = ("stale_price".to_owned(), "warn".to_owned());
     let thresholds = vec![("n".to_owned(), 2)];
     let (enabled, action) = (true, Action::Quarantine);
-    story.facts([Fact::Rule { rule: rule_name, enabled, severity, action, thresholds }]);
+    let table = Table::Bars;
+    story.facts([Fact::Rule { table, rule: rule_name, enabled, severity, action, thresholds }]);
     let rows = [("9:00", 1.0), ("9:01", 1.0), ("9:02", 1.0), ("9:03", 2.0)];
     let traded = |text: &str, close| {
         let mut bar = flat(at(text), close);
@@ -694,6 +699,7 @@ fn claims_cover_together_and_each_for_its_own_symbol_and_source() {
     assert_eq!(claims.len(), 3);
     story.facts([super::facts::Fact::Claim {
         of: series("AAA", "two"),
+        table: Table::Bars,
         start: at("9:03"),
         end: at("9:04"),
         origin: Origin::Covers,

@@ -3,10 +3,12 @@
 use barrow_types::{DAY_NANOS, PriceSide, Step};
 
 use super::CuratedModel;
-use super::calendar::{Align, Session, SessionSet, Slot, apart, expected, number};
+use super::aggregates::{Candidate, Made};
+use super::calendar::{Align, Session, SessionSet, Slot, apart, expected};
 use super::facts::Series;
-use super::world::{Fallback, Judged, World};
-use crate::model::{Stored, Value};
+use super::folds::Bar;
+use super::world::{Fallback, World};
+use crate::model::Value;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +77,7 @@ pub enum State {
 /// The row of a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// As stored.
+    /// As stored, or as a stored one would have it.
     pub ts: i64,
     /// Open, high, low, close, volume, vwap, trades.
     pub values: Vec<Value>,
@@ -87,6 +89,8 @@ pub struct Row {
     pub state: State,
     /// `dq_status`: whether a rule flags it.
     pub is_flagged: bool,
+    /// The bits of the share of its finer slots that are known.
+    pub coverage: u64,
 }
 
 /// What is answered about an expected slot.
@@ -117,24 +121,6 @@ pub struct Gap {
     pub slots: usize,
 }
 
-/// A series and its visible rows.
-struct Candidate<'a> {
-    series: Series,
-    rows: Vec<Judged<'a>>,
-}
-
-impl Candidate<'_> {
-    fn rows_in(&self, slot: &Slot) -> Vec<Judged<'_>> {
-        let lies = |judged: &&Judged| number(self.series.step, judged.row.ts) == slot.number;
-        self.rows.iter().filter(lies).copied().collect()
-    }
-
-    /// The last good row of the slot.
-    fn good(&self, slot: &Slot) -> Option<Judged<'_>> {
-        self.rows_in(slot).into_iter().rfind(|judged| !judged.is_quarantined)
-    }
-}
-
 impl CuratedModel {
     /// Whether the calendar that the question is about is known.
     pub fn knows_calendar(&self, ask: &Ask) -> bool {
@@ -145,41 +131,40 @@ impl CuratedModel {
     /// What stands in every expected slot of a range, in order.
     pub fn curated(&self, ask: &Ask) -> Vec<Cell> {
         let world = World::new(self, ask.as_of, ask.at_sequence);
-        let mut series = world.series(ask.step, ask.side);
-        series.retain(|series| ask.source.as_ref().is_none_or(|source| *source == series.source));
+        let mut symbols = world.symbols();
+        symbols.retain(|(source, _)| ask.source.as_ref().is_none_or(|wanted| wanted == source));
         let sessions = sessions(&world, ask);
-        let of_rules = |row: &Stored| rules_session(&sessions, ask.step, row.ts);
-        let candidate = |series| Candidate { rows: world.rows(&series, &of_rules), series };
-        let candidates: Vec<Candidate> = series.into_iter().map(candidate).collect();
-        let slots = expected(&sessions, ask.step, ask.set, ask.align);
+        let near = near(&sessions, ask);
+        let candidate = |symbol| Candidate::of(&world, ask, &near, &sessions, symbol);
+        let candidates: Vec<Candidate> = symbols.into_iter().filter_map(candidate).collect();
+        let slots = expected(&near, ask.step, ask.set, ask.align);
+        let places: Vec<usize> = (0..slots.len()).collect();
         let mut cells = Vec::new();
         // A session's slots, or the one slot of days, weeks and months.
-        for session in slots.chunk_by(|one, other| one.session == other.session) {
-            let is_asked = |slot: &&Slot| ask.start <= slot.start && slot.start < ask.end;
-            if !session.iter().any(|slot| is_asked(&slot)) {
+        for session in places.chunk_by(|one, other| slots[*one].session == slots[*other].session) {
+            let is_asked =
+                |at: &&usize| ask.start <= slots[**at].start && slots[**at].start < ask.end;
+            if !session.iter().any(|at| is_asked(&at)) {
                 continue;
             }
-            let is_bound = |candidate: &Candidate, slot: &Slot| {
-                let Series { symbol, source, .. } = &candidate.series;
-                world.bound(symbol, source, slot.start).as_ref() == Some(&ask.instrument)
-            };
+            let is_good = |candidate: &Candidate, at: usize| candidate.cells[at].bar.is_some();
             let delivers = |candidate: &Candidate| {
-                let good = |slot: &Slot| candidate.good(slot).is_some();
-                session.iter().any(|slot| good(slot) && is_bound(candidate, slot))
+                let good = |at: &&usize| is_good(candidate, **at);
+                session.iter().filter(good).any(|at| candidate.is_bound(slots[*at].start))
             };
             let fallback = ask.fallback.unwrap_or_else(|| world.fallback());
             let delivering: Vec<bool> = candidates.iter().map(delivers).collect();
-            for slot in session.iter().filter(is_asked) {
-                let bound: Vec<usize> =
-                    (0..candidates.len()).filter(|at| is_bound(&candidates[*at], slot)).collect();
-                let wanted = |at: &usize| match fallback {
+            for at in session.iter().filter(is_asked) {
+                let is_bound = |of: &usize| candidates[*of].is_bound(slots[*at].start);
+                let bound: Vec<usize> = (0..candidates.len()).filter(is_bound).collect();
+                let wanted = |of: &usize| match fallback {
                     Fallback::None => true,
-                    Fallback::Slot => candidates[*at].good(slot).is_some(),
-                    Fallback::Session => delivering[*at],
+                    Fallback::Slot => is_good(&candidates[*of], *at),
+                    Fallback::Session => delivering[*of],
                 };
                 let chosen = bound.iter().copied().find(wanted).or(bound.first().copied());
-                let chosen = chosen.map(|at| &candidates[at]);
-                cells.push(cell(&world, ask, slot, chosen));
+                let chosen = chosen.map(|of| (&candidates[of].series, &candidates[of].cells[*at]));
+                cells.push(cell(&world, ask, &slots[*at], chosen));
             }
         }
         cells.sort_by_key(|cell| (cell.slot.start, cell.slot.session));
@@ -214,71 +199,110 @@ fn sessions(world: &World, ask: &Ask) -> Vec<Session> {
     apart((first..=last).filter_map(|date| world.session(calendar, date)))
 }
 
+/// Those that may share a slot with a session that has something in the range.
+fn near(sessions: &[Session], ask: &Ask) -> Vec<Session> {
+    let is_near = |session: &&Session| {
+        session.last + DAY_NANOS >= ask.start && session.first - DAY_NANOS <= ask.end
+    };
+    let all = ask.step.is_dated();
+    sessions.iter().filter(|session| all || is_near(session)).copied().collect()
+}
+
 /// The date of the session that a bar is of, for rules: that which goes on at its `ts`, else the
 /// UTC date. Dated bars are of none.
-fn rules_session(sessions: &[Session], step: Step, ts: i64) -> Option<i64> {
+pub(super) fn rules_session(sessions: &[Session], step: Step, ts: i64) -> Option<i64> {
     let on = |session: &&Session| session.first <= ts && ts < session.last;
     let on = || sessions.iter().find(on).map(|session| session.date);
     (!step.is_dated()).then(|| on().unwrap_or(ts.div_euclid(DAY_NANOS)))
 }
 
-fn cell(world: &World, ask: &Ask, slot: &Slot, chosen: Option<&Candidate>) -> Cell {
-    let delay = chosen.map_or(0, |chosen| world.publish_delay(&chosen.series.source));
+fn cell(world: &World, ask: &Ask, slot: &Slot, chosen: Option<(&Series, &Made)>) -> Cell {
+    let delay = chosen.map_or(0, |(series, _)| world.publish_delay(&series.source));
     let available_at = slot.end + delay;
-    let good = chosen.and_then(|chosen| Some((chosen, chosen.good(slot)?)));
-    let row = good.map(|(chosen, judged)| Row {
-        ts: judged.row.ts,
-        values: judged.row.values.clone(),
-        known_at: judged.row.known_at,
-        sequence: judged.row.sequence,
-        state: state(world, ask, slot, &chosen.series, judged.row),
-        is_flagged: judged.is_flagged,
+    let good = chosen.and_then(|(_, made)| Some((made, made.bar.as_deref()?)));
+    let row = good.map(|(made, bar)| Row {
+        ts: bar.ts,
+        values: bar.values.clone(),
+        known_at: bar.known_at,
+        sequence: bar.sequence,
+        state: state(world, ask, made, bar),
+        is_flagged: bar.is_flagged,
+        coverage: bar.coverage.to_bits(),
     });
-    let reason = match row {
-        Some(_) => Reason::Ok,
-        None => reason(world, ask, slot, chosen, available_at),
+    let reason = match (&row, chosen) {
+        (Some(_), _) => Reason::Ok,
+        (None, Some((series, made))) => reason(world, ask, &series.source, made),
+        (None, None) => reason_of_nobody(world, ask, slot),
     };
-    let chosen = chosen.map(|chosen| chosen.series.clone());
-    Cell { slot: *slot, reason, chosen, available_at, row }
+    Cell {
+        slot: *slot,
+        reason,
+        chosen: chosen.map(|(series, _)| series.clone()),
+        available_at,
+        row,
+    }
 }
 
-fn reason(
-    world: &World,
-    ask: &Ask,
-    slot: &Slot,
-    chosen: Option<&Candidate>,
-    available_at: i64,
-) -> Reason {
-    let (start, end) = (slot.start, slot.end);
-    let is_quarantined = chosen.is_some_and(|chosen| !chosen.rows_in(slot).is_empty());
-    let of_chosen =
-        |applies: &dyn Fn(&Series) -> bool| chosen.is_some_and(|chosen| applies(&chosen.series));
+/// Why a slot that a candidate of a source has no bar for is empty.
+pub(super) fn reason(world: &World, ask: &Ask, source: &str, made: &Made) -> Reason {
+    let Slot { start, end, number, .. } = made.slot;
+    let table = made.of.table(ask.side);
+    let is_rejected = || {
+        if made.of.step == made.step || made.of.step.is_dated() {
+            world.has_reject(&made.of, table, made.step, number)
+        } else {
+            world.has_reject_in(&made.of, table, start, end)
+        }
+    };
     if world.is_not_listed(&ask.instrument, start) {
         Reason::NotListed
-    } else if available_at > ask.due {
+    } else if end + world.publish_delay(source) > ask.due {
         Reason::NotDue
-    } else if of_chosen(&|series| world.is_claimed(series, start, end))
-        && !of_chosen(&|series| world.has_reject(series, slot.number))
-        && !is_quarantined
+    } else if world.is_claimed(&made.of, table, start, end)
+        && !is_rejected()
+        && !made.is_quarantined
     {
         Reason::NoTrade
     } else if world.is_halted(&ask.instrument, start, end) {
         Reason::Halted
-    } else if of_chosen(&|series| world.is_out(series, start, end)) {
+    } else if world.is_out(&made.of, start, end) {
         Reason::Outage
-    } else if is_quarantined {
+    } else if made.is_quarantined {
         Reason::Quarantined
     } else {
         Reason::Missing
     }
 }
 
-fn state(world: &World, ask: &Ask, slot: &Slot, series: &Series, row: &Stored) -> State {
-    if row.corrected {
-        State::Corrected
-    } else if ask.due < slot.end || world.watermark(series).is_some_and(|to| to < slot.end) {
-        State::Provisional
+/// Why a slot is empty that no candidate is bound at.
+fn reason_of_nobody(world: &World, ask: &Ask, slot: &Slot) -> Reason {
+    if world.is_not_listed(&ask.instrument, slot.start) {
+        Reason::NotListed
+    } else if slot.end > ask.due {
+        Reason::NotDue
+    } else if world.is_halted(&ask.instrument, slot.start, slot.end) {
+        Reason::Halted
     } else {
-        State::Final
+        Reason::Missing
+    }
+}
+
+fn state(world: &World, ask: &Ask, made: &Made, bar: &Bar) -> State {
+    let end = made.slot.end;
+    let is_behind =
+        |of: &Series| world.watermark(of, of.table(ask.side)).is_some_and(|to| to < end);
+    let grows = if bar.made_of.is_empty() {
+        is_behind(&made.of)
+    } else {
+        let of = |step| made.of.with_step(step, ask.side);
+        bar.made_of.iter().any(|step| is_behind(&of(*step)))
+    };
+    let grows = grows || ask.due < end;
+    // What a source delivered stays corrected while it grows, what was made of it does not.
+    match (bar.corrected, bar.made_of.is_empty()) {
+        (true, true) => State::Corrected,
+        _ if grows => State::Provisional,
+        (true, false) => State::Corrected,
+        (false, _) => State::Final,
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use barrow_types::{DatasetId, PriceSide, SeriesKey, Step};
+use barrow_types::{SeriesKey, Step};
 
 use super::CuratedModel;
-use super::calendar::{Session, number};
+use super::calendar::{Align, Session, number};
 use super::facts::{Action, EVERY_SYMBOL, Fact, Origin, Ruling, Series};
-use super::rules::{RULES, action_by_default, fires};
-use crate::model::Stored;
+use super::rules::{RULES, action_by_default, fires, fires_on};
+use crate::model::{Stored, Table};
 
 /// Which candidate is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,16 +113,32 @@ impl<'a> World<'a> {
         day.unwrap_or_else(embedded).map(|hours| Session::of(date, &hours))
     }
 
-    fn setting(&self, wanted: &str) -> Option<&'a str> {
+    fn setting(&self, of: Table, wanted: &str) -> Option<&'a str> {
         self.facts.iter().find_map(|fact| match fact {
-            Fact::Setting { key, value } if key == wanted => Some(value.as_str()),
+            Fact::Setting { table, key, value } if *table == of && key == wanted => {
+                Some(value.as_str())
+            }
             _ => None,
         })
     }
 
+    /// What the texts of conditions of a source's trades mean.
+    pub(super) fn conditions(&self, source: &str) -> Option<&'a str> {
+        self.setting(Table::Trades, &format!("conditions:{source}"))
+    }
+
+    /// Where the bars of a source begin.
+    pub(super) fn alignment(&self, source: &str) -> Align {
+        match self.setting(Table::Bars, &format!("alignment:{source}")) {
+            None | Some("session") => Align::Session,
+            Some("clock") => Align::Clock,
+            Some(other) => panic!("alignment {other}: nobody offers that"),
+        }
+    }
+
     /// What is chosen if the question does not say it.
     pub(super) fn fallback(&self) -> Fallback {
-        match self.setting("fallback") {
+        match self.setting(Table::Bars, "fallback") {
             None | Some("session") => Fallback::Session,
             Some("slot") => Fallback::Slot,
             Some("none") => Fallback::None,
@@ -132,37 +148,53 @@ impl<'a> World<'a> {
 
     /// How long after a slot's end the source publishes.
     pub(super) fn publish_delay(&self, source: &str) -> i64 {
-        let value = self.setting(&format!("publish_delay:{source}"));
+        let value = self.setting(Table::Bars, &format!("publish_delay:{source}"));
         value.map_or(0, |text| text.parse().expect("invariant: nobody offers another delay"))
     }
 
-    /// The raw series that there are, in order of preference.
-    pub(super) fn series(&self, step: Step, side: PriceSide) -> Vec<Series> {
+    /// Whether bars of a series, or claims about it, are there.
+    pub(super) fn is_there(&self, series: &Series) -> bool {
+        self.has_rows(series, Table::Bars) || self.is_claim_there(series)
+    }
+
+    /// Whether trades or quotes of a series are there.
+    pub(super) fn are_ticks_there(&self, ticks: &Series, table: Table) -> bool {
+        self.has_rows(ticks, table)
+    }
+
+    fn has_rows(&self, series: &Series, table: Table) -> bool {
+        self.model.bars.series(self.at_sequence).any(|key| *key == series.key(table))
+    }
+
+    fn is_claim_there(&self, series: &Series) -> bool {
+        self.model.facts.stored().iter().any(|stored| match &stored.fact {
+            Fact::Claim { of, .. } => stored.sequence <= self.at_sequence && of == series,
+            _ => false,
+        })
+    }
+
+    /// Every symbol of every source of which something is there, in order of preference.
+    pub(super) fn symbols(&self) -> Vec<(String, String)> {
         let mut found = BTreeSet::new();
         for key in self.model.bars.series(self.at_sequence) {
-            if (key.dataset, key.step, key.side) == (DatasetId::BARS, step, side) {
-                found.insert((key.source.as_str().to_owned(), key.symbol.as_str().to_owned()));
-            }
+            found.insert((key.source.as_str().to_owned(), key.symbol.as_str().to_owned()));
         }
         for stored in self.model.facts.stored() {
             if let Fact::Claim { of, .. } = &stored.fact
-                && stored.sequence <= self.at_sequence
-                && (of.step, of.side) == (step, side)
                 && of.symbol != EVERY_SYMBOL
             {
                 found.insert((of.source.clone(), of.symbol.clone()));
             }
         }
         let preferred: Vec<&str> =
-            self.setting("sources").unwrap_or_default().split_whitespace().collect();
+            self.setting(Table::Bars, "sources").unwrap_or_default().split_whitespace().collect();
         let place = |source: &str| {
             preferred.iter().position(|name| *name == source).unwrap_or(preferred.len())
         };
-        let series = |(source, symbol)| Series { symbol, source, step, side };
-        let mut series: Vec<Series> = found.into_iter().map(series).collect();
+        let mut found: Vec<(String, String)> = found.into_iter().collect();
         // What is equal in this order stays in order of source and symbol.
-        series.sort_by_key(|series| place(&series.source));
-        series
+        found.sort_by_key(|(source, _)| place(source));
+        found
     }
 
     fn visible(&self, key: &SeriesKey) -> Vec<&'a Stored> {
@@ -175,17 +207,17 @@ impl<'a> World<'a> {
         series: &Series,
         session: &dyn Fn(&Stored) -> Option<i64>,
     ) -> Vec<Judged<'a>> {
-        let rows = self.visible(&series.key());
+        let rows = self.visible(&series.key(Table::Bars));
         let judged = |at: usize| {
             // A rule from which the row was released says nothing about it.
             let fires = |rule: &&&str| {
-                fires(rule, &self.rule(rule).2, &rows, at, session)
+                fires(rule, &self.rule(Table::Bars, rule).2, &rows, at, session)
                     && !self.says(series, rows[at], rule, Ruling::Release)
             };
             let fired: Vec<&str> = RULES.iter().filter(fires).copied().collect();
             let any_does = |actions: &[Action]| {
                 let does = |rule: &&str| {
-                    let (enabled, action, _) = self.rule(rule);
+                    let (enabled, action, _) = self.rule(Table::Bars, rule);
                     enabled && actions.contains(&action)
                 };
                 fired.iter().any(does)
@@ -200,19 +232,38 @@ impl<'a> World<'a> {
         (0..rows.len()).map(judged).collect()
     }
 
-    /// The rules that turn rows away at the door.
-    pub(super) fn rejecting(&self) -> Vec<&'static str> {
+    /// The visible trades or quotes of a series, in order, each with whether it is quarantined.
+    pub(super) fn ticks(&self, ticks: &Series, table: Table) -> Vec<(&'a Stored, bool)> {
+        let rows = self.visible(&ticks.key(table));
+        let is_quarantined = |row: &Stored| {
+            let fires = |rule: &str| {
+                let (enabled, action, _) = self.rule(table, rule);
+                enabled
+                    && action == Action::Quarantine
+                    && fires_on(rule, table, &row.values)
+                    && !self.says(ticks, row, rule, Ruling::Release)
+            };
+            ["price_positive", "size_nonneg"].into_iter().any(fires)
+                || self.says(ticks, row, "manual", Ruling::Quarantine)
+        };
+        rows.into_iter().map(|row| (row, is_quarantined(row))).collect()
+    }
+
+    /// The rules that turn rows of a table away at the door.
+    pub(super) fn rejecting(&self, table: Table) -> Vec<&'static str> {
         let rejects = |rule: &&str| {
-            let (enabled, action, _) = self.rule(rule);
+            let (enabled, action, _) = self.rule(table, rule);
             enabled && action == Action::Reject
         };
         RULES.into_iter().filter(rejects).collect()
     }
 
     /// How a rule is applied: whether it is, what it does, its thresholds.
-    fn rule(&self, wanted: &str) -> (bool, Action, Vec<(String, i64)>) {
+    fn rule(&self, of: Table, wanted: &str) -> (bool, Action, Vec<(String, i64)>) {
         let stated = self.facts.iter().find_map(|fact| match fact {
-            Fact::Rule { rule, enabled, action, thresholds, .. } if rule == wanted => {
+            Fact::Rule { table, rule, enabled, action, thresholds, .. }
+                if *table == of && rule == wanted =>
+            {
                 Some((*enabled, *action, thresholds.clone()))
             }
             _ => None,
@@ -231,11 +282,13 @@ impl<'a> World<'a> {
         })
     }
 
-    /// Claims about a series: those of its symbol and those of every symbol.
-    fn claims(&self, series: &Series) -> Vec<(i64, i64, Origin)> {
+    /// Claims about rows of a series in a table: those of its symbol and those of every symbol.
+    fn claims(&self, series: &Series, table: Table) -> Vec<(i64, i64, Origin)> {
         let claims = self.facts.iter().filter_map(|fact| match fact {
-            Fact::Claim { of, start, end, origin }
-                if (&of.source, of.step, of.side) == (&series.source, series.step, series.side)
+            Fact::Claim { of, table: about, start, end, origin }
+                if *about == table
+                    && (&of.source, of.step, of.side)
+                        == (&series.source, series.step, series.side)
                     && (of.symbol == series.symbol || of.symbol == EVERY_SYMBOL) =>
             {
                 Some((*start, *end, *origin))
@@ -246,8 +299,8 @@ impl<'a> World<'a> {
     }
 
     /// Whether claims about a series together cover [start, end).
-    pub(super) fn is_claimed(&self, series: &Series, start: i64, end: i64) -> bool {
-        let claims = self.claims(series);
+    pub(super) fn is_claimed(&self, series: &Series, table: Table, start: i64, end: i64) -> bool {
+        let claims = self.claims(series, table);
         let mut covered = start;
         while covered < end {
             let on = claims.iter().filter(|claim| claim.0 <= covered && covered < claim.1);
@@ -260,16 +313,34 @@ impl<'a> World<'a> {
     }
 
     /// Up to when the source says that it has delivered the series, if it says so at all.
-    pub(super) fn watermark(&self, series: &Series) -> Option<i64> {
-        let claims = self.claims(series);
+    pub(super) fn watermark(&self, series: &Series, table: Table) -> Option<i64> {
+        let claims = self.claims(series, table);
         let watermarks = claims.iter().filter(|claim| claim.2 == Origin::Watermark);
         watermarks.map(|claim| claim.1).max()
     }
 
-    /// Whether a row of the series for that slot was turned away.
-    pub(super) fn has_reject(&self, series: &Series, slot: i64) -> bool {
+    /// Whether a row of the series for that slot of a step was turned away.
+    pub(super) fn has_reject(&self, series: &Series, table: Table, step: Step, slot: i64) -> bool {
         self.facts.iter().any(|fact| match fact {
-            Fact::Reject { of, ts, .. } => of == series && number(of.step, *ts) == slot,
+            Fact::Reject { of, table: about, ts, .. } => {
+                (of, *about) == (series, table) && number(step, *ts) == slot
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether a row of the series for [start, end) was turned away.
+    pub(super) fn has_reject_in(
+        &self,
+        series: &Series,
+        table: Table,
+        start: i64,
+        end: i64,
+    ) -> bool {
+        self.facts.iter().any(|fact| match fact {
+            Fact::Reject { of, table: about, ts, .. } => {
+                (of, *about) == (series, table) && start <= *ts && *ts < end
+            }
             _ => false,
         })
     }

@@ -12,10 +12,10 @@ use crate::curated_model::facts::{
 };
 use crate::curated_model::rules::RULES;
 use crate::curated_model::{CuratedModel, FactLoad, Offer};
-use crate::model::Stored;
+use crate::model::{Stored, Table};
 
 /// The ledgers that come from outside, as often as they are drawn. Rejects are the door's.
-const LEDGERS: [Ledger; 16] = [
+const LEDGERS: [Ledger; 18] = [
     Ledger::CalendarDays,
     Ledger::Claims,
     Ledger::Bindings,
@@ -30,6 +30,8 @@ const LEDGERS: [Ledger; 16] = [
     Ledger::Settings,
     Ledger::Rules,
     Ledger::Rules,
+    Ledger::Verdicts,
+    Ledger::Verdicts,
     Ledger::Verdicts,
     Ledger::Verdicts,
 ];
@@ -146,14 +148,19 @@ impl Generator {
                 Fact::Outage { symbol, source, start, end, note }
             }
             Ledger::Settings => {
-                let delay = format!("publish_delay:{source}");
-                let key = ["sources", "fallback", &delay][self.random.place(3)].to_owned();
+                let keys = ["sources", "fallback", "publish_delay", "alignment", "conditions"];
+                let key = match keys[self.random.place(if self.has_ticks { 5 } else { 4 })] {
+                    key @ ("sources" | "fallback") => key.to_owned(),
+                    of_source => format!("{of_source}:{source}"),
+                };
                 let value = self.value(&key);
-                Fact::Setting { key, value }
+                Fact::Setting { table: table_of(&key), key, value }
             }
             Ledger::Rules => {
-                let rule = RULES[self.random.place(RULES.len())].to_owned();
-                self.rule(rule)
+                let table = self.table();
+                let rules = if table == Table::Bars { &RULES[..] } else { &RULES[1..3] };
+                let rule = rules[self.random.place(rules.len())].to_owned();
+                self.rule(table, rule)
             }
             Ledger::Verdicts => self.verdict(model),
             Ledger::Claims | Ledger::Rejects => panic!("invariant: batches of bars bring them"),
@@ -182,11 +189,11 @@ impl Generator {
             Fact::Outage { symbol, source, start, note, .. } => {
                 Fact::Outage { symbol, source, start, end: self.end(start), note }
             }
-            Fact::Setting { key, .. } => {
+            Fact::Setting { table, key, .. } => {
                 let value = self.value(&key);
-                Fact::Setting { key, value }
+                Fact::Setting { table, key, value }
             }
-            Fact::Rule { rule, .. } => self.rule(rule),
+            Fact::Rule { table, rule, .. } => self.rule(table, rule),
             Fact::Verdict { of, ts, rule, act, of_sequence, note } => {
                 let act = match act {
                     Ruling::Quarantine => Ruling::Release,
@@ -270,17 +277,24 @@ impl Generator {
                 names.join(" ")
             }
             "fallback" => ["none", "session", "slot"][self.random.place(3)].to_owned(),
+            key if key.starts_with("alignment") => {
+                ["clock", "session"][self.random.place(2)].to_owned()
+            }
+            key if key.starts_with("conditions") => {
+                setting::CONDITIONS[self.random.place(setting::CONDITIONS.len())].to_owned()
+            }
             _ => [0, 1, 30 * SECOND, 2 * MINUTE, DAY_NANOS][self.random.place(5)].to_string(),
         }
     }
 
-    fn rule(&mut self, rule: String) -> Fact {
+    fn rule(&mut self, table: Table, rule: String) -> Fact {
         let n = 2 + self.span(3);
         let is_stale = rule == "stale_price";
         let thresholds = if is_stale { vec![("n".to_owned(), n)] } else { Vec::new() };
         let actions = [Action::Flag, Action::Flag, Action::Quarantine, Action::Quarantine];
         let rejects = !is_stale && self.random.chance(30);
         Fact::Rule {
+            table,
             rule,
             enabled: self.random.chance(80),
             severity: "warn".to_owned(),
@@ -320,4 +334,9 @@ impl Generator {
         let (rule, note) = (rule.to_owned(), String::new());
         Fact::Verdict { of, ts, rule, act, of_sequence, note }
     }
+}
+
+/// Of which table a setting is.
+fn table_of(key: &str) -> Table {
+    if key.starts_with("conditions") { Table::Trades } else { Table::Bars }
 }

@@ -63,7 +63,7 @@ impl Question {
 impl Generator {
     /// A question about what the model holds.
     pub fn question(&mut self, model: &CuratedModel) -> Question {
-        let step = self.step();
+        let step = self.asked[self.random.place(self.asked.len())];
         let (start, end) = self.range(step);
         let fallbacks = [Fallback::None, Fallback::Session, Fallback::Slot];
         let set = [SessionSet::Regular, SessionSet::Extended, SessionSet::All];
@@ -72,7 +72,7 @@ impl Generator {
         Question {
             instrument: self.asked_instrument(model).to_owned(),
             step,
-            side: self.side(),
+            side: self.asked_side(),
             set: set[self.random.place(set.len())],
             align: [Align::Session, Align::Clock][self.random.place(2)],
             start,
@@ -82,6 +82,15 @@ impl Generator {
             as_of,
             at_sequence: if self.random.chance(40) { self.record(model) } else { None },
             now: self.now,
+        }
+    }
+
+    fn asked_side(&mut self) -> PriceSide {
+        match self.random.below(6) {
+            0 if self.has_ticks => {
+                [PriceSide::Bid, PriceSide::Ask, PriceSide::Mid][self.random.place(3)]
+            }
+            _ => self.side(),
         }
     }
 
@@ -105,9 +114,10 @@ impl Generator {
         let at = self.moment();
         let minute = at.div_euclid(MINUTE) * MINUTE;
         let midnight = at.div_euclid(DAY_NANOS) * DAY_NANOS;
-        let is_wide = step.is_dated() || step == Step::H4 || self.random.chance(12);
+        let is_long = step.is_dated() || step >= Step::M30;
+        let is_wide = is_long || (step != Step::S1 && self.random.chance(12));
         // More minutes than the engine looks at in one go.
-        if self.random.below(400) == 0 {
+        if self.random.below(400) == 0 && step != Step::S1 {
             return (first - 8 * DAY_NANOS, last + 8 * DAY_NANOS);
         }
         match self.random.below(10) {

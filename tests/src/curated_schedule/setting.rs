@@ -5,6 +5,7 @@ use barrow_types::{DAY_NANOS, civil_from_days, days_from_civil};
 use crate::curated_model::calendar::Hours;
 use crate::curated_model::facts::{ALWAYS, Action, Fact, OfferedFact};
 use crate::curated_model::rules::{OTHERS, RULES};
+use crate::model::Table;
 
 /// One second.
 pub const SECOND: i64 = 1_000_000_000;
@@ -44,6 +45,22 @@ pub const INSTRUMENTS: [&str; 4] = ["AAA", "BBB", "I1", "I2"];
 
 /// The calendars. An instrument may also have none.
 pub const CALENDARS: [&str; 3] = ["TINY", "LATE", "LONG"];
+
+/// What sources may say of the conditions of their trades.
+pub const CONDITIONS: [&str; 6] = [
+    "us",
+    "us",
+    "us I=last,range,volume T=none 4=last,closing Z=range,opening",
+    "lean",
+    "lean 20=last,range,volume 1=volume 80=last,volume",
+    "all",
+];
+
+/// Conditions of trades: of the tapes, of Lean, and of neither.
+pub const TEXTS: [&str; 18] = [
+    "@", "T", "I", "O", "6", "M", "@ 4", "L", "7Z", "9", "1", "20", "20000020", "40", "80",
+    "1000000", "20002020", "?",
+];
 
 /// The hours of a calendar's dates at first.
 pub fn hours(calendar: &str) -> Hours {
@@ -94,6 +111,7 @@ pub(super) fn instruments(is_long: bool, last_has_none: bool) -> Vec<OfferedFact
 pub(super) fn rules(enabled: bool) -> Vec<OfferedFact> {
     let all = RULES.into_iter().zip([enabled; 4]).chain(OTHERS.into_iter().zip([false; 8]));
     offered(all.map(|(rule, enabled)| Fact::Rule {
+        table: Table::Bars,
         rule: rule.to_owned(),
         enabled,
         severity: "warn".to_owned(),

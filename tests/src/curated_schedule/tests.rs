@@ -83,6 +83,9 @@ fn schedules_meet_everything_the_page_tells_apart() {
                 met.count(format!("{:?}", cell.reason));
                 let Some(row) = &cell.row else { continue };
                 met.count(format!("{:?}", row.state));
+                if f64::from_bits(row.coverage) < 1.0 {
+                    met.count("partly there");
+                }
                 met.count(if row.is_flagged { "flagged" } else { "clean" });
             }
             // What a change of one part of the question does to the answer.
@@ -115,6 +118,7 @@ fn schedules_meet_everything_the_page_tells_apart() {
     met.expect(&states.map(|state| format!("{state:?}")).each_ref().map(String::as_str));
     let (questions, seen) = (met.0["question"], met.0["question with rows"]);
     assert!(3 * seen >= questions, "{seen} of {questions} questions see a row");
+    met.expect(&["partly there", "trades", "quotes", "retracted ticks"]);
     met.expect(&["flagged", "clean", "Flush", "Compact", "Reopen", "Crash", "group"]);
     met.expect(&["rejected bar", "stated bar", "retracted bars", "claims alone", "policy"]);
     met.expect(&["stated fact", "retracted fact", "Rejects", "Verdicts", "Bindings", "Rules"]);
@@ -146,8 +150,13 @@ fn count_acts(met: &mut Met, acts: &[Timed]) {
         }
         for offer in offers {
             match offer {
-                Offer::Bars(bars) if bars.load.retract => met.count("retracted bars"),
+                Offer::Bars(bars) if bars.load.retract => {
+                    let is_bars = bars.load.table == Table::Bars;
+                    met.count(if is_bars { "retracted bars" } else { "retracted ticks" });
+                }
                 Offer::Bars(bars) if bars.load.rows.is_empty() => met.count("claims alone"),
+                Offer::Bars(bars) if bars.load.table == Table::Trades => met.count("trades"),
+                Offer::Bars(bars) if bars.load.table == Table::Quotes => met.count("quotes"),
                 Offer::Bars(bars) => {
                     if bars.load.policy.is_some() {
                         met.count("policy");
