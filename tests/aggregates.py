@@ -439,7 +439,7 @@ def compare(server, of, bars, step, which, align):
     for name in COLUMNS:
         theirs = table.column(name).to_pandas().to_numpy(dtype=float, na_value=np.nan)
         mine = bars.rows[name].to_numpy(float)
-        whole = np.all(np.isnan(mine) | (mine == np.floor(mine)))
+        whole = all(np.all(np.isnan(of) | (of == np.floor(of))) for of in (mine, theirs))
         exact = name in (*PRICES, "trades") or name == "volume" and whole
         equal(where, name, times, mine, theirs, exact)
     for name, value in (("source", of.source), ("stale", "false")):

@@ -46,14 +46,16 @@ impl Snapshot {
         let step = scan.step;
         let slack = walk.slack;
         let mut before = i64::MAX;
-        let mut count = if step.is_dated() { DATED_SLOTS } else { slots_of_a_day(step) } + slack;
+        let mut count =
+            if step.is_dated() { DATED_SLOTS } else { slots_of_a_day(step) } + 2 * slack;
         while let Some(last) = walk.last_before(before) {
             let end = slot_of(step, last) + 1 + slack;
             let start = (end - count).max(slot_of(step, first) - slack);
             if let Some(found) = newest_in(self, &reference, &calendar, &scan, (start, end))? {
                 return Ok(Newest { is_delivered: true, found: Some(found) });
             }
-            before = slot_begin(step, start);
+            // What is made of rows near the start may lie before it.
+            before = slot_begin(step, start + slack);
             count = (count * 2).min(i64::from(WINDOW_SLOTS)).max(count);
         }
         Ok(Newest { is_delivered: walk.is_delivered, found: None })
