@@ -130,10 +130,10 @@ impl Lineage {
         !self.order(step).iter().any(others) && self.finest(step) == step
     }
 
-    /// Whether there may be several origins in one session.
+    /// Whether there may be several origins in one session: also a step of which there are but
+    /// claims tells why slots are empty.
     pub(crate) fn has_choice(&self, step: Step) -> bool {
-        let reach = Steps::reach(step);
-        self.series.keys().filter(|of| reach.has(**of)).count() > 1
+        self.known.and(Steps::reach(step)).iter().count() > 1
     }
 
     /// What is asked for rows of `step`, in order; what cannot have more than what comes before it
