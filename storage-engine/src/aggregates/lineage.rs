@@ -221,6 +221,15 @@ mod tests {
             assert_eq!(all.finest(step), finest, "{step:?}");
         }
         assert_eq!(lineage(&[Step::W1]).finest(Step::Mo1), Step::Mo1);
-        assert!(all.has_choice(Step::W1) && !all.has_choice(Step::D1));
+    }
+
+    #[test]
+    fn steps_of_rows_and_of_claims_alone_are_a_choice_within_reach() {
+        let mut all = lineage(&[Step::M5, Step::W1]);
+        assert!(all.has_choice(Step::W1), "from weeks and from five minutes");
+        assert!(!all.has_choice(Step::D1) && !all.has_choice(Step::Mo1), "weeks make neither");
+        all.add(Step::S1, None);
+        assert!(all.has_choice(Step::D1) && all.has_choice(Step::M5), "seconds were claimed");
+        assert!(!all.has_choice(Step::M1), "from seconds alone");
     }
 }
