@@ -12,14 +12,11 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use barrow_benches::data::{DAY, MINUTE, MINUTES, OPEN, open_of, symbol};
+use barrow_benches::data::{DAY, MINUTE, MINUTES, symbol};
 use barrow_benches::load::{self, Store};
-use barrow_benches::{arguments, figure};
-use barrow_engine::batch::{Act, Batch, KnownAt, Symbols};
-use barrow_engine::dataset::facts::{ALWAYS, FACT_SOURCE};
-use barrow_engine::rows::{Column, Values};
+use barrow_benches::{arguments, facts, figure};
 use barrow_engine::{Content, CuratedScan, Options, Revisions, Scan, Snapshot};
-use barrow_types::{ColumnId, DatasetId, Nanos, PriceSide, SeriesId, SessionSet, Step, Timestamp};
+use barrow_types::{ColumnId, DatasetId, PriceSide, SeriesId, SessionSet, Step, Timestamp};
 
 /// Sessions of a month.
 const MONTH: u32 = 20;
@@ -97,24 +94,7 @@ impl Questions {
     fn open(dir: &Path, sessions: u32) -> Self {
         let mut store = Store::open(dir, Options::default());
         for (calendar, wider) in [(EXACT, 0), (WIDE, 5 * MINUTE)] {
-            let dates: Vec<i64> =
-                (0..sessions).map(|at| open_of(at) - OPEN.rem_euclid(DAY)).collect();
-            let texts = vec!["regular"; dates.len()].into_iter().collect();
-            let number = |value: i64| Column::new(Values::I64(vec![value; dates.len()]));
-            let open = OPEN.rem_euclid(DAY) - wider;
-            let close = open + (MINUTES as i64) * MINUTE + 2 * wider;
-            let nothing = || Column::nulls(barrow_engine::rows::ColumnType::I64, dates.len());
-            let columns = vec![
-                Column::new(Values::Text(texts)),
-                number(open),
-                number(close),
-                nothing(),
-                nothing(),
-                nothing(),
-                nothing(),
-            ];
-            let symbols = Symbols::one(calendar, dates.len());
-            state(&mut store, calendar, DatasetId::CALENDAR_DAYS, symbols, dates, columns);
+            facts::calendar(&mut store, calendar, sessions, wider);
         }
         let snapshot = store.engine.snapshot();
         let series = snapshot.series(DatasetId::BARS, None).into_iter().map(|(id, _)| id).collect();
@@ -124,16 +104,7 @@ impl Questions {
     /// All instruments follow `calendar` from now on.
     fn follow(&mut self, calendar: &str) {
         let count = u32::try_from(self.series.len()).expect("few symbols");
-        let texts = |text: &str| {
-            let all = vec![text; count as usize].into_iter().collect();
-            Column::new(Values::Text(all))
-        };
-        let symbols =
-            Symbols { names: (0..count).map(symbol).collect(), of_row: (0..count).collect() };
-        let ts = vec![ALWAYS.nanos(); count as usize];
-        let columns = vec![texts("calendar"), texts(calendar)];
-        let id = format!("follow {calendar} from {}", self.snapshot.sequence());
-        state(&mut self.store, &id, DatasetId::INSTRUMENTS, symbols, ts, columns);
+        facts::follow(&mut self.store, calendar, count);
         self.snapshot = self.store.engine.snapshot();
     }
 
@@ -223,38 +194,4 @@ fn scan(
         flags: false,
         coverage: false,
     }
-}
-
-/// States facts, known since their `ts`.
-fn state(
-    store: &mut Store,
-    id: &str,
-    dataset: DatasetId,
-    symbols: Symbols,
-    ts: Vec<i64>,
-    columns: Vec<Column>,
-) {
-    let batch = Batch {
-        id: id.to_owned(),
-        dataset,
-        source: FACT_SOURCE.to_owned(),
-        step: Step::Tick,
-        side: PriceSide::Trade,
-        known_at_policy: KnownAt::TsEnd(Nanos::new(0)),
-        facts: None,
-        claims: Vec::new(),
-        act: Act::Insert,
-        symbols,
-        ts: Column::new(Values::I64(ts)),
-        known_at: None,
-        columns,
-        numbers: None,
-        raw: None,
-        refused: Vec::new(),
-        is_import: false,
-    };
-    let prepared = load::prepared(&store.engine.reader(), batch);
-    let answers = store.engine.commit(vec![prepared], load::NOW).expect("the disk works");
-    assert!(answers.iter().all(Result::is_ok), "facts are taken");
-    store.engine.advance();
 }

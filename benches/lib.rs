@@ -6,6 +6,7 @@
 
 pub mod arguments;
 pub mod data;
+pub mod facts;
 pub mod figure;
 pub mod http;
 pub mod load;

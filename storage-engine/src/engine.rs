@@ -19,6 +19,7 @@ use std::sync::{Arc, Weak};
 
 use barrow_types::{Sequence, SeriesId, Timestamp};
 
+use crate::aggregates::TileStats;
 use crate::batch::Applied;
 use crate::compact::{self, CompactDone, CompactJob, Scope};
 use crate::disk::Disk;
@@ -91,6 +92,11 @@ impl Reader {
     /// What became of gap masks.
     pub fn masks(&self) -> MaskStats {
         self.0.generation().masks.stats()
+    }
+
+    /// Tiles, the bars that were made of others and are remembered: counters and sizes.
+    pub fn tiles(&self) -> TileStats {
+        self.snapshot().generation().tiles.stats()
     }
 }
 

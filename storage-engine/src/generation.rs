@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use barrow_types::{Sequence, SeriesId, Timestamp};
 use parking_lot::RwLock;
 
+use crate::aggregates::Tiles;
 use crate::catalog::Catalog;
 use crate::dataset::facts::REFERENCE;
 use crate::disk::Disk;
@@ -36,6 +37,8 @@ pub(crate) struct Generation {
     pub(crate) facts: Arc<Facts>,
     /// Masks that were made; of all generations.
     pub(crate) masks: Arc<Masks>,
+    /// Bars that were made of others; of all generations.
+    pub(crate) tiles: Arc<Tiles>,
 }
 
 impl Generation {
@@ -71,6 +74,7 @@ impl Generation {
             floor,
             facts,
             masks: Arc::default(),
+            tiles: Arc::default(),
         }
     }
 
@@ -124,6 +128,7 @@ impl Generation {
             floor,
             facts: Arc::clone(&self.facts),
             masks: Arc::clone(&self.masks),
+            tiles: Arc::clone(&self.tiles),
         }
     }
 

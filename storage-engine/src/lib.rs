@@ -43,7 +43,7 @@ mod verify;
 mod visible;
 pub mod wal;
 
-pub use aggregates::Conditions;
+pub use aggregates::{Conditions, TileStats};
 pub use compact::{CompactDone, CompactJob, Scope};
 pub use curate::{
     Adjust, Adjustment, Anchor, Candidate, Content, Curated, CuratedScan, Fallback, Newest, Piece,

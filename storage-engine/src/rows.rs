@@ -139,6 +139,17 @@ impl Rows {
         }
     }
 
+    /// Adds the rows of `range` of `other` at the end, which have these rows' columns at `places`.
+    pub(crate) fn extend_columns(&mut self, other: &Self, range: Range<usize>, places: &[usize]) {
+        self.ts.extend_from_slice(&other.ts[range.clone()]);
+        self.sequence.extend_from_slice(&other.sequence[range.clone()]);
+        self.known_at.extend_from_slice(&other.known_at[range.clone()]);
+        self.flags.extend_from_slice(&other.flags[range.clone()]);
+        for (to, place) in self.columns.iter_mut().zip(places) {
+            to.extend_range(&other.columns[*place], range.clone());
+        }
+    }
+
     /// Bytes of memory the rows take.
     pub fn byte_len(&self) -> usize {
         self.len() * 25 + self.columns.iter().map(Column::byte_len).sum::<usize>()

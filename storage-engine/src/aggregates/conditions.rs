@@ -118,6 +118,11 @@ impl Conditions {
         Ok(Self { dialect, rules })
     }
 
+    /// All of it as text: the same for equal ones.
+    pub(super) fn text(&self) -> String {
+        format!("{self:?}")
+    }
+
     /// Whether every trade updates all, so that texts need not be read.
     pub(crate) fn are_all(&self) -> bool {
         self.dialect == Dialect::All

@@ -3,7 +3,6 @@
 use barrow_types::Step;
 
 use crate::calendar::Stretch;
-use crate::gaps::{Explainer, Reason};
 
 use super::bars::{Bucket, Fine, Folded, Part};
 
@@ -17,13 +16,13 @@ pub(super) struct Finer<'a> {
     pub(super) blocked: &'a [i64],
 }
 
-/// Of each bar the share of its finer expected slots that have a row or nothing to have.
-/// `explainer` knows why slots of a session, told by its date, are empty.
-pub(super) fn coverage<'a>(
+/// Of each bar the share of its finer expected slots that have a row or are covered without one;
+/// `is_covered` says of a slot without one whether it is, knowing whether it has quarantined ones.
+pub(super) fn coverage(
     folded: &Folded,
     finer: &Finer<'_>,
     buckets: &[Bucket],
-    explainer: impl Fn(i32) -> &'a Explainer,
+    is_covered: impl Fn(&Stretch, u32, bool) -> bool,
 ) -> Vec<f64> {
     let Finer { rows, step, stretches, blocked } = *finer;
     let begins = rows.begins.as_deref().unwrap_or(&rows.rows.ts);
@@ -40,11 +39,9 @@ pub(super) fn coverage<'a>(
                     break;
                 }
                 slots += 1;
-                let is_covered = rows.binary_search(&begin).is_ok() || {
-                    let quarantined = blocked.binary_search(&begin).is_ok();
-                    let reason = explainer(stretch.date).reason(stretch, step, place, quarantined);
-                    reason == Reason::NoTrade
-                };
+                let is_there = rows.binary_search(&begin).is_ok();
+                let is_covered =
+                    is_there || is_covered(stretch, place, blocked.binary_search(&begin).is_ok());
                 covered += u32::from(is_covered);
             }
         }

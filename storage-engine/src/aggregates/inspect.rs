@@ -76,6 +76,18 @@ impl Inspector {
         !self.bars.quarantine.is_empty() || bars.any(is_judged)
     }
 
+    /// Whether a row of a series may be quarantined: by a rule, or by a person.
+    pub(crate) fn may_quarantine_in(&self, snapshot: &Snapshot, key: SeriesKey) -> bool {
+        let rules = self.rules_of(key.dataset);
+        let verdicts = SeriesKey { dataset: DatasetId::VERDICTS, ..key };
+        !rules.quarantine.is_empty() || snapshot.generation().catalog.find(&verdicts).is_some()
+    }
+
+    fn rules_of(&self, dataset: DatasetId) -> &Rules {
+        let found = self.ticks.iter().chain([&self.bars]).find(|rules| rules.dataset == dataset);
+        found.expect("invariant: it is a dataset of bars")
+    }
+
     /// What becomes of rows of a series, which are all that are visible in `range`.
     pub(crate) fn settle(
         &self,
@@ -87,9 +99,7 @@ impl Inspector {
             return Ok(Settled::default());
         }
         let Inspected { at, series, key, align, flags } = of;
-        let ticks = self.ticks.iter();
-        let rules = ticks.chain([&self.bars]).find(|rules| rules.dataset == key.dataset);
-        let Rules { rules, quarantine, .. } = rules.expect("invariant: it is a dataset of bars");
+        let Rules { rules, quarantine, .. } = self.rules_of(key.dataset);
         let wanted = if *flags { rules.with_action(&Action::ALL) } else { *quarantine };
         let fired = if wanted.is_empty() {
             Vec::new()

@@ -136,6 +136,18 @@ impl Lineage {
         self.known.and(Steps::reach(step)).iter().count() > 1
     }
 
+    /// The one series that all rows of a supply come from, and its step; `None` if they are of
+    /// several, or of bars of that very step.
+    pub(super) fn only_series(&self, from: Supply) -> Option<(Step, SeriesId)> {
+        let reach = match from {
+            Supply::Own => return None,
+            Supply::Ticks => Steps::of(Step::Tick),
+            Supply::Bars(finer) => Steps::reach(finer),
+        };
+        let mut found = self.all().filter(|(step, _)| reach.has(*step));
+        found.next().filter(|_| found.next().is_none())
+    }
+
     /// What is asked for rows of `step`, in order; what cannot have more than what comes before it
     /// is left out.
     pub(super) fn order(&self, step: Step) -> Vec<Supply> {

@@ -12,13 +12,14 @@ use crate::bytes::u32_len;
 use crate::calendar::{Calendar, SlotGrid, Stretch, slot_begin, slot_of};
 use crate::dataset::schema;
 use crate::error::Error;
-use crate::gaps::{FactsAt, Intervals};
+use crate::gaps::{FactsAt, Intervals, Reason};
 use crate::quality::Settled;
 use crate::rows::{Column, ColumnType, Rows, Values};
 use crate::snapshot::{Revisions, Scan};
 
 use super::bars::{self, Bucket, Fine, buckets, needed};
 use super::coverage::{Finer, coverage};
+use super::gathered::{Gathered, places_of};
 use super::inspect::{Inspected, Inspector};
 use super::lineage::{Lineage, Origin, Steps, Supply};
 use super::reasons::Reasons;
@@ -29,7 +30,7 @@ use super::ticks::{self, TickFold};
 const FINE_SLOTS: i64 = 65_536;
 
 /// No session is longer.
-const SESSION_NANOS_MAX: i64 = 3 * DAY_NANOS;
+pub(super) const SESSION_NANOS_MAX: i64 = 3 * DAY_NANOS;
 
 /// Makes the bars of one candidate.
 pub(crate) struct Maker<'a> {
@@ -45,6 +46,24 @@ pub(crate) struct Maker<'a> {
     pub(crate) reasons: &'a Reasons,
 }
 
+/// What is told of how much of each slot is there, in a column behind the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coverage {
+    /// Nothing.
+    No,
+    /// The share of its finer slots that have a row or nothing to have.
+    Share,
+    /// The share of its finer slots that have a row.
+    OfRows,
+}
+
+impl Coverage {
+    /// Whether there is such a column.
+    pub(crate) fn is_told(self) -> bool {
+        self != Self::No
+    }
+}
+
 /// What is wanted of bars.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted<'a> {
@@ -53,8 +72,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) columns: &'a [ColumnId],
     /// Whether it is told which rows rules flag.
     pub(crate) flags: bool,
-    /// Whether a column follows that says how much of each slot is covered.
-    pub(crate) coverage: bool,
+    pub(crate) coverage: Coverage,
 }
 
 /// Rows of a candidate in some sessions.
@@ -101,13 +119,8 @@ pub(crate) fn bounds(step: Step, first: &Stretch, last: &Stretch) -> (i64, i64) 
     (slot_begin(step, first.first_slot), slot_begin(step, last.slots().end))
 }
 
-/// The stretches of each session.
-fn by_session(stretches: &[Stretch]) -> Vec<&[Stretch]> {
-    stretches.chunk_by(|a, b| a.date == b.date).collect()
-}
-
 /// When the slots of some stretches begin and end.
-fn instants(stretches: &[Stretch]) -> (i64, i64) {
+pub(super) fn instants(stretches: &[Stretch]) -> (i64, i64) {
     let last = &stretches[stretches.len() - 1];
     (stretches[0].first_start, last.end_of(last.count - 1))
 }
@@ -140,12 +153,13 @@ impl Maker<'_> {
                         gathered
                             .add(step, run, rows, settled, |at| found[at].then_some(Origin::Own));
                     }
+                    from if self.add_tiles(wanted, from, run.clone(), &mut gathered)? => {}
                     Supply::Ticks => self.add_ticks(wanted, run, &mut gathered)?,
                     Supply::Bars(finer) => self.add_bars(wanted, finer, run, &mut gathered)?,
                 }
             }
         }
-        gathered.finish(kinds(wanted.columns, wanted.coverage)?)
+        gathered.finish(kinds(wanted.columns, wanted.coverage.is_told())?)
     }
 
     /// Whether it is bound where a slot of a stretch begins.
@@ -155,12 +169,12 @@ impl Maker<'_> {
         self.bound.cover(start, start.saturating_add(1))
     }
 
-    fn key(&self, dataset: DatasetId, step: Step, side: PriceSide) -> SeriesKey {
+    pub(super) fn key(&self, dataset: DatasetId, step: Step, side: PriceSide) -> SeriesKey {
         let (symbol, source) = (self.symbol.clone(), self.source.clone());
         SeriesKey { dataset, symbol, step, side, source }
     }
 
-    fn scan(&self, series: SeriesId, range: (i64, i64), columns: Vec<ColumnId>) -> Scan {
+    pub(super) fn scan(&self, series: SeriesId, range: (i64, i64), columns: Vec<ColumnId>) -> Scan {
         Scan {
             series,
             start: Timestamp::from_nanos(range.0),
@@ -192,13 +206,14 @@ impl Maker<'_> {
             let of = Inspected { at: self.at, series, key, align: grid.align, flags };
             settled = self.inspector.settle(&of, &all, range.0..range.1)?;
         }
-        if coverage {
+        if coverage.is_told() {
             all.columns.push(Column::new(Values::F64(vec![1.0; all.len()])));
         }
         Ok((all, settled))
     }
 
-    fn add_ticks(
+    /// Adds bars from ticks.
+    pub(super) fn add_ticks(
         &self,
         wanted: Wanted<'_>,
         run: Range<usize>,
@@ -226,7 +241,7 @@ impl Maker<'_> {
             fold.add(&piece, &settled.quarantined);
         }
         let (mut rows, blocked) = fold.finish(wanted.columns);
-        if wanted.coverage {
+        if wanted.coverage.is_told() {
             rows.columns.push(Column::new(Values::F64(vec![1.0; rows.len()])));
         }
         gathered.blocked.extend(blocked);
@@ -235,7 +250,8 @@ impl Maker<'_> {
         Ok(())
     }
 
-    fn add_bars(
+    /// Adds bars from bars of a finer step.
+    pub(super) fn add_bars(
         &self,
         wanted: Wanted<'_>,
         finer: Step,
@@ -280,16 +296,20 @@ impl Maker<'_> {
             return Ok(());
         }
         let columns = &needed(wanted.columns);
-        let of_finer = Wanted { grid, columns, flags: false, coverage: false };
+        let of_finer = Wanted { grid, columns, flags: false, coverage: Coverage::No };
         let made = self.make(of_finer, &stretches)?;
         let origins = made.origins.clone();
         let (fine, blocked) = self.fine(grid.step, made, &stretches);
         let mut folded = bars::fold(&fine, &buckets, wanted.columns);
-        if wanted.coverage {
+        if wanted.coverage.is_told() {
             let (rows, step) = (&fine, grid.step);
             let finer = Finer { rows, step, stretches: &stretches, blocked: &blocked };
-            let shares = coverage(&folded, &finer, &buckets, |date| {
-                self.reasons.of(step, origin_of(&origins, date))
+            let shares = coverage(&folded, &finer, &buckets, |stretch, place, is_blocked| {
+                if wanted.coverage == Coverage::OfRows {
+                    return false;
+                }
+                let explainer = self.reasons.of(step, origin_of(&origins, stretch.date));
+                explainer.reason(stretch, step, place, is_blocked) == Reason::NoTrade
             });
             folded.rows.columns.push(Column::new(Values::F64(shares)));
         }
@@ -448,13 +468,6 @@ fn reach(finer: Step) -> i64 {
     }
 }
 
-/// The places of rows in the slots of a stretch.
-fn places_of(step: Step, ts: &[i64], stretch: &Stretch) -> Range<usize> {
-    let slots = stretch.slots();
-    let (start, end) = (slot_begin(step, slots.start), slot_begin(step, slots.end));
-    ts.partition_point(|&ts| ts < start)..ts.partition_point(|&ts| ts < end)
-}
-
 /// Whether each of `ts` is where an expected slot begins, and none is there twice.
 fn is_one_a_slot(step: Step, ts: &[i64], stretches: &[Stretch]) -> bool {
     let Some(width) = step.width().filter(|_| !step.is_dated()) else { return false };
@@ -480,126 +493,4 @@ fn is_one_a_slot(step: Step, ts: &[i64], stretches: &[Stretch]) -> bool {
         }
     }
     rest.is_empty()
-}
-
-/// The rows of some sessions, as they are found.
-struct Gathered<'a> {
-    stretches: &'a [Stretch],
-    sessions: Vec<&'a [Stretch]>,
-    /// The places of the stretches of each session.
-    places: Vec<Range<usize>>,
-    parts: Vec<(Rows, Settled)>,
-    /// The part that holds the rows of each session, where in it, and their origin.
-    found: Vec<Option<(usize, Range<usize>, Origin)>>,
-    blocked: Vec<i64>,
-}
-
-impl<'a> Gathered<'a> {
-    fn new(stretches: &'a [Stretch]) -> Self {
-        let sessions = by_session(stretches);
-        let mut next = 0;
-        let places = sessions.iter().map(|session| {
-            let start = next;
-            next += session.len();
-            start..next
-        });
-        let places = places.collect();
-        let found = vec![None; sessions.len()];
-        Self { stretches, sessions, places, parts: Vec::new(), found, blocked: Vec::new() }
-    }
-
-    /// The stretches of some sessions.
-    fn stretches(&self, run: &Range<usize>) -> &'a [Stretch] {
-        &self.stretches[self.places[run.start].start..self.places[run.end - 1].end]
-    }
-
-    /// Runs of sessions without rows.
-    fn open(&self) -> Vec<Range<usize>> {
-        let mut runs: Vec<Range<usize>> = Vec::new();
-        for (at, found) in self.found.iter().enumerate() {
-            match runs.last_mut() {
-                _ if found.is_some() => {}
-                Some(run) if run.end == at => run.end += 1,
-                _ => runs.push(at..at + 1),
-            }
-        }
-        runs
-    }
-
-    /// Adds the rows of a run of sessions; `origin` says of each, counted in the run, where its
-    /// rows come from, if it has any.
-    fn add(
-        &mut self,
-        step: Step,
-        run: Range<usize>,
-        rows: Rows,
-        settled: Settled,
-        origin: impl Fn(usize) -> Option<Origin>,
-    ) {
-        let part = self.parts.len();
-        for (at, session) in run.enumerate() {
-            let Some(origin) = origin(at) else { continue };
-            let of_session = &self.sessions[session];
-            let first = places_of(step, &rows.ts, &of_session[0]);
-            let last = places_of(step, &rows.ts, &of_session[of_session.len() - 1]);
-            self.found[session] = Some((part, first.start..last.end, origin));
-        }
-        self.parts.push((rows, settled));
-    }
-
-    /// Adds derived rows of a run of sessions: those that have any have found theirs.
-    fn add_made(
-        &mut self,
-        step: Step,
-        run: Range<usize>,
-        rows: Rows,
-        origin: impl Fn(usize) -> Origin,
-    ) {
-        let has_row = |session: &&[Stretch]| {
-            let has_row = |stretch: &Stretch| !places_of(step, &rows.ts, stretch).is_empty();
-            session.iter().any(has_row)
-        };
-        let found: Vec<bool> = self.sessions[run.clone()].iter().map(has_row).collect();
-        self.add(step, run, rows, Settled::default(), |at| found[at].then(|| origin(at)));
-    }
-
-    fn finish(self, kinds: Vec<ColumnType>) -> Result<Made, Error> {
-        let Self { sessions, mut parts, found, mut blocked, .. } = self;
-        blocked.sort_unstable();
-        blocked.dedup();
-        let origins = sessions.iter().zip(&found).map(|(session, found)| {
-            let origin = found.as_ref().map_or(Origin::Made(Steps::NONE), |(.., origin)| *origin);
-            (session[0].date, origin)
-        });
-        let origins = origins.collect();
-        let mut taken: Vec<(usize, Range<usize>)> = Vec::new();
-        for (part, places, _) in found.into_iter().flatten() {
-            match taken.last_mut() {
-                Some((last, range)) if *last == part && range.end == places.start => {
-                    range.end = places.end;
-                }
-                _ => taken.push((part, places)),
-            }
-        }
-        if let [(part, places)] = &taken[..]
-            && *places == (0..parts[*part].0.len())
-        {
-            let (rows, settled) = parts.swap_remove(*part);
-            return Ok(Made { rows, settled, blocked, origins });
-        }
-        let mut rows = Rows::empty(kinds);
-        let mut settled = Settled::default();
-        for (part, places) in taken {
-            let (from, of_part) = &parts[part];
-            let first = rows.len();
-            let moved = |all: &[usize]| -> Vec<usize> {
-                let own = all.iter().filter(|place| places.contains(place));
-                own.map(|place| first + place - places.start).collect()
-            };
-            settled.quarantined.extend(moved(&of_part.quarantined));
-            settled.flagged.extend(moved(&of_part.flagged));
-            rows.extend_range(from, places.clone());
-        }
-        Ok(Made { rows, settled, blocked, origins })
-    }
 }

@@ -2,5 +2,6 @@
 
 mod folds;
 mod gathered;
+mod remembered;
 mod store;
 mod stories;

@@ -18,7 +18,9 @@ use std::sync::Arc;
 use barrow_types::{Align, DAY_NANOS, SessionSet};
 use barrow_types::{ColumnId, PriceSide, Sequence, Step, Timestamp};
 
-use crate::aggregates::{Inspector, Maker, Origin, Reasons, Steps, Subjects, Wanted as Asked};
+use crate::aggregates::{
+    Coverage, Inspector, Maker, Origin, Reasons, Steps, Subjects, Wanted as Asked,
+};
 use crate::aggregates::{bounds, ticks_of};
 use crate::calendar::{Calendar, SlotGrid, Stretch, slot_begin, slot_of};
 use crate::error::Error;
@@ -431,7 +433,7 @@ impl Curated {
                     grid: grid(&self.scan),
                     columns: &self.scan.columns,
                     flags: self.scan.flags,
-                    coverage: self.scan.coverage,
+                    coverage: if self.scan.coverage { Coverage::Share } else { Coverage::No },
                 };
                 Contents::Rows(Window::read(asked, self.makers(), &stretches)?)
             };

@@ -27,7 +27,7 @@ impl Window {
         makers: impl Iterator<Item = Maker<'a>>,
         stretches: &[Stretch],
     ) -> Result<Self, Error> {
-        let kinds = kinds(wanted.columns, wanted.coverage)?;
+        let kinds = kinds(wanted.columns, wanted.coverage.is_told())?;
         let made = makers.map(|maker| maker.make(wanted, stretches)).collect::<Result<_, _>>()?;
         Ok(Self { step: wanted.grid.step, kinds, made })
     }
