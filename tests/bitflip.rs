@@ -24,7 +24,7 @@ fn options() -> Options {
 }
 
 /// A store with compacted and other segments, an own file among them, revisions, a retraction,
-/// masks, records in the log, and a seal.
+/// masks, tiles, records in the log, and a seal.
 fn store() -> Result<(Image, Model), Trouble> {
     let disk = MemoryDisk::new();
     let handle = Arc::new(disk.clone());
@@ -41,6 +41,7 @@ fn store() -> Result<(Image, Model), Trouble> {
         store.act(&act)?;
     }
     store.act(&Act::Masks)?;
+    store.act(&Act::Tiles)?;
     let last = Act::Commit(vec![run_of_bars("last".to_owned(), "SPY", 3, 2)]);
     store.act(&last)?;
     let expected = store.close()?;
@@ -63,8 +64,15 @@ fn every_flipped_bit_is_found_or_harmless() {
     let (image, model) = store().unwrap_or_else(|trouble| panic!("{trouble}"));
     let len: usize = image.files.values().map(|bytes| bytes.len()).sum();
     assert!(len <= STORE_BYTES_MAX, "the store takes {len} bytes");
-    assert!(image.files.keys().any(|path| path.starts_with("derived/")), "it has masks");
-    let untouched = judge(&image, &model).unwrap();
+    for (ending, what) in [(".masks", "masks"), (".tiles", "tiles")] {
+        assert!(image.files.keys().any(|path| path.ends_with(ending)), "it has {what}");
+    }
+    let mut plain = image.clone();
+    plain.files.retain(|path, _| !path.starts_with("derived/"));
+    let (engine, _) = Engine::open(Arc::new(plain.disk()), options(), INSTANCE).unwrap();
+    let bars = compare::made_bars(&engine.snapshot()).unwrap();
+    assert!(bars.contains("F64"), "bars are made of others");
+    let untouched = judge(&image, &model, &bars).unwrap();
     assert_eq!((untouched.stumbled, untouched.only_verified), (0, 0), "before any bit is flipped");
 
     let places: Vec<(&String, usize)> = image
@@ -85,7 +93,7 @@ fn every_flipped_bit_is_found_or_harmless() {
                 let content = flipped.files.get_mut(path).expect("invariant: a file of the image");
                 Arc::make_mut(content)[at] ^= bit;
                 tally.add(
-                    judge(&flipped, &model)
+                    judge(&flipped, &model, &bars)
                         .map_err(|what| format!("{path}, byte {at}, bit {bit:#04x}: {what}"))?,
                 );
             }
@@ -117,16 +125,22 @@ impl Tally {
     }
 }
 
-fn judge(image: &Image, model: &Model) -> Result<Tally, String> {
+fn judge(image: &Image, model: &Model, bars: &str) -> Result<Tally, String> {
     let judged = catch_unwind(AssertUnwindSafe(|| {
         let disk: Arc<dyn Disk> = Arc::new(image.disk());
         let verified = match verify(&disk) {
             Ok(report) => report.problems.is_empty(),
             Err(_) => false,
         };
-        let read = Engine::open(disk, options(), INSTANCE)
-            .map_err(Trouble::Failed)
-            .and_then(|(engine, _)| compare::everything(&engine.snapshot(), model));
+        let read = Engine::open(disk, options(), INSTANCE).map_err(Trouble::Failed).and_then(
+            |(engine, _)| {
+                compare::everything(&engine.snapshot(), model)?;
+                match compare::made_bars(&engine.snapshot())? == bars {
+                    true => Ok(()),
+                    false => Err(Trouble::Wrong("bars that are made of others".to_owned())),
+                }
+            },
+        );
         let mut tally = Tally { bits: 1, ..Tally::default() };
         match read {
             Ok(()) if verified => tally.unnoticed = 1,

@@ -24,7 +24,7 @@ fn play(seed: u64, disk: Arc<dyn Disk>) -> Result<(), Trouble> {
     let (mut store, _) = BarStore::open(disk, options, Expected::default())?;
     for at in 0..40 {
         let (model, now) = (&store.expected().model, store.next_now());
-        let act = match random.below(12) {
+        let act = match random.below(13) {
             0 => Act::Flush,
             1 => Act::Seal,
             2 => Act::Reopen,
@@ -32,6 +32,7 @@ fn play(seed: u64, disk: Arc<dyn Disk>) -> Result<(), Trouble> {
             4 => Act::Compact(if random.chance(50) { Scope::Due } else { Scope::All }),
             5 => Act::Spare,
             6 => Act::Masks,
+            7 => Act::Tiles,
             _ => Act::Commit(vec![random_load(format!("batch-{at}"), model, now, &mut random)]),
         };
         store.act(&act)?;

@@ -196,6 +196,9 @@ fn open(config: &Config, disk: Arc<dyn Disk>) -> Result<(Engine, Recovery), Star
     for why in &recovery.refused_masks {
         tracing::warn!(why, "a file of gap masks was removed: masks are made from rows");
     }
+    for why in &recovery.refused_tiles {
+        tracing::warn!(why, "a file of tiles was removed: tiles are made from rows");
+    }
     Ok((engine, recovery))
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use barrow_engine::batch::Counts;
 use barrow_engine::disk::map_faults;
-use barrow_engine::{MaskStats, Recovery, Stats};
+use barrow_engine::{MaskStats, Recovery, Stats, TileStats};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -97,6 +97,16 @@ pub(crate) struct Metrics {
     compacted_bytes: Counter<u64, AtomicU64>,
     write_amplification: Gauge<f64, AtomicU64>,
     retired_files: AtomicGauge,
+    tiles_kept: AtomicGauge,
+    tiles_kept_bytes: AtomicGauge,
+    tiles_stored: AtomicGauge,
+    tiles_stored_bytes: AtomicGauge,
+    tiles_made: Counter<u64, AtomicU64>,
+    tiles_used: Counter<u64, AtomicU64>,
+    tiles_loaded: Counter<u64, AtomicU64>,
+    tiles_dropped: Counter<u64, AtomicU64>,
+    tile_file_seconds: Histogram,
+    tile_file_failures: Counter,
     masks_kept: AtomicGauge,
     masks_kept_bytes: AtomicGauge,
     masks_stored: AtomicGauge,
@@ -154,6 +164,16 @@ impl Metrics {
             compacted_bytes: Counter::default(),
             write_amplification: Gauge::default(),
             retired_files: Gauge::default(),
+            tiles_kept: Gauge::default(),
+            tiles_kept_bytes: Gauge::default(),
+            tiles_stored: Gauge::default(),
+            tiles_stored_bytes: Gauge::default(),
+            tiles_made: Counter::default(),
+            tiles_used: Counter::default(),
+            tiles_loaded: Counter::default(),
+            tiles_dropped: Counter::default(),
+            tile_file_seconds: Histogram::new(exponential_buckets(0.01, 2.0, 18)),
+            tile_file_failures: Counter::default(),
             masks_kept: Gauge::default(),
             masks_kept_bytes: Gauge::default(),
             masks_stored: Gauge::default(),
@@ -252,6 +272,32 @@ impl Metrics {
         r.register("jobs_pending_count", "Jobs that wait", self.jobs_pending.clone());
         r.register("jobs_running_count", "Jobs at work", self.jobs_running.clone());
         r.register("jobs_ended", "Jobs that ended, by kind and state", self.jobs_ended.clone());
+        r.register("tiles_kept_count", "Tiles in memory", self.tiles_kept.clone());
+        r.register("tiles_kept_bytes", "Bytes of tiles in memory", self.tiles_kept_bytes.clone());
+        r.register("tiles_stored_count", "Tiles in their file", self.tiles_stored.clone());
+        r.register(
+            "tiles_stored_bytes",
+            "Bytes of the file of tiles",
+            self.tiles_stored_bytes.clone(),
+        );
+        r.register("tiles_made", "Sessions whose bars were made", self.tiles_made.clone());
+        r.register("tiles_used", "Tiles that answered as they were", self.tiles_used.clone());
+        r.register("tiles_loaded", "Tiles taken from their file", self.tiles_loaded.clone());
+        r.register(
+            "tiles_dropped",
+            "Files of tiles, and tiles in them, that could not be used",
+            self.tiles_dropped.clone(),
+        );
+        r.register(
+            "tile_file_duration_seconds",
+            "Time to write a file of tiles, with its pauses",
+            self.tile_file_seconds.clone(),
+        );
+        r.register(
+            "tile_file_failures",
+            "Files of tiles that could not be written",
+            self.tile_file_failures.clone(),
+        );
         r.register("masks_kept_count", "Gap masks in memory", self.masks_kept.clone());
         r.register(
             "masks_kept_bytes",
@@ -420,6 +466,30 @@ impl Metrics {
         self.mask_file_seconds.observe(took.as_secs_f64());
         if !fine {
             self.mask_file_failures.inc();
+        }
+    }
+
+    /// The writing of a file of tiles ended.
+    pub(crate) fn tile_file(&self, took: Duration, fine: bool) {
+        self.tile_file_seconds.observe(took.as_secs_f64());
+        if !fine {
+            self.tile_file_failures.inc();
+        }
+    }
+
+    /// What became of tiles, of which readers keep count.
+    pub(crate) fn tiles(&self, stats: &TileStats) {
+        self.tiles_kept.set(stats.kept);
+        self.tiles_kept_bytes.set(stats.kept_bytes);
+        self.tiles_stored.set(stats.stored);
+        self.tiles_stored_bytes.set(stats.stored_bytes);
+        for (counter, value) in [
+            (&self.tiles_made, stats.made),
+            (&self.tiles_used, stats.used),
+            (&self.tiles_loaded, stats.loaded),
+            (&self.tiles_dropped, stats.dropped),
+        ] {
+            counter.inc_by(value.saturating_sub(counter.get()));
         }
     }
 

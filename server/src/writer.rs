@@ -3,11 +3,12 @@
 //! Batches come through one bounded queue, already prepared. While a group of them is being
 //! synced, the next one gathers in the queue: natural group commit, without a timer. Flushes run
 //! on a second thread, compactions on a third, the log's next file is made on a fourth, gap masks
-//! are written on a fifth; all are installed here. A panic on any of them stops the process: rows
-//! in memory could no longer be trusted, and the log brings back every acknowledged one.
+//! and tiles are written on a fifth; all are installed here. A panic on any of them stops the
+//! process: rows in memory could no longer be trusted, and the log brings back every acknowledged
+//! one.
 
 mod compaction;
-mod masks;
+mod derived;
 mod spare;
 
 use std::panic::AssertUnwindSafe;
@@ -23,7 +24,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, after, at, bounded, neve
 use tokio::sync::{oneshot, watch};
 
 use self::compaction::{Compacted, Compactions};
-use self::masks::{Masks, Written};
+use self::derived::{Derived, Written};
 use self::spare::{Made, Spares};
 use crate::clock;
 use crate::config::Config;
@@ -153,7 +154,7 @@ pub(crate) struct Handle {
     flusher: JoinHandle<()>,
     compactor: JoinHandle<()>,
     log_maker: JoinHandle<()>,
-    mask_writer: JoinHandle<()>,
+    derived_writer: JoinHandle<()>,
 }
 
 impl Handle {
@@ -166,7 +167,9 @@ impl Handle {
         self.flusher.join().expect("invariant: the flusher aborts, it does not unwind");
         self.compactor.join().expect("invariant: the compactor aborts, it does not unwind");
         self.log_maker.join().expect("invariant: the log maker aborts, it does not unwind");
-        self.mask_writer.join().expect("invariant: the mask writer aborts, it does not unwind");
+        self.derived_writer
+            .join()
+            .expect("invariant: the derived writer aborts, it does not unwind");
         closed
     }
 }
@@ -190,7 +193,7 @@ struct Writer {
     made: Receiver<Made>,
     spares: Spares,
     written: Receiver<Written>,
-    masks: Masks,
+    derived: Derived,
     disk: Arc<dyn Disk>,
     flush_pause: Duration,
     flush_not_before: Option<Instant>,
@@ -226,9 +229,9 @@ pub(crate) fn start(
     let (compacted_sender, compacted) = bounded(1);
     let (spare_jobs, spare_queue) = bounded(1);
     let (made_sender, made) = bounded(1);
-    let (mask_jobs, mask_queue) = bounded(1);
+    let (derived_jobs, derived_queue) = bounded(1);
     let (written_sender, written) = bounded(1);
-    let stop_masks = Arc::new(AtomicBool::new(false));
+    let stop_derived = Arc::new(AtomicBool::new(false));
     let stop_compacting = Arc::new(AtomicBool::new(false));
     let (sequence_sender, sequence) = watch::channel(engine.snapshot().sequence().get());
     let stopped = Arc::new(OnceLock::new());
@@ -250,7 +253,7 @@ pub(crate) fn start(
         made,
         spares: Spares::new(spare_jobs),
         written,
-        masks: Masks::new(mask_jobs, Arc::clone(&stop_masks), Arc::clone(&metrics)),
+        derived: Derived::new(derived_jobs, Arc::clone(&stop_derived), Arc::clone(&metrics)),
         disk: Arc::clone(&disk),
         flush_pause: FLUSH_PAUSE_MIN,
         flush_not_before: None,
@@ -267,14 +270,14 @@ pub(crate) fn start(
     let spare_disk = Arc::clone(&disk);
     let log_maker =
         spawn("log-maker", move || spare::run(&spare_queue, &made_sender, spare_disk.as_ref()))?;
-    let mask_disk = Arc::clone(&disk);
-    let mask_writer = spawn("mask-writer", move || {
-        masks::run(&mask_queue, &written_sender, mask_disk.as_ref(), &stop_masks);
+    let derived_disk = Arc::clone(&disk);
+    let derived_writer = spawn("derived-writer", move || {
+        derived::run(&derived_queue, &written_sender, derived_disk.as_ref(), &stop_derived);
     })?;
     let flusher = spawn("flusher", move || flush_jobs(&jobs_queue, &done_sender, disk.as_ref()))?;
     let writer = spawn("writer", move || writer.run())?;
     let intake = Intake { messages: messages.clone(), metrics };
-    let handle = Handle { messages, writer, flusher, compactor, log_maker, mask_writer };
+    let handle = Handle { messages, writer, flusher, compactor, log_maker, derived_writer };
     Ok((handle, intake, Progress { sequence, stopped }))
 }
 
@@ -307,7 +310,7 @@ impl Writer {
         loop {
             let idle = if self.unsealed { after(self.settings.seal_idle) } else { never() };
             let retry = self.compactions.not_before().map_or_else(never, at);
-            let masks = self.masks.next(&self.engine).map_or_else(never, at);
+            let derived = self.derived.next(&self.engine).map_or_else(never, at);
             let mut go_on = true;
             select_biased! {
                 recv(self.done) -> flushed => {
@@ -323,8 +326,8 @@ impl Writer {
                     self.spares.install(&mut self.engine, made);
                 }
                 recv(self.written) -> written => {
-                    let written = written.expect("invariant: the mask writer outlives the writer");
-                    self.masks.install(&mut self.engine, written);
+                    let written = written.expect("invariant: its thread outlives the writer");
+                    self.derived.install(&mut self.engine, written);
                 }
                 recv(self.messages) -> message => match message {
                     Ok(Message::Commit(first)) => go_on = self.commit_group(first),
@@ -333,7 +336,7 @@ impl Writer {
                 },
                 recv(idle) -> _ => self.seal(),
                 recv(retry) -> _ => {}
-                recv(masks) -> _ => {}
+                recv(derived) -> _ => {}
             }
             if !go_on {
                 break;
@@ -341,7 +344,7 @@ impl Writer {
             self.start_flush();
             self.compactions.start(&mut self.engine);
             self.spares.start(&mut self.engine);
-            self.masks.start(&mut self.engine);
+            self.derived.start(&mut self.engine);
         }
         self.await_flush();
         if self.compactions.stop() {
@@ -353,12 +356,12 @@ impl Writer {
             let made = self.made.recv().expect("invariant: the log maker outlives the writer");
             self.spares.install(&mut self.engine, made);
         }
-        if self.masks.stop() {
+        if self.derived.stop() {
             let written = self.written.recv();
-            let written = written.expect("invariant: the mask writer outlives the writer");
-            self.masks.install(&mut self.engine, written);
+            let written = written.expect("invariant: its thread outlives the writer");
+            self.derived.install(&mut self.engine, written);
         }
-        self.masks.write_last(&mut self.engine, self.disk.as_ref());
+        self.derived.write_last(&mut self.engine, self.disk.as_ref());
         let poisoned = self.engine.poisoned().map(str::to_owned);
         match poisoned {
             None => self.engine.close(clock::now()),
@@ -491,7 +494,7 @@ impl Writer {
             Ok(()) => {
                 self.flush_pause = FLUSH_PAUSE_MIN;
                 self.flush_not_before = None;
-                self.masks.note_changed();
+                self.derived.note_changed();
                 tracing::info!(took_ms = flushed.took.as_millis(), "memtable flushed to a segment");
             }
             Err(error) => {

@@ -19,9 +19,10 @@ use std::sync::{Arc, Weak};
 
 use barrow_types::{Sequence, SeriesId, Timestamp};
 
-use crate::aggregates::TileStats;
+use crate::aggregates::{TileStats, tile_file};
 use crate::batch::Applied;
 use crate::compact::{self, CompactDone, CompactJob, Scope};
+use crate::curate::{TilesDone, TilesJob};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
 use crate::flush::{FlushDone, FlushJob};
@@ -133,6 +134,11 @@ pub struct Engine {
     writing_masks: bool,
     /// What segments hold up to here is in the file of masks, or has none.
     masks_up_to: Sequence,
+    /// The number of the next file of tiles.
+    next_tiles: u64,
+    writing_tiles: bool,
+    /// The records whose rows the file of tiles knows.
+    tiles_up_to: Sequence,
 }
 
 impl Engine {
@@ -484,6 +490,45 @@ impl Engine {
         if let Some(old) = self.published.generation().masks.attach(stored) {
             // One that cannot be removed harms nobody: opening the store removes it.
             let _ = self.disk.remove(&mask_file::path(old));
+        }
+        Ok(())
+    }
+
+    /// Whether segments hold rows that the file of tiles does not know, and none is being written.
+    pub fn tiles_due(&self) -> bool {
+        let generation = self.published.generation();
+        let is_behind = generation.floor > self.tiles_up_to || generation.tiles.is_damaged();
+        is_behind && !self.writing_tiles && self.poisoned.is_none()
+    }
+
+    /// The tiles of what is in segments, to be written; `None` if that is not due, or there are
+    /// none.
+    pub fn plan_tiles(&mut self) -> Option<TilesJob> {
+        if !self.tiles_due() {
+            return None;
+        }
+        let generation = self.published.generation().in_segments();
+        let floor = generation.floor;
+        let snapshot = Snapshot::new(Arc::new(generation), floor, self.snapshot().now());
+        let job = TilesJob::plan(snapshot, self.next_tiles, self.instance);
+        match job {
+            Some(_) => (self.next_tiles, self.writing_tiles) = (self.next_tiles + 1, true),
+            None => self.tiles_up_to = floor,
+        }
+        job
+    }
+
+    /// Has readers use tiles that were written, in place of older ones.
+    ///
+    /// # Errors
+    /// The error of the run, which harms nobody: tiles are made from rows.
+    pub fn install_tiles(&mut self, done: Result<TilesDone, Error>) -> Result<(), Error> {
+        self.writing_tiles = false;
+        let TilesDone { stored } = done?;
+        self.tiles_up_to = Sequence::new(stored.header.sequence);
+        if let Some(old) = self.published.generation().tiles.attach(stored) {
+            // One that cannot be removed harms nobody: opening the store removes it.
+            let _ = self.disk.remove(&tile_file::path(old));
         }
         Ok(())
     }

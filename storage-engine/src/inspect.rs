@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::aggregates::tile_file;
 use crate::bytes::usize_from;
 use crate::column::Damaged;
 use crate::dataset;
@@ -36,6 +37,8 @@ pub fn inspect(name: &str, bytes: &[u8]) -> Result<Inspection, Error> {
         segment(&mut found, number, bytes)
     } else if mask_file::number_of(name).is_some() {
         masks(&mut found, bytes)
+    } else if tile_file::number_of(name).is_some() {
+        tiles(&mut found, bytes)
     } else if let Some(file) = WalFile::from_name(name) {
         log(&mut found, &file, bytes)
     } else if let Some(number) = manifest_number(name) {
@@ -258,6 +261,49 @@ fn masks(found: &mut Inspection, bytes: &[u8]) -> Result<(), Damaged> {
     Ok(())
 }
 
+fn tiles(found: &mut Inspection, bytes: &[u8]) -> Result<(), Damaged> {
+    found.title = format!("tiles, {} bytes", bytes.len());
+    let trailer_at = bytes.len().checked_sub(tile_file::TRAILER_LEN);
+    let trailer_at = trailer_at.filter(|at| *at >= tile_file::HEADER_LEN);
+    let trailer_at = trailer_at.ok_or(Damaged("the file is too short"))?;
+    let header = tile_file::decode_header(&bytes[..tile_file::HEADER_LEN])?;
+    let (index_len, index_crc) = tile_file::decode_trailer(&bytes[trailer_at..])?;
+    let index_at = trailer_at.checked_sub(usize_from(index_len)?);
+    let index_at = index_at.ok_or(Damaged("the index begins before the file"))?;
+    let index = &bytes[index_at..trailer_at];
+    if crc32c::crc32c(index) != index_crc {
+        return Err(Damaged("the checksum of the index is wrong"));
+    }
+    let entries = tile_file::decode_index(index, index_at as u64)?;
+    let (count, sequence) = (entries.len(), header.sequence);
+    found.title += &format!(", {count} tiles of what is visible at sequence {sequence}");
+    let mut table = vec![row([
+        &"series", &"price", &"block", &"step", &"session", &"align", &"bars", &"bytes",
+    ])];
+    for entry in entries {
+        let at = usize_from(entry.at)?;
+        let tile = &bytes[at..at + entry.len as usize];
+        let is_whole =
+            crc32c::crc32c(tile) == entry.crc && tile_file::decode_tile(tile, entry.rows).is_ok();
+        if !is_whole {
+            found.problems.push(format!("the tile at byte {at} is damaged"));
+        }
+        let tile_file::Key { series, side, block, step, session, align, .. } = entry.key;
+        table.push(row([
+            &series.get(),
+            &side.name(),
+            &block.get(),
+            &step.name(),
+            &session.name(),
+            &align.name(),
+            &entry.rows,
+            &entry.len,
+        ]));
+    }
+    found.tables.push(table);
+    Ok(())
+}
+
 fn root(found: &mut Inspection, bytes: &[u8]) -> Result<(), Damaged> {
     found.title = format!("root of the store, {} bytes", root::LEN);
     let root = Root::decode(bytes)?;
@@ -286,7 +332,13 @@ mod tests {
 
     #[test]
     fn damage_is_told_and_not_followed() {
-        for name in ["0000000001.seg", "0000000001.log", "CURRENT.a", "0000000001.masks"] {
+        for name in [
+            "0000000001.seg",
+            "0000000001.log",
+            "CURRENT.a",
+            "0000000001.masks",
+            "0000000001.tiles",
+        ] {
             for bytes in [&b""[..], &[0xFF; 200]] {
                 let found = inspect(name, bytes).unwrap();
                 assert_eq!(found.problems.len(), 1, "{name}: {found:?}");

@@ -13,7 +13,7 @@
 //!                                            segments, named by the manifest
 //! ```
 
-mod aggregates;
+pub mod aggregates;
 pub mod batch;
 mod bytes;
 pub mod calendar;
@@ -22,6 +22,7 @@ pub mod column;
 mod compact;
 mod curate;
 pub mod dataset;
+mod derived;
 pub mod disk;
 mod engine;
 mod error;
@@ -47,7 +48,7 @@ pub use aggregates::{Conditions, TileStats};
 pub use compact::{CompactDone, CompactJob, Scope};
 pub use curate::{
     Adjust, Adjustment, Anchor, Candidate, Content, Curated, CuratedScan, Fallback, Newest, Piece,
-    SlotSpan, State,
+    SlotSpan, State, TilesDone, TilesJob,
 };
 pub use engine::{Engine, Reader, Recovery, Stats};
 pub use error::{Error, ErrorKind};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use barrow_types::{Sequence, SeriesId};
 
 use crate::bytes::usize_from;
+use crate::curate;
 use crate::dataset::{self, Identity};
 use crate::disk::Disk;
 use crate::engine::open::{self, Found};
@@ -38,6 +39,8 @@ pub struct VerifyReport {
     pub rows: u64,
     /// Gap masks.
     pub masks: u64,
+    /// Tiles: bars that are made of others.
+    pub tiles: u64,
     /// What was wrong, a sentence each; empty if all is well.
     pub problems: Vec<String>,
 }
@@ -51,11 +54,12 @@ impl VerifyReport {
         self.files += verified.files;
         self.bytes += verified.bytes;
         self.masks += verified.masks;
+        self.tiles += verified.tiles;
         self.problems.extend(verified.problems);
     }
 }
 
-/// Checks a store that nobody has open: format, roots, manifest, segments, log, masks.
+/// Checks a store that nobody has open: format, roots, manifest, segments, log, masks, tiles.
 ///
 /// # Errors
 /// `NotFound` if there is no store. Damage is not an error but a problem of the report.
@@ -85,6 +89,10 @@ pub fn verify(disk: &Arc<dyn Disk>) -> Result<VerifyReport, Error> {
     let low = Sequence::new(manifest.root.low - 1);
     let snapshot = Snapshot::new(Arc::new(generation), low, now);
     match gaps::verify_files(&**disk, format.instance, &snapshot, last) {
+        Ok(verified) => report.add(verified),
+        Err(error) => report.problem(&error),
+    }
+    match curate::verify_tile_files(&**disk, format.instance, &snapshot, last) {
         Ok(verified) => report.add(verified),
         Err(error) => report.problem(&error),
     }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use barrow_engine::disk::{Disk, DiskErrorKind};
-use barrow_engine::{ErrorKind, Options, Scope};
+use barrow_engine::{ErrorKind, Options, Reader, Scope};
 use barrow_tests::bar_store::{Act, BarStore, Expected};
-use barrow_tests::compare::Trouble;
+use barrow_tests::compare::{self, Trouble};
 use barrow_tests::console::say;
 use barrow_tests::faulty_disk::{Call, Done, Fault, FaultyDisk};
 use barrow_tests::loads::{random_load, run_of_bars};
@@ -201,6 +201,15 @@ fn an_error_in_a_file_not_yet_published_drops_only_that_file() {
 
 #[test]
 fn masks_that_cannot_be_written_are_done_without_and_written_later() {
+    cannot_be_written(&Act::Masks, |reader| reader.masks().loaded);
+}
+
+#[test]
+fn tiles_that_cannot_be_written_are_done_without_and_written_later() {
+    cannot_be_written(&Act::Tiles, |reader| reader.tiles().stored);
+}
+
+fn cannot_be_written(act: &Act, count: impl Fn(&Reader) -> u64) {
     let io = DiskErrorKind::Io;
     for fault in [
         Fault::next(Call::CreateDir, io),
@@ -214,14 +223,14 @@ fn masks_that_cannot_be_written_are_done_without_and_written_later() {
     ] {
         let (disk, mut store) = started();
         disk.fail(fault.clone());
-        assert!(matches!(store.act(&Act::Masks), Err(Trouble::Failed(_))), "{fault:?}");
+        assert!(matches!(store.act(act), Err(Trouble::Failed(_))), "{fault:?}");
         assert_eq!(disk.list("derived").expect("it can be read"), Vec::<String>::new());
         assert_eq!(store.engine().poisoned(), None, "{fault:?}");
         done(&mut store, &commit("third", 4, 1));
-        done(&mut store, &Act::Masks);
+        done(&mut store, act);
         assert_eq!(disk.list("derived").expect("it can be read").len(), 1, "{fault:?}");
         done(&mut store, &Act::Reopen);
-        assert!(store.engine().reader().masks().loaded > 0, "{fault:?}");
+        assert!(count(&store.engine().reader()) > 0, "{fault:?}");
     }
 }
 
@@ -241,7 +250,27 @@ fn masks_that_cannot_be_read_are_made_from_rows() {
     }
 }
 
-/// A history that meets every file there is: log files, segments, masks, the manifest begun anew.
+#[test]
+fn tiles_that_cannot_be_read_are_made_from_rows() {
+    let (disk, mut store) = started();
+    done(&mut store, &Act::Tiles);
+    done(&mut store, &Act::Reopen);
+    let right = compare::made_bars(&store.engine().snapshot()).expect("it can be read");
+    let expected = store.abandon();
+    let opening = Fault::next(Call::Read, DiskErrorKind::Io).below("derived/").lasting();
+    for fault in [opening.clone().after(3), opening] {
+        disk.fail(fault);
+        let mut store = open(&disk, expected.clone()).unwrap_or_else(|error| panic!("{error}"));
+        let found = compare::made_bars(&store.engine().snapshot()).expect("it can be read");
+        assert_eq!(found, right);
+        assert!(store.engine().reader().tiles().dropped > 0);
+        disk.heal();
+        checked(&mut store);
+    }
+}
+
+/// A history that meets every file there is: log files, segments, masks, tiles, the manifest begun
+/// anew.
 fn eventful() -> Vec<Act> {
     let mut random = Random::new(7);
     let mut acts = Vec::new();
@@ -254,7 +283,8 @@ fn eventful() -> Vec<Act> {
         }
         let load = |symbol| run_of_bars(format!("large-{round}-{symbol}"), symbol, round, 60);
         acts.push(Act::Commit(vec![load("IBM"), load("MSFT")]));
-        acts.extend([Act::Seal, Act::Flush, Act::Masks, Act::Compact(Scope::All)]);
+        acts.extend([Act::Seal, Act::Flush, Act::Masks, Act::Tiles]);
+        acts.push(Act::Compact(Scope::All));
         acts.push(last);
     }
     acts

@@ -102,7 +102,8 @@ impl History {
         match self.random.below(100) {
             0..52 => Act::Commit(self.random_group(expected, now)),
             52..57 => Act::Spare,
-            57..63 => Act::Masks,
+            57..60 => Act::Masks,
+            60..63 => Act::Tiles,
             63..72 => Act::Flush,
             72..75 => Act::Compact(Scope::All),
             75..78 => Act::Compact(Scope::Due),
@@ -219,7 +220,7 @@ impl History {
             acts.push(Act::Compact(Scope::All));
         }
         if self.random.chance(30) {
-            acts.push(Act::Masks);
+            acts.extend([Act::Masks, Act::Tiles]);
         }
         acts.push(if self.random.chance(50) { Act::Reopen } else { Act::Abandon });
         acts

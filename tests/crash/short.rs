@@ -28,8 +28,10 @@ enum Kind {
     Reopen,
     /// Tried around by itself: see [`around_a_spare`].
     Spare,
-    /// Tried around by itself: see [`around_masks`].
+    /// Tried around by itself: see [`around_a_derived_file`].
     Masks,
+    /// The same.
+    Tiles,
 }
 
 const KINDS: [Kind; 6] = [
@@ -63,7 +65,12 @@ fn every_short_history_around_a_spare_log_file_survives_every_crash() {
 
 #[test]
 fn every_short_history_around_a_file_of_masks_survives_every_crash() {
-    play(&around_masks());
+    play(&around_a_derived_file(Kind::Masks));
+}
+
+#[test]
+fn every_short_history_around_a_file_of_tiles_survives_every_crash() {
+    play(&around_a_derived_file(Kind::Tiles));
 }
 
 /// Crashes in the last act of each history. Returns how many there were.
@@ -107,11 +114,11 @@ fn around_a_spare() -> Vec<Vec<Kind>> {
     all
 }
 
-/// Histories that write masks, first ones and others in their place, and what follows.
-fn around_masks() -> Vec<Vec<Kind>> {
-    use Kind::{CommitOneRow, Compact, Flush, Masks, Reopen};
-    let first = [CommitOneRow, CommitOneRow, Flush, Masks];
-    let second = [&first[..], &[CommitOneRow, Flush, Compact, CommitOneRow, Masks]].concat();
+/// Histories that write a derived file, a first one and another in its place, and what follows.
+fn around_a_derived_file(file: Kind) -> Vec<Vec<Kind>> {
+    use Kind::{CommitOneRow, Compact, Flush, Reopen};
+    let first = [CommitOneRow, CommitOneRow, Flush, file];
+    let second = [&first[..], &[CommitOneRow, Flush, Compact, CommitOneRow, file]].concat();
     let mut all = Vec::new();
     for written in [first.to_vec(), second] {
         all.extend(KINDS.iter().map(|&kind| [written.as_slice(), &[kind]].concat()));
@@ -200,6 +207,7 @@ fn act_of(kind: Kind, place: usize, store: &mut BarStore) -> Act {
         Kind::Reopen => Act::Reopen,
         Kind::Spare => Act::Spare,
         Kind::Masks => Act::Masks,
+        Kind::Tiles => Act::Tiles,
     }
 }
 

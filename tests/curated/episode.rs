@@ -8,8 +8,8 @@ use std::sync::Arc;
 use barrow_engine::batch::{Applied, Counts};
 use barrow_engine::disk::Disk;
 use barrow_engine::{
-    CompactDone, Engine, Error, FlushDone, MasksDone, Options, Prepared, Scope, Snapshot, prepare,
-    verify,
+    CompactDone, Engine, Error, FlushDone, MasksDone, Options, Prepared, Scope, Snapshot,
+    TilesDone, prepare, verify,
 };
 use barrow_tests::bar_store::INSTANCE;
 use barrow_tests::curated_model::{CuratedModel, Offer};
@@ -23,6 +23,9 @@ use crate::answer::{self, Asked};
 use crate::batches::batch_of;
 use crate::story::{Story, readable};
 use crate::tally::Tally;
+
+/// Questions that may be asked again.
+const ASKED_MAX: usize = 12;
 
 /// A batch that was acknowledged.
 struct Known {
@@ -43,12 +46,15 @@ pub(crate) struct Episode {
     engine: Option<Engine>,
     model: CuratedModel,
     known: Vec<Known>,
-    /// A flush, a compaction and a file of masks that ran and wait to be installed.
+    /// A flush, a compaction, a file of masks and one of tiles that ran and wait to be installed.
     flush: Option<Result<FlushDone, Error>>,
     compaction: Option<Result<CompactDone, Error>>,
     masks: Option<Result<MasksDone, Error>>,
+    tiles: Option<Result<TilesDone, Error>>,
     /// A snapshot that somebody still reads.
     old: Option<Snapshot>,
+    /// Questions that may be asked again: what was made for them is remembered.
+    asked: Vec<Asked>,
     story: Story,
     tally: Tally,
 }
@@ -80,7 +86,9 @@ impl Episode {
             flush: None,
             compaction: None,
             masks: None,
+            tiles: None,
             old: None,
+            asked: Vec::new(),
             story: Story::new(is_alone),
             tally: Tally::default(),
         };
@@ -119,12 +127,15 @@ impl Episode {
         let now = Timestamp::from_nanos(timed.now);
         // Others go on while a flush or a compaction runs.
         let (flush, compaction) = (self.flush.take(), self.compaction.take());
-        let masks = self.masks.take();
+        let (masks, tiles) = (self.masks.take(), self.tiles.take());
         match timed.act {
             Act::Commit(offers) => self.commit(offers, now)?,
             Act::Flush => self.run_flush()?,
             Act::Compact { all } => self.run_compaction(all)?,
-            Act::Masks => self.run_masks()?,
+            Act::Masks => {
+                self.run_masks()?;
+                self.run_tiles()?;
+            }
             Act::Reopen => return self.reopen(now),
             Act::Crash(comes_in) => return self.crash(comes_in, now),
         }
@@ -136,6 +147,9 @@ impl Episode {
         }
         if let Some(done) = masks {
             self.install_masks(done)?;
+        }
+        if let Some(done) = tiles {
+            self.install_tiles(done)?;
         }
         if self.random.chance(10) {
             self.old = Some(self.engine().snapshot());
@@ -265,18 +279,38 @@ impl Episode {
         self.engine().install_masks(done).map_err(failed("a file of masks"))
     }
 
+    fn run_tiles(&mut self) -> Result<(), String> {
+        let Some(job) = self.engine().plan_tiles() else { return Ok(()) };
+        let done = job.run(&self.disk, &mut || ControlFlow::Continue(()));
+        if self.random.chance(40) {
+            self.tiles = Some(done);
+            return Ok(());
+        }
+        self.install_tiles(done)
+    }
+
+    fn install_tiles(&mut self, done: Result<TilesDone, Error>) -> Result<(), String> {
+        self.tally.tile_files += 1;
+        self.engine().install_tiles(done).map_err(failed("a file of tiles"))
+    }
+
     fn reopen(&mut self, now: Timestamp) -> Result<(), String> {
         self.old = None;
-        self.note_masks();
+        self.note_derived();
         let engine = self.engine.take().expect("invariant: it is open but inside an act");
         engine.close(now).map_err(failed("closing"))?;
         self.open()?;
         self.check_known()
     }
 
-    /// How often the store that is about to end took a mask from a file.
-    fn note_masks(&mut self) {
-        self.tally.masks_loaded += self.engine().reader().masks().loaded;
+    /// What the store that is about to end took from files and remembered.
+    fn note_derived(&mut self) {
+        let reader = self.engine().reader();
+        self.tally.masks_loaded += reader.masks().loaded;
+        let tiles = reader.tiles();
+        self.tally.tiles_loaded += tiles.loaded;
+        self.tally.tiles_used += tiles.used;
+        self.tally.tile_sessions += tiles.made;
     }
 
     /// The process or the whole computer dies, at rest or in the middle of something.
@@ -298,14 +332,16 @@ impl Episode {
             None if self.random.chance(30) => self.run_flush(),
             None if self.random.chance(40) => self.run_compaction(true),
             None if self.random.chance(50) => self.run_masks(),
+            None if self.random.chance(50) => self.run_tiles(),
             None => Ok(()),
         };
         match happens {
             Err(what) if !self.disk.is_dead() => return Err(what),
             _ => {}
         }
-        self.note_masks();
-        (self.old, self.flush, self.compaction, self.masks) = (None, None, None, None);
+        self.note_derived();
+        (self.old, self.flush, self.compaction) = (None, None, None);
+        (self.masks, self.tiles) = (None, None);
         self.engine = None;
         let volume = self.disk.volume();
         self.disk = if self.random.chance(70) {
@@ -334,7 +370,20 @@ impl Episode {
         Ok(())
     }
 
-    fn ask(&mut self) -> Result<(), String> {
+    /// A question that was asked before, now.
+    fn again(&mut self) -> Option<Asked> {
+        if self.asked.is_empty() || !self.random.chance(35) {
+            return None;
+        }
+        let mut asked = self.asked[self.random.place(self.asked.len())].clone();
+        asked.question.now = self.generator.now();
+        if self.random.chance(60) {
+            (asked.question.as_of, asked.question.at_sequence) = (None, None);
+        }
+        Some(asked)
+    }
+
+    fn new_question(&mut self) -> Asked {
         let question = self.generator.question(&self.model);
         let mut columns: Vec<usize> = (0..COLUMN_COUNT).collect();
         if self.random.chance(30) {
@@ -345,7 +394,17 @@ impl Episode {
         let (empty, flags) = (self.random.chance(85), self.random.chance(80));
         let (coverage, gaps) = (self.random.chance(50), self.random.chance(40));
         let newest = self.random.chance(4);
-        let asked = Asked { question, columns, empty, flags, coverage, gaps, newest };
+        Asked { question, columns, empty, flags, coverage, gaps, newest }
+    }
+
+    fn ask(&mut self) -> Result<(), String> {
+        let again = self.again();
+        self.tally.asked_again += u64::from(again.is_some());
+        let asked = again.unwrap_or_else(|| self.new_question());
+        if self.asked.len() == ASKED_MAX {
+            self.asked.remove(0);
+        }
+        self.asked.push(asked.clone());
         let old = self.old.clone().filter(|_| self.random.chance(30));
         let snapshot = old.unwrap_or_else(|| self.engine().snapshot());
         match answer::compare(&snapshot, &self.model, &asked)? {
@@ -358,7 +417,7 @@ impl Episode {
     fn finish(&mut self) -> Result<(), String> {
         self.tally.episodes += 1;
         self.check_known()?;
-        self.note_masks();
+        self.note_derived();
         let now = Timestamp::from_nanos(self.generator.now());
         let engine = self.engine.take().expect("invariant: it is open but inside an act");
         engine.close(now).map_err(failed("closing"))?;

@@ -3,10 +3,10 @@
 //!
 //! An *episode* is one store from its creation to its end, made from one seed: batches of bars,
 //! claims, halts, outages, calendar days, bindings, settings and retractions come in, alone and in
-//! groups; it is flushed, compacted, its gap masks are written, it is closed and opened again, it
-//! crashes. After every act questions at random (`as_of`, `at_sequence`) are put to the engine and
-//! to the model, and every cell of the answers must be equal: slot, reason, candidate, and the row
-//! bit for bit.
+//! groups; it is flushed, compacted, its gap masks and tiles are written, it is closed and opened
+//! again, it crashes. After every act questions at random (`as_of`, `at_sequence`), new ones and
+//! some that were asked before, are put to the engine and to the model, and every cell of the
+//! answers must be equal: slot, reason, candidate, and the row bit for bit.
 //!
 //! One act with the questions after it counts as one schedule: what the store holds then is one
 //! more random history. The default is what CI can afford; the whole proof is one command:

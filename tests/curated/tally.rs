@@ -14,9 +14,16 @@ pub(crate) struct Tally {
     pub(crate) compactions: u64,
     pub(crate) mask_files: u64,
     pub(crate) masks_loaded: u64,
+    pub(crate) tile_files: u64,
+    pub(crate) tiles_loaded: u64,
+    /// Questions that a tile answered as it was.
+    pub(crate) tiles_used: u64,
+    /// Sessions whose bars were made for tiles.
+    pub(crate) tile_sessions: u64,
     pub(crate) openings: u64,
     pub(crate) crashes: u64,
     pub(crate) questions: u64,
+    pub(crate) asked_again: u64,
     pub(crate) refused: u64,
     /// Cells by the number of their reason.
     cells: [u64; 9],
@@ -31,9 +38,14 @@ impl Tally {
         self.compactions += other.compactions;
         self.mask_files += other.mask_files;
         self.masks_loaded += other.masks_loaded;
+        self.tile_files += other.tile_files;
+        self.tiles_loaded += other.tiles_loaded;
+        self.tiles_used += other.tiles_used;
+        self.tile_sessions += other.tile_sessions;
         self.openings += other.openings;
         self.crashes += other.crashes;
         self.questions += other.questions;
+        self.asked_again += other.asked_again;
         self.refused += other.refused;
         self.cells.iter_mut().zip(other.cells).for_each(|(all, more)| *all += more);
     }
@@ -51,8 +63,9 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} schedules in {} episodes: {} batches, {} flushes, {} compactions, {} files of \
-             masks ({} taken from them), {} openings, {} crashes; {} questions, {} of them \
-             refused as they must be, {} cells compared:",
+             masks ({} taken from them), {} files of tiles ({} taken from them), {} sessions made \
+             for tiles, {} answers from tiles as they were, {} openings, {} crashes; {} questions \
+             ({} asked again), {} of them refused as they must be, {} cells compared:",
             self.schedules,
             self.episodes,
             self.batches,
@@ -60,9 +73,14 @@ impl fmt::Display for Tally {
             self.compactions,
             self.mask_files,
             self.masks_loaded,
+            self.tile_files,
+            self.tiles_loaded,
+            self.tile_sessions,
+            self.tiles_used,
             self.openings,
             self.crashes,
             self.questions,
+            self.asked_again,
             self.refused,
             self.cells.iter().sum::<u64>()
         )?;

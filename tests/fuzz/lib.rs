@@ -65,7 +65,7 @@ pub fn with_crc(bytes: &[u8], at: usize, covered: Range<usize>) -> Vec<u8> {
     bytes
 }
 
-/// The files of a store with a segment, its masks, a log and a manifest, made once.
+/// The files of a store with a segment, its masks and tiles, a log and a manifest, made once.
 pub fn small_store() -> BTreeMap<String, Vec<u8>> {
     static FILES: OnceLock<BTreeMap<String, Vec<u8>>> = OnceLock::new();
     FILES.get_or_init(make_small_store).clone()
@@ -89,6 +89,9 @@ fn make_small_store() -> BTreeMap<String, Vec<u8>> {
             let job = engine.plan_masks().expect("there are bars");
             let done = job.run(&disk, &mut || ControlFlow::Continue(()));
             engine.install_masks(done).expect("memory does not fail");
+            let job = engine.plan_tiles().expect("there are bars");
+            let done = job.run(&disk, &mut || ControlFlow::Continue(()));
+            engine.install_tiles(done).expect("memory does not fail");
         }
     }
     engine.close(Timestamp::from_nanos(i64::MAX / 2)).expect("memory does not fail");

@@ -37,6 +37,8 @@ pub enum Act {
     Spare,
     /// Writes the masks of what is in segments to a file.
     Masks,
+    /// Writes the tiles of what is in segments to a file.
+    Tiles,
     /// Closes it and opens it again.
     Reopen,
     /// Opens it again without closing it first.
@@ -152,6 +154,7 @@ impl BarStore {
             Act::Seal => self.engine().seal(now).map_err(Trouble::Failed),
             Act::Spare => self.spare(),
             Act::Masks => self.masks(),
+            Act::Tiles => self.tiles(),
             Act::Reopen => self.reopen(now),
             Act::Abandon => self.open_again(),
         };
@@ -228,6 +231,12 @@ impl BarStore {
         let Some(job) = self.engine().plan_masks() else { return Ok(()) };
         let done = job.run(self.disk.as_ref(), &mut || ControlFlow::Continue(()));
         Ok(self.engine().install_masks(done)?)
+    }
+
+    fn tiles(&mut self) -> Result<(), Trouble> {
+        let Some(job) = self.engine().plan_tiles() else { return Ok(()) };
+        let done = job.run(self.disk.as_ref(), &mut || ControlFlow::Continue(()));
+        Ok(self.engine().install_tiles(done)?)
     }
 
     fn reopen(&mut self, now: Timestamp) -> Result<(), Trouble> {

@@ -7,7 +7,7 @@ use barrow_engine::calendar::slot_of;
 use barrow_engine::dataset;
 use barrow_engine::rows::{Column, Rows, Values, flags};
 use barrow_engine::{Content, CuratedScan, Error, Revisions, Scan, Snapshot};
-use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, SessionSet, Timestamp};
+use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, SessionSet, Step, Timestamp};
 
 use crate::model::{Model, Stored, Table, Value};
 
@@ -132,6 +132,41 @@ fn slots(
         }
     }
     Ok(found)
+}
+
+/// What the store says of bars that are made of others: days of all rows, and five minutes.
+///
+/// # Errors
+/// What the engine says.
+pub fn made_bars(snapshot: &Snapshot) -> Result<String, Error> {
+    let schema = schema(DatasetId::BARS);
+    let mut told = String::new();
+    for (_, key) in snapshot.series(DatasetId::BARS, None) {
+        for step in [Step::M5, Step::D1] {
+            let mut bars = snapshot.curated(CuratedScan {
+                instrument: key.symbol.as_str().into(),
+                step,
+                side: key.side,
+                start: Timestamp::MIN,
+                end: Timestamp::MAX,
+                session: SessionSet::Regular,
+                align: None,
+                columns: schema.columns.iter().map(|column| column.id).collect(),
+                source: Some(key.source.as_str().to_owned()),
+                fallback: None,
+                as_of: None,
+                at_sequence: None,
+                due: Timestamp::MAX,
+                empty: false,
+                flags: false,
+                coverage: false,
+            })?;
+            while let Some(piece) = bars.next()? {
+                told += &format!("{:?}", piece.rows);
+            }
+        }
+    }
+    Ok(told)
 }
 
 fn batches(snapshot: &Snapshot, model: &Model) -> Result<(), Trouble> {

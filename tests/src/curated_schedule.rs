@@ -36,7 +36,7 @@ pub enum Act {
         /// All of them.
         all: bool,
     },
-    /// The gap masks of what is in segments are written to a file.
+    /// The gap masks and the tiles of what is in segments are written to files.
     Masks,
     /// The store is closed and opened again.
     Reopen,

@@ -51,12 +51,13 @@ pub(crate) async fn run_on_server(server: &str, out: &mut dyn Write) -> Result<(
     }
     writeln!(
         out,
-        "read {} files, {} bytes: {} extents, {} rows, {} masks",
+        "read {} files, {} bytes: {} extents, {} rows, {} masks, {} tiles",
         figure("files"),
         figure("bytes"),
         figure("extents"),
         figure("rows"),
-        figure("masks")
+        figure("masks"),
+        figure("tiles")
     )?;
     match summary["problem_count"].as_u64() {
         Some(0) => Ok(writeln!(out, "no problem found")?),
@@ -84,13 +85,15 @@ pub(crate) fn run(data: &Path, out: &mut dyn Write) -> Result<(), CliError> {
     }
     writeln!(
         out,
-        "read {} files, {} bytes: {} log records, {} extents, {} rows, {} masks",
+        "read {} files, {} bytes: {} log records, {} extents, {} rows, {} masks, \
+         {} tiles",
         grouped(report.files),
         grouped(report.bytes),
         grouped(report.records),
         grouped(report.extents),
         grouped(report.rows),
-        grouped(report.masks)
+        grouped(report.masks),
+        grouped(report.tiles)
     )?;
     match report.problems.len() {
         0 => Ok(writeln!(out, "no problem found")?),

@@ -63,6 +63,19 @@ async fn load_extents(server: &Server, symbols: u32) {
 }
 
 #[tokio::test]
+async fn a_verification_makes_the_bars_of_stored_tiles_again() {
+    let server = Server::start().await;
+    load_extents(&server, 3).await;
+    // A stop writes tiles.
+    let server = server.restart().await;
+    let summary = run(&server, "verify").await;
+    // Of each symbol 5m, 15m, 30m, 1h, 4h, 1d.
+    assert_eq!(summary["tiles"], 3 * 6, "{summary}");
+    assert_eq!(summary["problems"], json!([]), "{summary}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_compaction_leaves_fewer_segments_and_the_same_rows() {
     let server = Server::start().await;
     for round in 0..4 {

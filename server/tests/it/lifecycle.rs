@@ -63,6 +63,28 @@ async fn gap_masks_that_a_stop_wrote_are_used_after_the_start() {
 }
 
 #[tokio::test]
+async fn tiles_that_a_stop_wrote_are_used_after_the_start() {
+    let mut config = config();
+    config.engine.memtable_bytes_max = 64 << 10;
+    let server = Server::start_with(config).await;
+    let minutes: String = (30..60).map(|at| format!("{at} {at}.5\n")).collect();
+    for symbol in 0..60 {
+        server.load("", &csv(&format!("S{symbol}"), &minutes)).await;
+    }
+    let range = "start=2013-10-07T13:00:00Z&end=2013-10-07T14:00:00Z";
+    let hours = format!("/v1/bars?frequency=1h&symbols=S0&{range}");
+    let before = server.get(&hours).await.1;
+    assert_eq!(before["rows"].as_array().unwrap().len(), 1, "{before}");
+    let server = server.restart().await;
+    assert_eq!(server.get(&hours).await.1["rows"], before["rows"]);
+    let metrics = server.text("/metrics").await;
+    for line in ["barrow_tiles_loaded_total 1", "barrow_tiles_made_total 0"] {
+        assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_folder_in_use_and_a_port_in_use_are_said_in_one_line() {
     let server = Server::start().await;
     let error = app::start(server.config()).await.err().unwrap().to_string();

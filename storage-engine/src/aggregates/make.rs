@@ -19,6 +19,7 @@ use crate::snapshot::{Revisions, Scan};
 
 use super::bars::{self, Bucket, Fine, buckets, needed};
 use super::coverage::{Finer, coverage};
+use super::finer::{Memo, Read};
 use super::gathered::{Gathered, places_of};
 use super::inspect::{Inspected, Inspector};
 use super::lineage::{Lineage, Origin, Steps, Supply};
@@ -44,6 +45,10 @@ pub(crate) struct Maker<'a> {
     pub(crate) calendar: Option<&'a Calendar>,
     pub(crate) inspector: &'a Inspector,
     pub(crate) reasons: &'a Reasons,
+    /// Whether bars that were made before are taken, and kept.
+    pub(crate) remembers: bool,
+    /// Where finer rows are kept that were read.
+    pub(crate) memo: Option<&'a Memo>,
 }
 
 /// What is told of how much of each slot is there, in a column behind the others.
@@ -291,24 +296,21 @@ impl Maker<'_> {
         let buckets: Vec<Bucket> =
             nested.flat_map(|session| buckets(coarse.step, *session)).collect();
         let (start, end) = instants(gathered.stretches(&run));
-        let stretches = self.finer(grid, start, end);
-        if buckets.is_empty() || stretches.is_empty() {
+        if buckets.is_empty() {
             return Ok(());
         }
-        let columns = &needed(wanted.columns);
-        let of_finer = Wanted { grid, columns, flags: false, coverage: Coverage::No };
-        let made = self.make(of_finer, &stretches)?;
-        let origins = made.origins.clone();
-        let (fine, blocked) = self.fine(grid.step, made, &stretches);
-        let mut folded = bars::fold(&fine, &buckets, wanted.columns);
+        let read = self.read(grid, (start, end), needed(wanted.columns))?;
+        let Some(read) = read else { return Ok(()) };
+        let Read { stretches, origins, fine, blocked } = &*read;
+        let mut folded = bars::fold(fine, &buckets, wanted.columns);
         if wanted.coverage.is_told() {
-            let (rows, step) = (&fine, grid.step);
-            let finer = Finer { rows, step, stretches: &stretches, blocked: &blocked };
+            let (rows, step) = (fine, grid.step);
+            let finer = Finer { rows, step, stretches, blocked };
             let shares = coverage(&folded, &finer, &buckets, |stretch, place, is_blocked| {
                 if wanted.coverage == Coverage::OfRows {
                     return false;
                 }
-                let explainer = self.reasons.of(step, origin_of(&origins, stretch.date));
+                let explainer = self.reasons.of(step, origin_of(origins, stretch.date));
                 explainer.reason(stretch, step, place, is_blocked) == Reason::NoTrade
             });
             folded.rows.columns.push(Column::new(Values::F64(shares)));
@@ -316,7 +318,7 @@ impl Maker<'_> {
         let has_bar = |bucket: usize| {
             folded.parts.binary_search_by_key(&bucket, |part| part.bucket as usize).is_ok()
         };
-        for begin in blocked {
+        for &begin in blocked {
             let next = buckets.partition_point(|bucket| bucket.start <= begin);
             if let Some(bucket) = next.checked_sub(1)
                 && begin < buckets[bucket].end
@@ -326,7 +328,7 @@ impl Maker<'_> {
             }
         }
         let dates: Vec<i32> = sessions.iter().map(|session| session[0].date).collect();
-        let delivering = dates_with_rows(&fine, &stretches);
+        let delivering = dates_with_rows(fine, stretches);
         let made_of = |at: usize| {
             if origins.is_empty() {
                 return Origin::Made(Steps::of(grid.step));
@@ -347,7 +349,7 @@ impl Maker<'_> {
     }
 
     /// The finer slots that begin in a range, whole sessions of them if there is a choice.
-    fn finer(&self, grid: SlotGrid, start: i64, end: i64) -> Vec<Stretch> {
+    pub(super) fn finer(&self, grid: SlotGrid, start: i64, end: i64) -> Vec<Stretch> {
         // On the clock, one that starts before a session begins with it.
         let earlier = match grid.step.width() {
             Some(width) if grid.align == Align::Clock && !grid.step.is_dated() => width.get(),
@@ -392,7 +394,7 @@ impl Maker<'_> {
 
     /// The good rows among some in finer slots, one a slot, and when the slots begin of which only
     /// quarantined rows are there.
-    fn fine(&self, step: Step, made: Made, stretches: &[Stretch]) -> (Fine, Vec<i64>) {
+    pub(super) fn fine(&self, step: Step, made: Made, stretches: &[Stretch]) -> (Fine, Vec<i64>) {
         let Made { rows, settled, blocked, .. } = made;
         let (start, end) = instants(stretches);
         let is_bound = self.bound.cover(start, end);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use barrow_types::{ColumnId, DAY_NANOS, DatasetId, PriceSide, SeriesId, SeriesKey, Step};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::bytes::u32_len;
 use crate::calendar::{Session, SlotGrid, Stretch};
 use crate::dataset::BARS;
 use crate::error::Error;
@@ -17,7 +18,8 @@ use super::bars::doubles;
 use super::gathered::Gathered;
 use super::lineage::{Origin, Steps, Supply};
 use super::make::{Coverage, Maker, SESSION_NANOS_MAX, Wanted, bounds, instants, kinds, ticks_of};
-use super::tiles::{Block, Key, Tile};
+use super::tile_file::{self, Block, Entry, Key};
+use super::tiles::Tile;
 
 /// Sessions so many dates around a block are part of what a tile is made from: a slot that two
 /// share may reach from one block to the next.
@@ -56,9 +58,10 @@ impl Maker<'_> {
         gathered: &mut Gathered<'_>,
     ) -> Result<bool, Error> {
         let step = wanted.grid.step;
-        // Seconds are nearly as many as ticks, weeks and months are made of few days.
-        let is_kept = !matches!(step, Step::S1 | Step::W1 | Step::Mo1);
-        let Some((of, series)) = self.lineage.only_series(from).filter(|_| is_kept) else {
+        if !self.remembers {
+            return Ok(false);
+        }
+        let Some((of, series)) = self.lineage.only_series(from).filter(|_| is_kept(step)) else {
             return Ok(false);
         };
         if self.inspector.may_quarantine_in(self.at.snapshot, self.key_of(of)) {
@@ -100,6 +103,12 @@ impl Maker<'_> {
         }
     }
 
+    fn key_of_tile(&self, grid: SlotGrid, raw: Raw, block: Block) -> Key {
+        let SlotGrid { step, session, align } = grid;
+        let (side, from_align) = (self.side, self.lineage.align);
+        Key { series: raw.series, side, block, step, session, align, from_align }
+    }
+
     /// The tile of a block that tells at least the sessions of some dates; `None` if the question
     /// leaves out what is there.
     fn tile(
@@ -110,34 +119,60 @@ impl Maker<'_> {
         asked: u64,
     ) -> Result<Option<Arc<Tile>>, Error> {
         let Some(held) = self.held(raw.series, block) else { return Ok(None) };
-        let SlotGrid { step, session, align } = grid;
-        let (side, from_align) = (self.side, self.lineage.align);
-        let key = Key { series: raw.series, side, step, session, align, from_align, block };
-        let tiles = &self.at.snapshot.generation().tiles;
-        let world = self.world(raw, block, &held.range);
-        let before = tiles.get(&key);
+        let key = self.key_of_tile(grid, raw, block);
+        let generation = self.at.snapshot.generation();
+        let tiles = &generation.tiles;
+        let mut before = tiles.get(&key);
+        if before.is_none() {
+            let newest = |to| self.newest_up_to(to, raw.series, &held.range);
+            before = tiles.load(&*generation.disk, &key, newest);
+            if let Some(tile) = &before {
+                tiles.keep(key, Arc::clone(tile));
+            }
+        }
         if before.as_ref().is_some_and(|tile| tile.from > held.sequence) {
             return Ok(None);
         }
+        let world = self.world(raw, block, &held.range);
         let before = before.filter(|tile| tile.world == world);
-        let told = match &before {
-            Some(tile) if held.newest <= tile.to => {
-                if asked & !tile.told == 0 {
-                    tiles.note_used();
-                    return Ok(before);
-                }
-                tile.told
-            }
-            Some(tile) => tile.told & !self.changed(grid, raw, block, &held, tile.to)?,
+        if let Some(tile) = &before
+            && held.newest <= tile.to
+            && asked & !tile.told == 0
+        {
+            tiles.note_used();
+            return Ok(before);
+        }
+        let tile =
+            Arc::new(self.made(grid, raw, block, &held, (world, asked), before.as_deref())?);
+        tiles.keep(key, Arc::clone(&tile));
+        Ok(Some(tile))
+    }
+
+    /// A tile that tells at least the sessions of the dates `asked`, made from what an older one
+    /// tells that still holds, and from rows.
+    fn made(
+        &self,
+        grid: SlotGrid,
+        raw: Raw,
+        block: Block,
+        held: &Held,
+        (world, asked): (u64, u64),
+        before: Option<&Tile>,
+    ) -> Result<Tile, Error> {
+        let step = grid.step;
+        let told = match before {
+            Some(tile) if held.newest <= tile.to => tile.told,
+            Some(tile) => tile.told & !self.changed(grid, raw, block, held, tile.to)?,
             None => 0,
         };
         let all: Vec<ColumnId> = BARS.columns.iter().map(|column| column.id).collect();
         let wanted = Wanted { grid, columns: &all, flags: false, coverage: Coverage::OfRows };
-        let mut rows = match &before {
+        let mut rows = match before {
             Some(tile) => tile.rows.clone(),
             None => Rows::empty(kinds(&all, true)?),
         };
-        let missing = asked & !told;
+        let spans = held.zones.iter().map(|zone| block.dates_around(zone.ts.min, zone.ts.max));
+        let missing = asked & !told & spans.fold(0, |all, dates| all | dates);
         let sessions = self.sessions(grid, block, missing);
         let of_date: Vec<&[Stretch]> = sessions.chunk_by(|a, b| a.date == b.date).collect();
         let is_missing = |session: &[Stretch]| missing & Block::bit(session[0].date) != 0;
@@ -161,33 +196,129 @@ impl Maker<'_> {
             );
             made += run.len();
         }
-        tiles.note_made(u32::try_from(made).expect("invariant: a block has 64 dates"));
-        let Held { newest, sequence, .. } = held;
-        let told = told | asked;
-        let tile = Arc::new(Tile { from: newest, to: sequence, world, told, rows });
-        tiles.keep(key, Arc::clone(&tile));
-        Ok(Some(tile))
+        if self.remembers {
+            let made = u32::try_from(made).expect("invariant: a block has 64 dates");
+            self.at.snapshot.generation().tiles.note_made(made);
+        }
+        Ok(Tile { from: held.newest, to: held.sequence, world, told: told | asked, rows })
+    }
+
+    /// The steps of which tiles of a series are kept in files; none if a row of it may be
+    /// quarantined.
+    pub(crate) fn steps_of(&self, series: SeriesId) -> Vec<Step> {
+        let mut of_it = self.lineage.all().filter(|(_, of)| *of == series);
+        let raw = of_it.next().map(|(step, _)| self.key_of(step));
+        if raw.is_none_or(|key| self.inspector.may_quarantine_in(self.at.snapshot, key)) {
+            return Vec::new();
+        }
+        let all = Step::ALL.into_iter().filter(|step| is_kept(*step));
+        all.filter(|step| self.supply_of(*step, series).is_some()).collect()
+    }
+
+    /// What bars of a step are made of, if all of them that are made come from one series.
+    fn supply_of(&self, step: Step, series: SeriesId) -> Option<Raw> {
+        let order = self.lineage.order(step).into_iter();
+        let mut raw = order.filter_map(|from| {
+            let (step, found) = self.lineage.only_series(from)?;
+            (found == series).then_some(Raw { step, series, from })
+        });
+        raw.next()
+    }
+
+    /// The tile of a whole block for a file, with its entry, whose place is not known yet; `None`
+    /// if there is no bar.
+    pub(crate) fn tile_of_block(
+        &self,
+        grid: SlotGrid,
+        series: SeriesId,
+        block: Block,
+    ) -> Result<Option<(Entry, Vec<u8>)>, Error> {
+        let raw = self.supply_of(grid.step, series).filter(|_| is_kept(grid.step));
+        let Some(raw) = raw else { return Ok(None) };
+        let (held, is_whole) = self.sources(series, block);
+        if held.zones.is_empty() || self.remembers && !is_whole {
+            return Ok(None);
+        }
+        let world = self.world(raw, block, &held.range);
+        let asked = self.dates(block);
+        let key = self.key_of_tile(grid, raw, block);
+        let generation = self.at.snapshot.generation();
+        let (disk, tiles) = (&*generation.disk, &generation.tiles);
+        let mut before = None;
+        if self.remembers {
+            let holds = |entry: &Entry, to: u64| {
+                entry.world == world && entry.told == asked && held.newest <= to
+            };
+            if let Some(found) = tiles.bytes(disk, &key, holds) {
+                return Ok(Some(found));
+            }
+            let is_usable = |tile: &Arc<Tile>| tile.world == world && tile.from <= held.sequence;
+            let kept = tiles.get(&key).filter(is_usable);
+            let newest = |to| self.newest_up_to(to, series, &held.range);
+            let loaded = || tiles.load(disk, &key, newest).filter(is_usable);
+            before = kept.or_else(loaded);
+        }
+        let tile = match before {
+            Some(tile) if tile.told == asked && held.newest <= tile.to => tile,
+            before => {
+                let made = self.made(grid, raw, block, &held, (world, asked), before.as_deref());
+                Arc::new(made?)
+            }
+        };
+        if tile.rows.is_empty() {
+            return Ok(None);
+        }
+        let bytes = tile_file::encode_tile(&tile.rows);
+        let (rows, len) = (u32_len(tile.rows.len()), u32_len(bytes.len()));
+        let crc = crc32c::crc32c(&bytes);
+        Ok(Some((Entry { key, rows, world, told: asked, at: 0, len, crc }, bytes)))
+    }
+
+    /// The dates of a block that have a session.
+    fn dates(&self, block: Block) -> u64 {
+        let Some(calendar) = self.calendar else { return u64::MAX };
+        let sessions = calendar.sessions(block.first(), block.end());
+        sessions.fold(0, |bits, session| bits | Block::bit(session.date))
     }
 
     /// What is known of a block; `None` if the question leaves out a row that its sources hold.
     fn held(&self, series: SeriesId, block: Block) -> Option<Held> {
+        let (held, is_whole) = self.sources(series, block);
+        is_whole.then_some(held)
+    }
+
+    /// What is known of a block, and whether the question admits every row that its sources hold.
+    fn sources(&self, series: SeriesId, block: Block) -> (Held, bool) {
         let snapshot = self.at.snapshot;
         let sequence = self.at.at_sequence.unwrap_or(snapshot.sequence()).min(snapshot.sequence());
         let sequence = sequence.get();
         let known_at = self.at.as_of.map_or(i64::MAX, |as_of| as_of.nanos());
         let range = block.instants();
-        let generation = snapshot.generation();
-        let runs = generation.runs(series);
-        let extents = generation.extents(series).iter().map(|extent| extent.meta().zone);
-        let overlaps = |zone: &Zone| {
-            zone.ts.min < range.end && zone.ts.max >= range.start && zone.sequence.min <= sequence
-        };
-        let zones = extents.chain(runs.iter().map(|run| run.zone)).filter(overlaps);
+        let zones = self.zones(series, &range).filter(|zone| zone.sequence.min <= sequence);
         let zones: Vec<Zone> = zones.collect();
         let newest = zones.iter().map(|zone| zone.sequence.max).max().unwrap_or(0);
         let leaves_out = |zone: &Zone| zone.known_at.max > known_at;
         let is_whole = newest <= sequence && !zones.iter().any(leaves_out);
-        is_whole.then_some(Held { range, zones, newest, sequence })
+        (Held { range, zones, newest, sequence }, is_whole)
+    }
+
+    /// What may hold rows of a series in a range, whichever record brought them.
+    fn zones(&self, series: SeriesId, range: &Range<i64>) -> impl Iterator<Item = Zone> {
+        let generation = self.at.snapshot.generation();
+        let extents = generation.extents(series).iter().map(|extent| extent.meta().zone);
+        let zones = extents.chain(generation.runs(series).into_iter().map(|run| run.zone));
+        let Range { start, end } = *range;
+        zones.filter(move |zone| zone.ts.min < end && zone.ts.max >= start)
+    }
+
+    /// The last record up to `to` that may have brought a row; `None` if that is not known, because
+    /// the snapshot does not hold all of them.
+    fn newest_up_to(&self, to: u64, series: SeriesId, range: &Range<i64>) -> Option<u64> {
+        if to > self.at.snapshot.sequence().get() {
+            return None;
+        }
+        let zones = self.zones(series, range).filter(|zone| zone.sequence.min <= to);
+        Some(zones.map(|zone| zone.sequence.max.min(to)).max().unwrap_or(0))
     }
 
     /// Hash of the sessions, bindings and settings that enter into a block.
@@ -267,6 +398,12 @@ impl Maker<'_> {
         }
         Ok(dates)
     }
+}
+
+/// Whether tiles are made of bars of a step: seconds are nearly as many as ticks, and weeks and
+/// months are made of few days.
+const fn is_kept(step: Step) -> bool {
+    !matches!(step, Step::Tick | Step::S1 | Step::W1 | Step::Mo1)
 }
 
 /// The shares of finer slots that have a row, of the bars of a tile.

@@ -7,70 +7,19 @@
 //! with what the question would use, so nothing that writes has to know of tiles.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use barrow_types::{Align, DAY_NANOS, PriceSide, SeriesId, SessionSet, Step};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
+use crate::disk::Disk;
 use crate::rows::Rows;
+
+use super::stored_tiles::StoredTiles;
+use super::tile_file::{Entry, Key};
 
 /// Bytes of tiles in memory above which all are dropped, to be made again.
 const BYTES_MAX: usize = 128 << 20;
-
-/// How many dates a block has.
-const BLOCK_DATES: i32 = 64;
-
-/// Hours of a session begin at most a day before its date, and end at most two days after.
-const BEFORE_NANOS: i64 = 2 * DAY_NANOS;
-const AFTER_NANOS: i64 = 3 * DAY_NANOS;
-
-/// 64 consecutive dates, the first a multiple of 64 days from 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Block(i32);
-
-impl Block {
-    /// The block of a date.
-    pub(super) const fn of(date: i32) -> Self {
-        Self(date.div_euclid(BLOCK_DATES))
-    }
-
-    /// Its first date.
-    pub(super) const fn first(self) -> i32 {
-        self.0 * BLOCK_DATES
-    }
-
-    /// The date after its last.
-    pub(super) const fn end(self) -> i32 {
-        self.first() + BLOCK_DATES
-    }
-
-    /// Where rows may lie of which bars of its sessions are made.
-    pub(super) fn instants(self) -> Range<i64> {
-        let midnight = |date: i32| i64::from(date) * DAY_NANOS;
-        midnight(self.first()) - BEFORE_NANOS..midnight(self.end()) + AFTER_NANOS
-    }
-
-    /// The bit of a date of it.
-    pub(super) const fn bit(date: i32) -> u64 {
-        1 << date.rem_euclid(BLOCK_DATES)
-    }
-}
-
-/// What a tile is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
-    pub(super) series: SeriesId,
-    /// Which price its ticks give.
-    pub(super) side: PriceSide,
-    pub(super) step: Step,
-    pub(super) session: SessionSet,
-    pub(super) align: Align,
-    /// How the finer bars lie that the bars are made of.
-    pub(super) from_align: Align,
-    pub(super) block: Block,
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -99,14 +48,27 @@ pub struct TileStats {
     pub made: u64,
     /// Questions that a tile answered as it was.
     pub used: u64,
+    /// Tiles in the file that is in use.
+    pub stored: u64,
+    /// Bytes of the file.
+    pub stored_bytes: u64,
+    /// Tiles taken from the file.
+    pub loaded: u64,
+    /// Files and tiles in them that could not be used.
+    pub dropped: u64,
 }
 
 /// Tiles that were made before.
 #[derive(Default)]
 pub(crate) struct Tiles {
     kept: Mutex<Kept>,
+    /// The file of tiles that is in use. It is read under this lock, so that nobody reads one that
+    /// was replaced.
+    stored: RwLock<Option<StoredTiles>>,
     made: AtomicU64,
     used: AtomicU64,
+    loaded: AtomicU64,
+    dropped: AtomicU64,
 }
 
 #[derive(Default)]
@@ -118,6 +80,63 @@ struct Kept {
 impl Tiles {
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Tile>> {
         self.kept.lock().tiles.get(key).cloned()
+    }
+
+    /// A tile from the file, if it is there. `newest` says which record was the last one, up to
+    /// that of the file, that brought a row of its block, if that is known.
+    pub(super) fn load(
+        &self,
+        disk: &dyn Disk,
+        key: &Key,
+        newest: impl Fn(u64) -> Option<u64>,
+    ) -> Option<Arc<Tile>> {
+        let stored = self.stored.read();
+        let stored = stored.as_ref()?;
+        let entry = stored.entry(key)?;
+        let to = stored.header.sequence;
+        let from = newest(to)?;
+        let Ok(rows) = stored.tile(disk, entry) else {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        self.loaded.fetch_add(1, Ordering::Relaxed);
+        let Entry { world, told, .. } = *entry;
+        Some(Arc::new(Tile { from, to, world, told, rows }))
+    }
+
+    /// The bytes of a tile in the file and its entry, if `holds` says of what it was made from that
+    /// it still does.
+    pub(super) fn bytes(
+        &self,
+        disk: &dyn Disk,
+        key: &Key,
+        holds: impl Fn(&Entry, u64) -> bool,
+    ) -> Option<(Entry, Vec<u8>)> {
+        let stored = self.stored.read();
+        let stored = stored.as_ref()?;
+        let entry = stored.entry(key).filter(|entry| holds(entry, stored.header.sequence))?;
+        Some((*entry, stored.bytes(disk, entry).ok()?))
+    }
+
+    /// Uses another file from now on; returns the number of the one before.
+    pub(crate) fn attach(&self, stored: StoredTiles) -> Option<u64> {
+        self.stored.write().replace(stored).map(|old| old.number)
+    }
+
+    /// Notes that so many files could not be used.
+    pub(crate) fn note_dropped(&self, files: usize) {
+        self.dropped.fetch_add(files as u64, Ordering::Relaxed);
+    }
+
+    /// Whether the file that is in use wants to be made anew.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.stored.read().as_ref().is_some_and(StoredTiles::is_damaged)
+    }
+
+    /// What `look` makes of the file that is in use, if there is one. Not for long: an install
+    /// waits for it.
+    pub(crate) fn with_stored<T>(&self, look: impl FnOnce(&StoredTiles) -> T) -> Option<T> {
+        self.stored.read().as_ref().map(look)
     }
 
     /// Keeps a tile in place of an older one.
@@ -149,7 +168,10 @@ impl Tiles {
             let kept = self.kept.lock();
             (kept.tiles.len() as u64, kept.bytes as u64)
         };
-        let [made, used] = [&self.made, &self.used].map(|it| it.load(Ordering::Relaxed));
-        TileStats { kept, kept_bytes, made, used }
+        let stored = self.with_stored(|stored| (stored.entries.len() as u64, stored.len));
+        let (stored, stored_bytes) = stored.unwrap_or_default();
+        let [made, used, loaded, dropped] = [&self.made, &self.used, &self.loaded, &self.dropped]
+            .map(|counter| counter.load(Ordering::Relaxed));
+        TileStats { kept, kept_bytes, made, used, stored, stored_bytes, loaded, dropped }
     }
 }

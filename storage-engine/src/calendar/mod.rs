@@ -246,6 +246,6 @@ fn narrow(count: usize) -> u32 {
 }
 
 /// The UTC day that contains `ts`.
-fn day_of(ts: i64) -> i32 {
+pub(crate) fn day_of(ts: i64) -> i32 {
     i32::try_from(ts.div_euclid(DAY_NANOS)).expect("invariant: 2^63 nanoseconds are 106751 days")
 }

@@ -9,6 +9,8 @@ mod candidates;
 mod closes;
 mod contents;
 mod newest;
+mod upkeep;
+mod verify;
 mod window;
 
 use std::collections::VecDeque;
@@ -36,6 +38,8 @@ use candidates::{Wanted, candidates};
 pub(crate) use candidates::{bound, sources};
 use contents::Contents;
 pub use newest::Newest;
+pub use upkeep::{TilesDone, TilesJob};
+pub(crate) use verify::{LiveTiles, NextTiles, verify_tile_files};
 use window::Window;
 
 /// No session is longer.
@@ -356,6 +360,8 @@ impl Curated {
                 calendar: self.calendar.as_deref(),
                 inspector: &self.inspector,
                 reasons,
+                remembers: true,
+                memo: None,
             }
         })
     }

@@ -10,11 +10,13 @@ use std::sync::{Arc, Weak};
 
 use barrow_types::{DatasetId, PriceSide, Sequence, SeriesKey, Source, Step, Symbol, Timestamp};
 
+use crate::aggregates::find_stored_tiles;
 use crate::catalog::{Catalog, LEDGERS};
 use crate::dataset;
+use crate::derived::Found as Derived;
 use crate::disk::Disk;
 use crate::error::Error;
-use crate::gaps::{StoredMasks, find_stored};
+use crate::gaps::find_stored;
 use crate::generation::{Generation, Published};
 use crate::manifest::{self, Manifest};
 use crate::memtable::Memtable;
@@ -49,6 +51,9 @@ pub struct Recovery {
     /// Files of masks that could not be used, each with the reason. They were removed: masks are
     /// made from rows.
     pub refused_masks: Vec<String>,
+    /// Files of tiles that could not be used, each with the reason. They were removed: tiles are
+    /// made again.
+    pub refused_tiles: Vec<String>,
 }
 
 /// A store as it was found: everything but the log's rows.
@@ -246,6 +251,9 @@ pub(super) fn open(
         next_masks: 1,
         writing_masks: false,
         masks_up_to: Sequence::ZERO,
+        next_tiles: 1,
+        writing_tiles: false,
+        tiles_up_to: Sequence::ZERO,
     };
     recovery.removed_files = engine.remove_unpublished()?;
     engine.log.go_on_after(end.last);
@@ -256,6 +264,7 @@ pub(super) fn open(
     let newest = engine.snapshot();
     engine.published.advance_to(newest.sequence(), newest.now().max(now));
     engine.find_masks(&mut recovery)?;
+    engine.find_tiles(&mut recovery)?;
     engine.opening = false;
     engine.note_segments();
     engine.log.release(engine.manifest.first_needed());
@@ -372,7 +381,7 @@ impl Engine {
     fn find_masks(&mut self, recovery: &mut Recovery) -> Result<(), Error> {
         let last = self.snapshot().sequence().get();
         let found = find_stored(&*self.disk, self.instance, last)?;
-        let StoredMasks { stored, next_number, removed, refused } = found;
+        let Derived { stored, next_number, removed, refused } = found;
         let masks = &self.published.generation().masks;
         masks.note_dropped(refused.len());
         recovery.removed_files.extend(removed);
@@ -381,6 +390,23 @@ impl Engine {
         if let Some(stored) = stored {
             self.masks_up_to = Sequence::new(stored.header.sequence);
             masks.attach(stored);
+        }
+        Ok(())
+    }
+
+    /// Takes up the tiles that were written before, now that it is known what the store holds.
+    fn find_tiles(&mut self, recovery: &mut Recovery) -> Result<(), Error> {
+        let last = self.snapshot().sequence().get();
+        let found = find_stored_tiles(&*self.disk, self.instance, last)?;
+        let Derived { stored, next_number, removed, refused } = found;
+        let tiles = &self.published.generation().tiles;
+        tiles.note_dropped(refused.len());
+        recovery.removed_files.extend(removed);
+        recovery.refused_tiles = refused;
+        self.next_tiles = next_number;
+        if let Some(stored) = stored {
+            self.tiles_up_to = Sequence::new(stored.header.sequence);
+            tiles.attach(stored);
         }
         Ok(())
     }

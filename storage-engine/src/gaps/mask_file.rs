@@ -52,20 +52,17 @@ use roaring::RoaringBitmap;
 use crate::bytes::{Fields, Put};
 use crate::calendar::slot_of;
 use crate::column::Damaged;
+use crate::derived::Kind;
+pub use crate::derived::{HEADER_LEN, Header, TRAILER_LEN};
 
 /// Version of the layout this build writes and reads.
 pub const VERSION: u32 = 1;
-/// Length of the header.
-pub const HEADER_LEN: usize = 40;
-/// Length of the trailer.
-pub const TRAILER_LEN: usize = 32;
-/// The folder of what is derived from rows.
-pub const DIR: &str = "derived";
 /// Slots of a block, as a power of two.
 pub const BLOCK_BITS: u32 = 20;
 
-const MAGIC: [u8; 8] = *b"BARMASKS";
-const CHECKED_AT: usize = MAGIC.len() + 4 + 4;
+/// What tells these files from others.
+pub(crate) const KIND: Kind = Kind { magic: *b"BARMASKS", version: VERSION, suffix: ".masks" };
+
 /// Length of an entry of the index.
 pub(crate) const ENTRY_LEN: usize = 4 + 1 + 3 + 8 + 4 + 4;
 const CONTAINERS_MAX: u32 = 1 << (BLOCK_BITS - 16);
@@ -74,15 +71,6 @@ const MASK_LEN_MAX: u32 = 8 + CONTAINERS_MAX * (8 + 8_192) + 8;
 /// First bytes of roaring's portable form, without and with containers of runs.
 const COOKIE: u32 = 12_346;
 const COOKIE_RUNS: u32 = 12_347;
-
-/// What all masks of a file have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// The store.
-    pub instance: [u8; 16],
-    /// The last record whose rows they know.
-    pub sequence: u64,
-}
 
 /// Where a mask is, and whose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,27 +91,17 @@ pub struct Entry {
 
 /// Path of the file of masks of that number.
 pub fn path(number: u64) -> String {
-    format!("{DIR}/{number:010}.masks")
+    KIND.path(number)
 }
 
 /// The number of the file of masks of that name; `None` if it is not the name of one.
 pub fn number_of(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".masks")?;
-    let is_name = digits.len() == 10 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_name.then(|| digits.parse().ok()).flatten()
+    KIND.number_of(name)
 }
 
 /// The bytes of a header.
 pub fn encode_header(header: &Header) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEADER_LEN);
-    out.extend_from_slice(&MAGIC);
-    out.put_u32(VERSION);
-    out.put_u32(0);
-    out.extend_from_slice(&header.instance);
-    out.put_u64(header.sequence);
-    let crc = crc32c::crc32c(&out[CHECKED_AT..]);
-    out[CHECKED_AT - 4..CHECKED_AT].copy_from_slice(&crc.to_le_bytes());
-    out
+    KIND.encode_header(header)
 }
 
 /// Reads a header.
@@ -131,22 +109,7 @@ pub fn encode_header(header: &Header) -> Vec<u8> {
 /// # Errors
 /// The bytes are not one of a version that this build knows.
 pub fn decode_header(bytes: &[u8]) -> Result<Header, Damaged> {
-    let mut fields = Fields::new(bytes);
-    if fields.bytes(MAGIC.len())? != MAGIC {
-        return Err(Damaged("it does not begin with BARMASKS"));
-    }
-    let version = fields.u32()?;
-    let crc = fields.u32()?;
-    if version != VERSION {
-        return Err(Damaged("this build does not know the version of the masks"));
-    }
-    if crc != crc32c::crc32c(&bytes[CHECKED_AT..]) {
-        return Err(Damaged("the checksum of the header is wrong"));
-    }
-    let instance = fields.bytes(16)?.try_into().expect("invariant: 16 bytes were taken");
-    let sequence = fields.u64()?;
-    fields.end()?;
-    Ok(Header { instance, sequence })
+    KIND.decode_header(bytes)
 }
 
 /// The bytes of index and trailer.
@@ -160,14 +123,7 @@ pub fn encode_index(entries: &[Entry]) -> Vec<u8> {
         out.put_u32(entry.len);
         out.put_u32(entry.crc);
     }
-    let (index_len, index_crc) = (out.len(), crc32c::crc32c(&out));
-    out.put_u64(index_len as u64);
-    out.put_u32(index_crc);
-    out.put_u32(VERSION);
-    let crc = crc32c::crc32c(&out[index_len..]);
-    out.put_u32(crc);
-    out.put_u32(0);
-    out.extend_from_slice(&MAGIC);
+    KIND.add_trailer(&mut out);
     out
 }
 
@@ -176,18 +132,7 @@ pub fn encode_index(entries: &[Entry]) -> Vec<u8> {
 /// # Errors
 /// The bytes are not a trailer of a version that this build knows.
 pub fn decode_trailer(bytes: &[u8]) -> Result<(u64, u32), Damaged> {
-    let mut fields = Fields::new(bytes);
-    let (index_len, index_crc) = (fields.u64()?, fields.u32()?);
-    let version = fields.u32()?;
-    if fields.u32()? != crc32c::crc32c(&bytes[..16]) {
-        return Err(Damaged("the checksum of the trailer is wrong"));
-    }
-    fields.zeros(4)?;
-    if version != VERSION || fields.bytes(MAGIC.len())? != MAGIC {
-        return Err(Damaged("it does not end with BARMASKS"));
-    }
-    fields.end()?;
-    Ok((index_len, index_crc))
+    KIND.decode_trailer(bytes)
 }
 
 /// Reads the index, which passed its checksum, of a file whose masks end at `masks_end`.

@@ -14,7 +14,7 @@ pub use write::{MasksDone, MasksJob};
 
 pub(crate) use explain::{Explainer, FactsAt, Subject, is_of};
 pub(crate) use masks::{Asked, Masks, Presence};
-pub(crate) use stored::{Found as StoredMasks, find as find_stored};
+pub(crate) use stored::find as find_stored;
 pub(crate) use verify::{LiveMasks, NextMask, Verified, verify_files};
 
 /// The reason of a slot or cell. The numbers are what files and users hold: frozen. Of those that

@@ -10,7 +10,7 @@ use crate::snapshot::Snapshot;
 
 use super::mask_file::{self, Entry, Header};
 use super::masks::{Asked, instants};
-use super::stored::{self, Stored};
+use super::stored::Stored;
 
 /// What to do about any of it.
 const REMEDY: &str = "stop the server, remove the file, start again: masks are made from the rows";
@@ -24,6 +24,7 @@ pub(crate) struct Verified {
     pub(crate) files: u64,
     pub(crate) bytes: u64,
     pub(crate) masks: u64,
+    pub(crate) tiles: u64,
     pub(crate) problems: Vec<String>,
 }
 
@@ -45,7 +46,7 @@ pub(crate) fn verify_files(
     last: Option<u64>,
 ) -> Result<Verified, Error> {
     let mut verified = Verified::default();
-    for number in stored::list(disk)?.0 {
+    for number in mask_file::KIND.list(disk)?.0 {
         let path = mask_file::path(number);
         verified.files += 1;
         let stored = match Stored::open(disk, number) {
@@ -56,7 +57,7 @@ pub(crate) fn verify_files(
             }
         };
         verified.bytes += stored.len;
-        if let Err(why) = stored::check(&stored.header, instance, last.unwrap_or(u64::MAX)) {
+        if let Err(why) = stored.header.check(instance, last.unwrap_or(u64::MAX)) {
             verified.problem(&path, &why);
             continue;
         }

@@ -11,16 +11,15 @@ use barrow_types::{DatasetId, SeriesId, Step};
 
 use crate::bytes::u32_len;
 use crate::calendar::slot_of;
+use crate::derived::{self, Output};
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::snapshot::Snapshot;
 
-use super::mask_file::{self, BLOCK_BITS, DIR, ENTRY_LEN, Entry, HEADER_LEN, Header};
+use super::mask_file::{self, BLOCK_BITS, ENTRY_LEN, Entry, HEADER_LEN, Header, KIND};
 use super::masks::{Asked, BYTES_MAX};
-use super::stored::{Stored, TEMPORARY};
+use super::stored::Stored;
 
-/// Bytes gathered before they are written.
-const WRITE_BYTES: usize = 1 << 20;
 /// Blocks that an extent may span without a look at which of them it has rows in.
 const BLOCKS_MAX: i64 = 64;
 
@@ -64,11 +63,7 @@ impl MasksJob {
         pace: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<MasksDone, Error> {
         let number = self.number;
-        self.write(disk, pace).inspect_err(|_| {
-            let path = mask_file::path(number);
-            let _ = disk.remove(&format!("{path}{TEMPORARY}"));
-            let _ = disk.remove(&path);
-        })
+        self.write(disk, pace).inspect_err(|_| derived::discard(disk, KIND, number))
     }
 
     fn write(
@@ -76,11 +71,10 @@ impl MasksJob {
         disk: &dyn Disk,
         pace: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<MasksDone, Error> {
-        disk.create_dir(DIR)?;
-        disk.sync_dir("")?;
         let sequence = self.snapshot.sequence().get();
         let header = Header { instance: self.instance, sequence };
-        let mut file = Output::begin(disk, self.number, &header)?;
+        let output = Output::begin(disk, KIND, self.number, &header)?;
+        let mut file = Masks { output, entries: Vec::new() };
         'series: for &(series, step) in &self.series {
             for block in self.blocks(series, step)? {
                 let bytes = self.mask(series, step, block)?;
@@ -93,7 +87,9 @@ impl MasksJob {
                 }
             }
         }
-        Ok(MasksDone { stored: file.seal(header)? })
+        let Masks { output, entries } = file;
+        let len = output.seal(&mask_file::encode_index(&entries))?;
+        Ok(MasksDone { stored: Stored::new(self.number, len, header, entries) })
     }
 
     /// The blocks in which a series may have rows.
@@ -122,57 +118,25 @@ impl MasksJob {
 }
 
 /// The file in the making.
-struct Output<'a> {
-    disk: &'a dyn Disk,
-    number: u64,
-    temporary: String,
-    buffer: Vec<u8>,
-    written: u64,
+struct Masks<'a> {
+    output: Output<'a>,
     entries: Vec<Entry>,
 }
 
-impl<'a> Output<'a> {
-    fn begin(disk: &'a dyn Disk, number: u64, header: &Header) -> Result<Self, Error> {
-        let temporary = format!("{}{TEMPORARY}", mask_file::path(number));
-        disk.create_anew(&temporary, 0)?;
-        let buffer = mask_file::encode_header(header);
-        Ok(Self { disk, number, temporary, buffer, written: 0, entries: Vec::new() })
-    }
-
-    fn len(&self) -> u64 {
-        self.written + self.buffer.len() as u64
-    }
-
+impl Masks<'_> {
     /// Whether the file stays as small as what may be kept in memory. What does not fit is made
     /// when it is asked for.
     fn has_room_for(&self, bytes: &[u8]) -> bool {
         let index_len = (self.entries.len() + 1) * ENTRY_LEN;
-        self.len() + (bytes.len() + index_len + HEADER_LEN) as u64 <= BYTES_MAX as u64
+        self.output.len() + (bytes.len() + index_len + HEADER_LEN) as u64 <= BYTES_MAX as u64
     }
 
     fn add(&mut self, series: SeriesId, step: Step, block: i64, mask: &[u8]) -> Result<(), Error> {
         if mask.is_empty() {
             return Ok(());
         }
-        let (at, len, crc) = (self.len(), u32_len(mask.len()), crc32c::crc32c(mask));
+        let (at, len, crc) = (self.output.add(mask)?, u32_len(mask.len()), crc32c::crc32c(mask));
         self.entries.push(Entry { series, step, block, at, len, crc });
-        self.buffer.extend_from_slice(mask);
-        if self.buffer.len() >= WRITE_BYTES { self.write() } else { Ok(()) }
-    }
-
-    fn write(&mut self) -> Result<(), Error> {
-        self.disk.write_at(&self.temporary, self.written, &self.buffer)?;
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
         Ok(())
-    }
-
-    fn seal(mut self, header: Header) -> Result<Stored, Error> {
-        self.buffer.extend_from_slice(&mask_file::encode_index(&self.entries));
-        self.write()?;
-        self.disk.sync(&self.temporary)?;
-        self.disk.rename(&self.temporary, &mask_file::path(self.number))?;
-        self.disk.sync_dir(DIR)?;
-        Ok(Stored::new(self.number, self.written, header, self.entries))
     }
 }

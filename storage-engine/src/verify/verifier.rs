@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use barrow_types::{DatasetId, SeriesId};
 
+use crate::curate::{LiveTiles, NextTiles};
 use crate::gaps::{LiveMasks, NextMask, Verified};
 use crate::segment::layout::ExtentMeta;
 use crate::segment::{Extent, Segment};
@@ -12,7 +13,7 @@ use crate::snapshot::Snapshot;
 
 use super::{VerifyReport, check_extent, check_file, check_order};
 
-/// Checks the segments and the masks that `snapshot` reads, of a store that is open.
+/// Checks the segments, masks and tiles that `snapshot` reads, of a store that is open.
 pub fn verify_live(snapshot: &Snapshot) -> VerifyReport {
     let mut verifier = Verifier::new(snapshot, VerifyPlace::default());
     while verifier.step() == Stepped::Checked {}
@@ -21,12 +22,13 @@ pub fn verify_live(snapshot: &Snapshot) -> VerifyReport {
 
 /// How far a [`Verifier`] is: all parts before `part` are done, and of this one what lies before
 /// (`first`, `second`). It stays true when the store is opened again, for numbers of segments rise,
-/// what is sealed stays as it is, and masks are in the order of what they are of.
+/// what is sealed stays as it is, and masks and tiles are in the order of what they are of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VerifyPlace {
     /// Which part.
     pub part: u64,
-    /// In the part of segments the number of one, in that of masks the number of a series.
+    /// In the part of segments the number of one, in those of masks and tiles the number of a
+    /// series.
     pub first: u64,
     /// In the part of segments an extent of this one, in that of masks a block of slots.
     pub second: u64,
@@ -37,8 +39,8 @@ pub struct VerifyPlace {
 pub enum Stepped {
     /// It checked something.
     Checked,
-    /// Masks were written anew, of rows that the verifier's snapshot does not know. A verifier of a
-    /// newer one goes on from the same place.
+    /// Masks or tiles were written anew, of rows that the verifier's snapshot does not know. A
+    /// verifier of a newer one goes on from the same place.
     Outdated,
     /// Everything is checked.
     Done,
@@ -59,10 +61,12 @@ type Part = fn(&mut Verifier, u64, u64) -> Next;
 
 /// What is verified of a store that is open. Places in this list are kept by those who go on later:
 /// add at the end.
-const PARTS: [Part; 3] = [Verifier::next_extent, Verifier::order, Verifier::next_mask];
+const PARTS: [Part; 4] =
+    [Verifier::next_extent, Verifier::order, Verifier::next_mask, Verifier::next_tiles];
 /// Places in [`PARTS`].
 const SEGMENTS: u64 = 0;
 const MASKS: u64 = 2;
+const TILES: u64 = 3;
 
 /// Checks a store that is open in small steps, so that others may stop it between two of them,
 /// look how far it is, and go on from a place it was at.
@@ -71,6 +75,7 @@ pub struct Verifier {
     /// In order of their numbers.
     segments: Vec<Arc<Segment>>,
     masks: LiveMasks,
+    tiles: LiveTiles,
     place: VerifyPlace,
     report: VerifyReport,
 }
@@ -84,11 +89,11 @@ impl Verifier {
         let snapshot = Snapshot::new(Arc::new(generation), floor, snapshot.now());
         let mut segments: Vec<_> = snapshot.generation().segments.to_vec();
         segments.sort_unstable_by_key(|segment| segment.number);
-        let (masks, report) = Default::default();
-        Self { snapshot, segments, masks, place, report }
+        let (masks, tiles, report) = Default::default();
+        Self { snapshot, segments, masks, tiles, place, report }
     }
 
-    /// Checks one extent or mask, or as much of another part.
+    /// Checks one extent or mask, or the tiles of a series, or as much of another part.
     pub fn step(&mut self) -> Stepped {
         let VerifyPlace { part, first, second } = self.place;
         let Some(check) = usize::try_from(part).ok().and_then(|part| PARTS.get(part)) else {
@@ -107,7 +112,8 @@ impl Verifier {
         self.place
     }
 
-    /// How far it is, from 0 to 1, by bytes that are read: those of bars once more for their masks.
+    /// How far it is, from 0 to 1, by bytes that are read: those of bars once more for their masks,
+    /// and for tiles.
     #[expect(clippy::cast_precision_loss, reason = "a share for people")]
     pub fn progress(&self) -> f64 {
         let VerifyPlace { part, first, second } = self.place;
@@ -127,14 +133,18 @@ impl Verifier {
         }
         // Before their part it only says whether there are any.
         let masks = LiveMasks::share_before(&self.snapshot, mask_at(first, second));
-        let bars = masks.map_or(0, |_| bars);
-        let done = match part.cmp(&MASKS) {
-            Ordering::Less if part == SEGMENTS => before as f64,
-            Ordering::Less => segments as f64,
-            Ordering::Equal => segments as f64 + bars as f64 * masks.unwrap_or(1.0),
-            Ordering::Greater => return 1.0,
+        let tiles = LiveTiles::share_before(&self.snapshot, series_at(first));
+        let for_masks = masks.map_or(0.0, |_| bars as f64);
+        let for_tiles = tiles.map_or(0.0, |_| bars as f64);
+        let segments = segments as f64;
+        let done = match part {
+            SEGMENTS => before as f64,
+            MASKS => segments + for_masks * masks.unwrap_or(1.0),
+            TILES => segments + for_masks + for_tiles * tiles.unwrap_or(1.0),
+            _ if part < MASKS => segments,
+            _ => return 1.0,
         };
-        done / ((segments + bars) as f64).max(1.0)
+        done / (segments + for_masks + for_tiles).max(1.0)
     }
 
     /// What was read and found since it was last taken.
@@ -182,12 +192,28 @@ impl Verifier {
             NextMask::None => Next::End,
         }
     }
+
+    /// The tiles of that series, or of the first behind it.
+    fn next_tiles(&mut self, series: u64, _: u64) -> Next {
+        let mut verified = Verified::default();
+        let next = self.tiles.check_next(&self.snapshot, series_at(series), &mut verified);
+        self.report.add(verified);
+        match next {
+            NextTiles::From(series) => Next::At(series.get().into(), 0),
+            NextTiles::Outdated => Next::Outdated,
+            NextTiles::None => Next::End,
+        }
+    }
+}
+
+/// The series at a place.
+fn series_at(place: u64) -> SeriesId {
+    SeriesId::new(u32::try_from(place).unwrap_or(u32::MAX))
 }
 
 /// The mask at a place: blocks are numbered there from the first that there can be.
 fn mask_at(series: u64, block: u64) -> (SeriesId, i64) {
-    let series = u32::try_from(series).unwrap_or(u32::MAX);
-    (SeriesId::new(series), (block ^ (1 << 63)).cast_signed())
+    (series_at(series), (block ^ (1 << 63)).cast_signed())
 }
 
 /// The inverse of [`mask_at`] for blocks.

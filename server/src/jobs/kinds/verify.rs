@@ -1,6 +1,6 @@
-//! `verify`: reads every block of every live segment, and every gap mask. Broken off, it goes on
-//! behind what was checked when its place was last kept, with the problems found before it. What is
-//! verified of an open store is a part of the engine's `Verifier`.
+//! `verify`: reads every block of every live segment, every gap mask and every tile. Broken off, it
+//! goes on behind what was checked when its place was last kept, with the problems found before it.
+//! What is verified of an open store is a part of the engine's `Verifier`.
 
 use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
@@ -33,6 +33,7 @@ struct Found {
     extents: u64,
     rows: u64,
     masks: u64,
+    tiles: u64,
     problem_count: usize,
     problems: Vec<String>,
 }
@@ -44,6 +45,7 @@ impl Found {
         self.extents += report.extents;
         self.rows += report.rows;
         self.masks += report.masks;
+        self.tiles += report.tiles;
         self.problem_count += report.problems.len();
         let room = PROBLEMS_MAX - self.problems.len().min(PROBLEMS_MAX);
         self.problems.extend(report.problems.into_iter().take(room));

@@ -26,6 +26,9 @@ enum Event {
     Claim(i64),
     Kept(i64, i64),
     Settle,
+    /// What is remembered is written to a file.
+    Write,
+    Reopen,
 }
 
 impl Event {
@@ -79,6 +82,7 @@ impl Event {
                 }
             }
             Self::Settle => store.settle(),
+            Self::Write | Self::Reopen => {}
         }
     }
 }
@@ -103,6 +107,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => day().prop_map(Event::Claim),
         1 => (day(), minute()).prop_map(|(a, b)| Event::Kept(a, b)),
         2 => Just(Event::Settle),
+        2 => Just(Event::Write),
+        1 => Just(Event::Reopen),
     ];
     prop::collection::vec(event, 1..50)
 }
@@ -136,12 +142,21 @@ proptest! {
         for event in &events {
             event.tell(&mut asked_often);
             event.tell(&mut asked_last);
+            match event {
+                Event::Write => {
+                    asked_often.write_tiles();
+                }
+                Event::Reopen => asked_often.reopen(),
+                _ => {}
+            }
             for _ in 0..2 {
                 if let Some(question) = asked.next() {
                     asked_often.told_all(question.get(&questions));
                 }
             }
         }
+        let report = crate::verify_live(&asked_often.snapshot());
+        prop_assert_eq!(report.problems, Vec::<String>::new());
         let last = asked_last.snapshot().sequence().get();
         let then = Some(Sequence::new(earlier.index(usize::try_from(last).unwrap()) as u64 + 1));
         for at_sequence in [None, then] {

@@ -10,7 +10,7 @@ use barrow_types::{
 
 use crate::batch::{Act, Applied, Batch, Claim, ClaimOrigin, KnownAt, Symbols};
 use crate::dataset::facts::{ALWAYS, FACT_SOURCE};
-use crate::disk::MemoryDisk;
+use crate::disk::{Disk, MemoryDisk};
 use crate::reference::Reference;
 use crate::rows::{Column, ColumnType, Texts, Values};
 use crate::{Content, Curated, CuratedScan, Engine, Options, Scope, Snapshot, State, prepare};
@@ -118,7 +118,7 @@ impl Ask {
 /// See the module. Records come in a second apart, from 2024-03-01 on.
 pub(super) struct Store {
     pub(super) engine: Engine,
-    disk: Arc<MemoryDisk>,
+    pub(super) disk: Arc<MemoryDisk>,
     records: i64,
 }
 
@@ -149,9 +149,30 @@ impl Store {
     }
 
     pub(super) fn without_calendar() -> Self {
-        let disk = Arc::new(MemoryDisk::new());
-        let engine = Engine::open(disk.clone(), Options::default(), [7; 16]).unwrap().0;
+        Self::on(MemoryDisk::new())
+    }
+
+    /// What a disk holds. No more records can be sent, unless there are none yet.
+    pub(super) fn on(disk: MemoryDisk) -> Self {
+        let disk = Arc::new(disk);
+        let engine = open(&disk);
         Self { engine, disk, records: 0 }
+    }
+
+    /// Opens it anew, as after a crash.
+    pub(super) fn reopen(&mut self) {
+        let disk = Arc::new(MemoryDisk::from_files(self.disk.files()));
+        // A folder without a file is not among the files.
+        disk.create_dir("segments").unwrap();
+        (self.engine, self.disk) = (open(&disk), disk);
+    }
+
+    /// Writes tiles to a file, if that is due.
+    pub(super) fn write_tiles(&mut self) -> bool {
+        let Some(job) = self.engine.plan_tiles() else { return false };
+        let done = job.run(&*self.disk, &mut || ControlFlow::Continue(()));
+        self.engine.install_tiles(done).unwrap();
+        true
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -323,6 +344,11 @@ impl Store {
     }
 }
 
+fn open(disk: &Arc<MemoryDisk>) -> Engine {
+    let disk: Arc<dyn Disk> = Arc::clone(disk) as _;
+    Engine::open(disk, Options::default(), [7; 16]).unwrap().0
+}
+
 fn times(fields: &[(i64, Vec<Option<f64>>)]) -> Vec<i64> {
     fields.iter().map(|(ts, _)| *ts).collect()
 }
@@ -336,7 +362,7 @@ fn fields(line: &str) -> (i64, Vec<Option<f64>>) {
     (at, values)
 }
 
-fn tell(mut curated: Curated) -> Vec<String> {
+pub(super) fn tell(mut curated: Curated) -> Vec<String> {
     let mut told = Vec::new();
     while let Some(piece) = curated.next().unwrap() {
         for span in &piece.spans {

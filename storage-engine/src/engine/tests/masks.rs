@@ -6,8 +6,9 @@ use barrow_types::SeriesId;
 
 use super::*;
 use crate::calendar::slot_of;
+use crate::derived::DIR;
 use crate::gaps::Asked;
-use crate::gaps::mask_file::{self, BLOCK_BITS, DIR, Header};
+use crate::gaps::mask_file::{self, BLOCK_BITS, Header};
 
 /// Minutes of four blocks, one of them before 1970.
 const MINUTES: [i64; 7] = [-3, 5, 6, 7, (1 << 20) - 1, 1 << 20, 5 << 20];

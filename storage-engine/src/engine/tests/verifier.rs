@@ -11,6 +11,7 @@ fn add(to: &mut VerifyReport, more: VerifyReport) {
     to.extents += more.extents;
     to.rows += more.rows;
     to.masks += more.masks;
+    to.tiles += more.tiles;
     to.problems.extend(more.problems);
 }
 

@@ -1,8 +1,8 @@
-//! Files of gap masks: when one is written, and how gently.
+//! Files of gap masks and of tiles: when one is written, and how gently.
 //!
-//! Masks are a convenience: the first question about gaps after a start need not read all rows.
-//! So they are written when segments have come to rest, on a thread that sleeps most of the time,
-//! and left unwritten where that fails or the server has no time.
+//! They are a convenience: the first question about gaps, or about bars that are made of others,
+//! need not read all rows. So they are written when segments have come to rest, on a thread that
+//! sleeps most of the time, and left unwritten where that fails or the server has no time.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use barrow_engine::disk::Disk;
-use barrow_engine::{Engine, Error, ErrorKind, MasksDone, MasksJob};
+use barrow_engine::{Engine, Error, ErrorKind, MasksDone, MasksJob, TilesDone, TilesJob};
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::metrics::Metrics;
@@ -34,17 +34,50 @@ const NAP_MAX: Duration = Duration::from_millis(100);
 /// Longest time for a file when the server stops.
 const STOP_MAX: Duration = Duration::from_secs(1);
 
+/// A file to be written.
+pub(super) enum Job {
+    /// Of gap masks.
+    Masks(MasksJob),
+    /// Of tiles.
+    Tiles(TilesJob),
+}
+
+/// A file that was written, or why it was not.
+enum Outcome {
+    Masks(Result<MasksDone, Error>),
+    Tiles(Result<TilesDone, Error>),
+}
+
+impl Job {
+    /// The next one that is due, of the kind that was not written last if both are.
+    fn plan(engine: &mut Engine, last_was_masks: bool) -> Option<Self> {
+        if last_was_masks && let Some(job) = engine.plan_tiles() {
+            return Some(Self::Tiles(job));
+        }
+        let masks = engine.plan_masks().map(Self::Masks);
+        masks.or_else(|| engine.plan_tiles().map(Self::Tiles))
+    }
+
+    fn run(self, disk: &dyn Disk, pace: &mut dyn FnMut() -> ControlFlow<()>) -> Outcome {
+        match self {
+            Self::Masks(job) => Outcome::Masks(job.run(disk, pace)),
+            Self::Tiles(job) => Outcome::Tiles(job.run(disk, pace)),
+        }
+    }
+}
+
 /// A file on its way back.
 pub(super) struct Written {
-    result: Result<MasksDone, Error>,
+    outcome: Outcome,
     took: Duration,
 }
 
 /// The writer's side.
-pub(super) struct Masks {
-    jobs: Sender<MasksJob>,
+pub(super) struct Derived {
+    jobs: Sender<Job>,
     stop: Arc<AtomicBool>,
     running: bool,
+    last_was_masks: bool,
     /// When segments changed first since the last file, and when last.
     changed: Option<(Instant, Instant)>,
     not_before: Instant,
@@ -52,15 +85,20 @@ pub(super) struct Masks {
     metrics: Arc<Metrics>,
 }
 
-impl Masks {
-    pub(super) fn new(
-        jobs: Sender<MasksJob>,
-        stop: Arc<AtomicBool>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+impl Derived {
+    pub(super) fn new(jobs: Sender<Job>, stop: Arc<AtomicBool>, metrics: Arc<Metrics>) -> Self {
         let now = Instant::now();
         let changed = Some((now, now));
-        Self { jobs, stop, running: false, changed, not_before: now, pause: PAUSE_MIN, metrics }
+        Self {
+            jobs,
+            stop,
+            running: false,
+            last_was_masks: false,
+            changed,
+            not_before: now,
+            pause: PAUSE_MIN,
+            metrics,
+        }
     }
 
     /// Rows came into segments.
@@ -72,7 +110,7 @@ impl Masks {
 
     /// When the next file may be begun, if one is due.
     pub(super) fn next(&self, engine: &Engine) -> Option<Instant> {
-        if self.running || !engine.masks_due() {
+        if self.running || !(engine.masks_due() || engine.tiles_due()) {
             return None;
         }
         let rest = self.changed.map(|(first, last)| (last + REST).min(first + REST_WAIT_MAX));
@@ -85,29 +123,40 @@ impl Masks {
             return;
         }
         self.changed = None;
-        if let Some(job) = engine.plan_masks() {
+        if let Some(job) = Job::plan(engine, self.last_was_masks) {
+            self.last_was_masks = matches!(job, Job::Masks(_));
             self.running = true;
-            self.jobs.send(job).expect("invariant: the mask writer outlives the writer");
+            self.jobs.send(job).expect("invariant: its thread outlives the writer");
         }
     }
 
     /// Has readers use what the thread brings back.
     pub(super) fn install(&mut self, engine: &mut Engine, written: Written) {
         self.running = false;
-        let took = written.took;
-        let result = engine.install_masks(written.result);
+        let Written { outcome, took } = written;
+        let is_masks = matches!(outcome, Outcome::Masks(_));
+        let what = if is_masks { "gap masks" } else { "tiles" };
+        let result = match outcome {
+            Outcome::Masks(result) => engine.install_masks(result),
+            Outcome::Tiles(result) => engine.install_tiles(result),
+        };
         let stopped = matches!(&result, Err(error) if error.kind() == ErrorKind::Stopped);
-        self.metrics.mask_file(took, result.is_ok() || stopped);
+        let is_fine = result.is_ok() || stopped;
+        if is_masks {
+            self.metrics.mask_file(took, is_fine);
+        } else {
+            self.metrics.tile_file(took, is_fine);
+        }
         match result {
             Ok(()) => {
                 self.pause = PAUSE_MIN;
                 self.not_before = Instant::now() + took * PAUSE_SHARE;
-                tracing::debug!(took_ms = took.as_millis(), "gap masks written");
+                tracing::debug!(took_ms = took.as_millis(), "{what} written");
             }
             Err(error) => {
                 if !stopped {
                     let pause_s = self.pause.as_secs();
-                    tracing::warn!(%error, pause_s, "gap masks not written");
+                    tracing::warn!(%error, pause_s, "{what} not written");
                 }
                 self.not_before = Instant::now() + self.pause;
                 self.pause = (self.pause * 2).min(PAUSE_MAX);
@@ -121,21 +170,24 @@ impl Masks {
         self.running
     }
 
-    /// Writes a last one if it is due and takes little time.
+    /// Writes last ones if they are due and take little time.
     pub(super) fn write_last(&mut self, engine: &mut Engine, disk: &dyn Disk) {
-        let Some(job) = engine.plan_masks() else { return };
         let start = Instant::now();
-        let result = job.run(disk, &mut || match start.elapsed() < STOP_MAX {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
-        });
-        self.install(engine, Written { result, took: start.elapsed() });
+        for last_was_masks in [false, true] {
+            let Some(job) = Job::plan(engine, last_was_masks) else { return };
+            let begun = Instant::now();
+            let outcome = job.run(disk, &mut || match start.elapsed() < STOP_MAX {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            });
+            self.install(engine, Written { outcome, took: begun.elapsed() });
+        }
     }
 }
 
 /// The thread.
 pub(super) fn run(
-    jobs: &Receiver<MasksJob>,
+    jobs: &Receiver<Job>,
     done: &Sender<Written>,
     disk: &dyn Disk,
     stop: &AtomicBool,
@@ -143,7 +195,7 @@ pub(super) fn run(
     for job in jobs {
         let start = Instant::now();
         let mut begun = start;
-        let result = job.run(disk, &mut || {
+        let outcome = job.run(disk, &mut || {
             let worked = begun.elapsed();
             if worked < WORK {
                 return ControlFlow::Continue(());
@@ -152,7 +204,7 @@ pub(super) fn run(
             begun = Instant::now();
             goes_on
         });
-        if done.send(Written { result, took: start.elapsed() }).is_err() {
+        if done.send(Written { outcome, took: start.elapsed() }).is_err() {
             return;
         }
     }
