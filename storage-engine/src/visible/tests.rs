@@ -173,6 +173,11 @@ proptest! {
             let losers = losers(&TRADES, &rows, |ts, sequences| {
                 !outside.iter().any(|e| e.ts == ts && sequences.contains(&e.sequence))
             });
+            let together = |at: usize| {
+                (rows.ts[at - 1], rows.rank(at - 1)) != (rows.ts[at], rows.rank(at))
+                    || losers[at - 1] == losers[at]
+            };
+            prop_assert!((1..rows.len()).all(together), "events of one rank are apart");
             current.retain(|e| !is_merged(e));
             let kept = (0..rows.len()).filter(|&at| !losers[at]);
             current.extend(kept.map(|at| event_of(&rows, at)));

@@ -246,6 +246,17 @@ impl Store {
 
     /// Trades of source `x`, one a line: instant, price, size, conditions.
     pub(super) fn trades(&mut self, lines: &[&str]) -> Applied {
+        let trades = Self::batch_of_trades(lines);
+        self.send(trades)
+    }
+
+    /// Takes a trade away.
+    pub(super) fn retract_trade(&mut self, line: &str) {
+        let trade = Self::batch_of_trades(&[line]);
+        self.send(Batch { act: Act::Retract, ..trade });
+    }
+
+    fn batch_of_trades(lines: &[&str]) -> Batch {
         let parse = |line: &&str| {
             let words: Vec<&str> = line.split(' ').collect();
             let number = |at: usize| words[at].parse::<f64>().unwrap();
@@ -262,7 +273,7 @@ impl Store {
             texts(all.iter().map(|trade| trade.3.as_str())),
             Column::nulls(ColumnType::Text, all.len()),
         ];
-        self.send(Batch { columns, ..of })
+        Batch { columns, ..of }
     }
 
     /// Quotes of source `x`, one a line: instant, bid, ask.
