@@ -222,13 +222,17 @@ impl Masks {
         Ok(Made::Now(Mask { from: held.newest, to: held.sequence, slots }))
     }
 
-    /// The mask of a block from the file, if it has it.
+    /// The mask of a block from the file, if it has it and the snapshot holds every record that the
+    /// file knows: an older one cannot tell since when the mask is what it is.
     fn load(&self, asked: Asked<'_>, held: &Held) -> Option<Mask> {
         let stored = self.stored.read();
         let stored = stored.as_ref()?;
+        let to = stored.header.sequence;
+        if to > asked.snapshot.sequence().get() {
+            return None;
+        }
         let entry = stored.entry(asked.series, held.block)?;
         let disk = &*asked.snapshot.generation().disk;
-        let to = stored.header.sequence;
         let loaded = if entry.step == asked.step { stored.mask(disk, entry).ok() } else { None };
         if loaded.is_none() {
             self.dropped.fetch_add(1, Ordering::Relaxed);

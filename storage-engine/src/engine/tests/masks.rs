@@ -28,15 +28,12 @@ fn series(engine: &Engine) -> SeriesId {
 
 /// The slots that masks say hold a row.
 fn slots(engine: &Engine, at_sequence: Option<u64>) -> BTreeSet<i64> {
-    let snapshot = engine.snapshot();
+    slots_of(&engine.snapshot(), series(engine), at_sequence)
+}
+
+fn slots_of(snapshot: &Snapshot, series: SeriesId, at_sequence: Option<u64>) -> BTreeSet<i64> {
     let at_sequence = at_sequence.map(Sequence::new);
-    let asked = Asked {
-        snapshot: &snapshot,
-        series: series(engine),
-        step: Step::M1,
-        as_of: None,
-        at_sequence,
-    };
+    let asked = Asked { snapshot, series, step: Step::M1, as_of: None, at_sequence };
     let all = -10..(6 << 20);
     let presence = snapshot.generation().masks.presence(asked, &all).unwrap();
     let mut found = BTreeSet::new();
@@ -127,6 +124,23 @@ fn masks_of_a_file_are_used_and_only_what_came_since_is_read() {
     assert_eq!(slots(&engine, None), right(&engine, None));
     let stats = engine.reader().masks();
     assert_eq!((stats.loaded, stats.made, stats.updated), (BLOCKS, EMPTY, 1));
+    assert_right(&engine);
+}
+
+#[test]
+fn a_snapshot_that_is_older_than_a_file_of_masks_is_answered_from_its_rows() {
+    let disk = MemoryDisk::new();
+    let mut engine = open(&disk);
+    add(&mut engine, "first", &[1, 2], NOW);
+    flush(&mut engine);
+    let old = engine.snapshot();
+    add(&mut engine, "second", &[3], NOW + 1);
+    flush(&mut engine);
+    write(&mut engine);
+    for at_sequence in [None, Some(1), Some(9)] {
+        let found = slots_of(&old, series(&engine), at_sequence);
+        assert_eq!(found, BTreeSet::from([1, 2]), "at {at_sequence:?}");
+    }
     assert_right(&engine);
 }
 
