@@ -44,7 +44,7 @@ const NOT_IN_ENGINE: &[&str] = &[
 ];
 
 /// Who may import whom. A member that is not listed is refused.
-const MEMBERS: [Member; 8] = [
+const MEMBERS: [Member; 9] = [
     Member {
         dir: "storage-engine/types",
         name: "barrow-types",
@@ -52,9 +52,15 @@ const MEMBERS: [Member; 8] = [
         foreign: Foreign::Only(&[]),
     },
     Member {
+        dir: "storage-engine/features",
+        name: "barrow-features",
+        ours: &["barrow-types"],
+        foreign: Foreign::Only(&["libm", "sha2"]),
+    },
+    Member {
         dir: "storage-engine",
         name: "barrow-engine",
-        ours: &["barrow-types"],
+        ours: &["barrow-types", "barrow-features"],
         foreign: Foreign::AnyBut(NOT_IN_ENGINE),
     },
     Member {
@@ -98,6 +104,7 @@ const MEMBERS: [Member; 8] = [
         name: "barrow-benches",
         ours: &[
             "barrow-types",
+            "barrow-features",
             "barrow-engine",
             "barrow-protocol",
             "barrow-client",

@@ -106,6 +106,8 @@ impl DatasetId {
     pub const REPEATS: Self = Self(91);
     /// Ledger: long work of the server, a row for each change of a job.
     pub const JOBS: Self = Self(92);
+    /// Facts: definitions of groups of features, each version by itself.
+    pub const DEFINITIONS: Self = Self(93);
 
     /// The dataset of that number.
     pub const fn new(number: u16) -> Self {
