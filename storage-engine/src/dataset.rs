@@ -205,7 +205,7 @@ pub static SERIES: Schema = Schema {
 };
 
 /// Every schema there is.
-pub static SCHEMAS: [&Schema; 20] = [
+pub static SCHEMAS: [&Schema; 21] = [
     &BARS,
     &TRADES,
     &QUOTES,
@@ -226,7 +226,11 @@ pub static SCHEMAS: [&Schema; 20] = [
     &facts::VERDICTS,
     &facts::REPEATS,
     &jobs::JOBS,
+    &facts::DEFINITIONS,
 ];
+
+/// What only the server itself writes: no route takes rows of these as they are.
+pub const OF_SERVER: [DatasetId; 2] = [DatasetId::JOBS, DatasetId::DEFINITIONS];
 
 /// The schema of a dataset, if it is built.
 pub fn schema(dataset: DatasetId) -> Option<&'static Schema> {
@@ -254,6 +258,7 @@ mod tests {
                 "settings" => &["key"],
                 "rules" | "verdicts" => &["rule"],
                 "jobs" => &["job_id"],
+                "definitions" => &["version"],
                 _ => &[],
             };
             assert_eq!(names, expected, "{}", schema.name);

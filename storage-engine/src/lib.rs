@@ -26,6 +26,7 @@ mod derived;
 pub mod disk;
 mod engine;
 mod error;
+pub mod features;
 mod flush;
 pub mod gaps;
 mod generation;
@@ -52,13 +53,14 @@ pub use curate::{
 };
 pub use engine::{Engine, Reader, Recovery, Stats};
 pub use error::{Error, ErrorKind};
+pub use features::{FeatureGroup, FeaturePiece, FeatureScan, Features, Way};
 pub use flush::{FlushDone, FlushJob};
 pub use gaps::{MaskStats, MasksDone, MasksJob};
 pub use inspect::{Inspection, inspect};
 pub use memtable::{Span, Zone};
 pub use options::Options;
 pub use prepare::{Prepared, prepare, retraction_of};
-pub use reference::{Action, Reference, RuleFact, Since};
+pub use reference::{Action, DefinitionFact, Reference, RuleFact, Since};
 pub use snapshot::{
     BatchEntry, DeadLetter, LetterId, Revisions, Scan, Scanner, Snapshot, SourceFactRow,
 };

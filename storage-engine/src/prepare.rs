@@ -277,7 +277,7 @@ fn check(batch: &Batch) -> Result<(&'static Schema, Source), Error> {
         .filter(|schema| {
             MARKET.contains(&schema.dataset)
                 || facts::STATED.contains(&schema.dataset)
-                || schema.dataset == DatasetId::JOBS
+                || dataset::OF_SERVER.contains(&schema.dataset)
         })
         .ok_or_else(|| Error::invalid(format!("dataset {} takes no rows", batch.dataset.get())))?;
     if batch.dataset == DatasetId::BARS && batch.step == Step::Tick {

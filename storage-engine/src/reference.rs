@@ -1,5 +1,5 @@
 //! Facts that any question may need, read whole: calendars, bindings, instruments, actions,
-//! settings and rules, as they are visible at one (T, N).
+//! settings, rules and definitions, as they are visible at one (T, N).
 //!
 //! Facts are rows like any other ([`crate::dataset::facts`]). They are few beside the rows they
 //! speak of, so the newest state is read once and kept until a record brings another fact.
@@ -56,6 +56,21 @@ pub struct RuleFact {
     pub thresholds: Option<String>,
 }
 
+/// A version of something that is defined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefinitionFact {
+    /// Its version.
+    pub version: Arc<str>,
+    /// What is defined: `FeatureSet`.
+    pub kind: Arc<str>,
+    /// JSON.
+    pub document: Arc<str>,
+    /// Since when Barrow has it.
+    pub known_at: Timestamp,
+    /// The record that brought it.
+    pub sequence: Sequence,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Reference {
@@ -71,6 +86,7 @@ pub struct Reference {
     calendars: BTreeMap<Arc<str>, Arc<Calendar>>,
     settings: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<str>>>,
     rules: BTreeMap<Arc<str>, BTreeMap<Arc<str>, RuleFact>>,
+    definitions: BTreeMap<Arc<str>, Vec<DefinitionFact>>,
 }
 
 /// The last of `since` that is not after `at`.
@@ -161,6 +177,19 @@ impl Reference {
         sources.iter().find_map(bound)
     }
 
+    /// The instrument that a question about times before `end` names: behind `id:` stands an id; a
+    /// name that nobody has is one too.
+    pub fn instrument(&self, name: &str, end: Timestamp) -> Arc<str> {
+        if let Some(id) = name.strip_prefix("id:") {
+            return Arc::from(id);
+        }
+        let sources = self.setting("bars", "sources").unwrap_or_default();
+        let sources: Vec<&str> = sources.split_whitespace().collect();
+        // The end is not in the range, so that a name that begins with it is another's.
+        let last = Timestamp::from_nanos(end.nanos().saturating_sub(1));
+        self.named(name, last, &sources).unwrap_or_else(|| name.into())
+    }
+
     /// The actions of `instrument` in order of their ex-dates.
     pub fn actions(&self, instrument: &str) -> &[Action] {
         self.actions.get(instrument).map_or(&[], Vec::as_slice)
@@ -203,6 +232,16 @@ impl Reference {
     pub fn rules(&self, dataset: &str) -> impl Iterator<Item = (&str, &RuleFact)> {
         let rules = self.rules.get(dataset).into_iter().flatten();
         rules.map(|(rule, fact)| (&**rule, fact))
+    }
+
+    /// The versions of a definition, in the order in which they came.
+    pub fn definitions(&self, name: &str) -> &[DefinitionFact] {
+        self.definitions.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of what is defined.
+    pub fn defined(&self) -> impl Iterator<Item = &str> {
+        self.definitions.keys().map(|name| &**name)
     }
 }
 
@@ -300,6 +339,17 @@ impl Loader<'_> {
             DatasetId::RULES => {
                 let (rule, fact) = rule_fact(rows, at);
                 found.rules.entry(subject).or_default().insert(rule.into(), fact);
+            }
+            DatasetId::DEFINITIONS => {
+                let own = |place: usize| name(&rows.columns[place], at);
+                if let (Some(version), Some(kind), Some(document)) = (own(0), own(1), own(2)) {
+                    let known_at = Timestamp::from_nanos(rows.known_at[at]);
+                    let sequence = Sequence::new(rows.sequence[at]);
+                    let fact = DefinitionFact { version, kind, document, known_at, sequence };
+                    let versions = found.definitions.entry(subject).or_default();
+                    let place = versions.partition_point(|other| other.sequence <= sequence);
+                    versions.insert(place, fact);
+                }
             }
             _ => unreachable!("invariant: these are the datasets that are read whole"),
         }

@@ -204,7 +204,7 @@ fn newest_of(snapshot: &Snapshot, ask: &Ask, asked: &Asked) -> Result<Vec<Cell>,
 }
 
 /// A range that all bars of a schedule lie in.
-fn everything(step: Step) -> (i64, i64) {
+pub(crate) fn everything(step: Step) -> (i64, i64) {
     let days = if step.is_dated() { 40 } else { 4 };
     ((DATES[0] - days) * DAY_NANOS, (DATES[3] + days) * DAY_NANOS)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use barrow_engine::batch::{Applied, Counts};
 use barrow_engine::disk::Disk;
+use barrow_engine::features::Gap;
 use barrow_engine::{
     CompactDone, Engine, Error, FlushDone, MasksDone, Options, Prepared, Scope, Snapshot,
     TilesDone, prepare, verify,
@@ -17,10 +18,11 @@ use barrow_tests::curated_schedule::{Act, Generator, Timed};
 use barrow_tests::faulty_disk::{Done, FaultyDisk};
 use barrow_tests::model::{COLUMN_COUNT, Outcome};
 use barrow_tests::random::Random;
-use barrow_types::Timestamp;
+use barrow_types::{Step, Timestamp};
 
 use crate::answer::{self, Asked};
 use crate::batches::batch_of;
+use crate::features::{self, Kind};
 use crate::story::{Story, readable};
 use crate::tally::Tally;
 
@@ -407,6 +409,13 @@ impl Episode {
         self.asked.push(asked.clone());
         let old = self.old.clone().filter(|_| self.random.chance(30));
         let snapshot = old.unwrap_or_else(|| self.engine().snapshot());
+        // The model looks at every slot there is, of which seconds are too many.
+        if asked.question.step != Step::S1 && self.random.chance(8) {
+            let gap = Gap::ALL[self.random.place(Gap::ALL.len())];
+            let kind = [Kind::Plain, Kind::Plain, Kind::Mixed, Kind::Beside][self.random.place(4)];
+            let about = features::Asked { question: &asked.question, gap, kind };
+            self.tally.features += features::compare(&snapshot, &self.model, about)? as u64;
+        }
         match answer::compare(&snapshot, &self.model, &asked)? {
             Some(cells) => self.tally.answered(&cells),
             None => self.tally.refused += 1,

@@ -22,6 +22,7 @@
 mod answer;
 mod batches;
 mod episode;
+mod features;
 mod story;
 mod tally;
 

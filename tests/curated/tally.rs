@@ -25,6 +25,8 @@ pub(crate) struct Tally {
     pub(crate) questions: u64,
     pub(crate) asked_again: u64,
     pub(crate) refused: u64,
+    /// Cells of features.
+    pub(crate) features: u64,
     /// Cells by the number of their reason.
     cells: [u64; 9],
 }
@@ -47,6 +49,7 @@ impl Tally {
         self.questions += other.questions;
         self.asked_again += other.asked_again;
         self.refused += other.refused;
+        self.features += other.features;
         self.cells.iter_mut().zip(other.cells).for_each(|(all, more)| *all += more);
     }
 
@@ -65,7 +68,8 @@ impl fmt::Display for Tally {
             "{} schedules in {} episodes: {} batches, {} flushes, {} compactions, {} files of \
              masks ({} taken from them), {} files of tiles ({} taken from them), {} sessions made \
              for tiles, {} answers from tiles as they were, {} openings, {} crashes; {} questions \
-             ({} asked again), {} of them refused as they must be, {} cells compared:",
+             ({} asked again), {} of them refused as they must be, {} cells of features, \
+             {} cells compared:",
             self.schedules,
             self.episodes,
             self.batches,
@@ -82,6 +86,7 @@ impl fmt::Display for Tally {
             self.questions,
             self.asked_again,
             self.refused,
+            self.features,
             self.cells.iter().sum::<u64>()
         )?;
         let reasons = [

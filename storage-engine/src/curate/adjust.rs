@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use barrow_types::{ColumnId, DAY_NANOS, DatasetId, Sequence, Step, Timestamp, civil_from_days};
+use barrow_types::{
+    Adjust, ColumnId, DAY_NANOS, DatasetId, Sequence, Step, Timestamp, civil_from_days,
+};
 
 use crate::calendar::{Calendar, slot_begin, slot_of};
 use crate::catalog::ledger_series;
@@ -20,47 +22,16 @@ use super::{Content, Curated, Piece};
 /// Number of the column that splits multiply.
 const VOLUME: ColumnId = ColumnId::new(5);
 
-/// What prices are adjusted for, by a question or by their source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Adjust {
-    /// Nothing: as traded.
-    #[default]
-    None,
-    /// Splits.
-    Splits,
-    /// Splits and dividends.
-    All,
-}
-
-impl Adjust {
-    /// Every way.
-    pub const ALL: [Self; 3] = [Self::None, Self::Splits, Self::All];
-
-    /// The word for it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Splits => "splits",
-            Self::All => "all",
-        }
-    }
-
-    /// The way of that name, if there is one.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|way| way.name() == name)
-    }
-
-    /// What the prices of `source` carry.
-    pub(super) fn of_source(reference: &Reference, source: &str) -> Result<Self, Error> {
-        let key = format!("adjustment:{source}");
-        let Some(value) = reference.setting("bars", &key) else { return Ok(Self::None) };
-        Self::parse(value).ok_or_else(|| {
-            Error::invalid(format!(
-                "adjust: setting {key} of bars is '{value}', which is none of none, splits, all; \
-                 state what the source's prices carry"
-            ))
-        })
-    }
+/// What the prices of `source` carry.
+pub(super) fn carried_by(reference: &Reference, source: &str) -> Result<Adjust, Error> {
+    let key = format!("adjustment:{source}");
+    let Some(value) = reference.setting("bars", &key) else { return Ok(Adjust::None) };
+    Adjust::parse(value).ok_or_else(|| {
+        Error::invalid(format!(
+            "adjust: setting {key} of bars is '{value}', which is none of none, splits, all; \
+             state what the source's prices carry"
+        ))
+    })
 }
 
 /// Up to when actions count.
@@ -241,7 +212,7 @@ impl Curated {
     fn carried(&self, reference: &Reference, adjust: Adjust) -> Result<Vec<Adjust>, Error> {
         let carried = self.candidates.iter().map(|candidate| {
             let source = candidate.source.as_str();
-            let carried = Adjust::of_source(reference, source)?;
+            let carried = carried_by(reference, source)?;
             let is_more = match carried {
                 Adjust::None => true,
                 Adjust::Splits => adjust == Adjust::All,

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use barrow_types::{Align, DatasetId, PriceSide, Sequence, SeriesKey, Source, Step, Symbol};
+use barrow_types::{
+    Align, DatasetId, PriceSide, Sequence, SeriesKey, SessionSet, Source, Step, Symbol,
+};
 
 use crate::aggregates::{Conditions, Lineage, Steps, ticks_of};
 use crate::error::Error;
@@ -29,6 +31,11 @@ impl Candidate {
     pub(super) fn key(&self, step: Step, side: PriceSide) -> SeriesKey {
         let (symbol, source) = (self.symbol.clone(), self.source.clone());
         SeriesKey { dataset: DatasetId::BARS, symbol, step, side, source }
+    }
+
+    /// Whether trades of it may belong to slots that they do not lie in.
+    pub(super) fn may_have_auctions(&self, session: SessionSet) -> bool {
+        session == SessionSet::Regular && !self.lineage.conditions.are_all()
     }
 
     /// Whether it is bound at an instant.

@@ -1,6 +1,6 @@
 //! The close before a dividend: the last price at which a share still had it.
 
-use barrow_types::{ColumnId, DAY_NANOS, SessionSet, Step, Timestamp};
+use barrow_types::{Adjust, ColumnId, DAY_NANOS, SessionSet, Step, Timestamp};
 
 use crate::calendar::{slot_begin, slot_of};
 use crate::error::Error;
@@ -8,7 +8,7 @@ use crate::gaps::Reason;
 use crate::reference::Reference;
 use crate::rows::Values;
 
-use super::adjust::Adjust;
+use super::adjust::carried_by;
 use super::{Content, Curated, CuratedScan};
 
 /// Number of the column of closes.
@@ -97,7 +97,7 @@ impl Curated {
                     (Content::Rows(first), Some(candidate)) => {
                         let Values::F64(closes) = &piece.rows.columns[0].values else { continue };
                         let source = curated.candidates[candidate].source.as_str();
-                        let carried = Adjust::of_source(reference, source)?;
+                        let carried = carried_by(reference, source)?;
                         if carried == Adjust::All {
                             // It has dividends taken off that nobody can put back.
                             return Ok(Found::Unknown);

@@ -24,7 +24,7 @@ use crate::aggregates::{
     Coverage, Inspector, Maker, Origin, Reasons, Steps, Subjects, Wanted as Asked,
 };
 use crate::aggregates::{bounds, ticks_of};
-use crate::calendar::{Calendar, SlotGrid, Stretch, slot_begin, slot_of};
+use crate::calendar::{Calendar, SlotGrid, Stretch, day_of, slot_begin, slot_of};
 use crate::error::Error;
 use crate::gaps::{Explainer, FactsAt, Presence, Reason};
 use crate::reference::Reference;
@@ -32,7 +32,8 @@ use crate::rows::{Column, Rows, Values, flags};
 use crate::snapshot::Snapshot;
 
 use adjust::Adjuster;
-pub use adjust::{Adjust, Adjustment, Anchor};
+pub use adjust::{Adjustment, Anchor};
+pub use barrow_types::Adjust;
 pub use candidates::Candidate;
 use candidates::{Wanted, candidates};
 pub(crate) use candidates::{bound, sources};
@@ -253,7 +254,7 @@ impl Curated {
     }
 
     /// Slots that `calendar` expects.
-    fn on(
+    pub(crate) fn on(
         calendar: Option<Arc<Calendar>>,
         snapshot: Snapshot,
         reference: &Reference,
@@ -374,6 +375,21 @@ impl Curated {
     /// The calendar that says which slots are expected; `None`: all are.
     pub fn calendar(&self) -> Option<&Calendar> {
         self.calendar.as_deref()
+    }
+
+    /// The end of its range: behind the last row if it was asked for without one.
+    pub(crate) fn end(&self) -> Timestamp {
+        self.scan.end
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn calendar_shared(&self) -> Option<Arc<Calendar>> {
+        self.calendar.clone()
+    }
+
+    /// The slots that it answers.
+    pub(crate) fn grid(&self) -> SlotGrid {
+        grid(&self.scan)
     }
 
     /// Whether pieces tell how much of each row is there.
@@ -724,12 +740,19 @@ fn clip_to_rows(
         return slots;
     }
     let grid = grid(scan);
-    let series = candidates.iter().flat_map(|candidate| candidate.lineage.all());
-    let spans = series.filter_map(|(step, series)| {
+    let series = candidates.iter().flat_map(|of| of.lineage.all().map(move |all| (of, all)));
+    let spans = series.filter_map(|(of, (step, series))| {
         let (first, last) = snapshot.span(series)?;
         if step == scan.step {
             return Some((slot_of(step, first), slot_of(step, last)));
         }
+        let (first, last) = if step.is_dated() {
+            (open_of(calendar, first), open_of(calendar, last))
+        } else if step == Step::Tick && of.may_have_auctions(grid.session) {
+            (in_hours(calendar, first), in_hours(calendar, last))
+        } else {
+            (first, last)
+        };
         slots_around(grid, calendar, first, last)
     });
     let Some((first, last)) = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {
@@ -748,6 +771,19 @@ fn clip_to_rows(
         scan.end = Timestamp::from_nanos(slot_begin(scan.step, slots.end));
     }
     slots
+}
+
+/// When the session opens whose date a bar of a day is stored by.
+fn open_of(calendar: Option<&Calendar>, ts: i64) -> i64 {
+    let session = calendar.and_then(|calendar| calendar.session(day_of(ts)));
+    session.map_or(ts, |session| session.open)
+}
+
+/// The instant of the regular hours that a trade belongs to, if it is of an auction: one before the
+/// open to the first slot, one after the close to the last.
+fn in_hours(calendar: Option<&Calendar>, ts: i64) -> i64 {
+    let session = calendar.and_then(|calendar| calendar.session_at(ts));
+    session.map_or(ts, |session| ts.clamp(session.open, session.close - 1))
 }
 
 /// The first and the last expected slot that hold some of the instants from `first` to `last`.

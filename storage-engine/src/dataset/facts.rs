@@ -171,6 +171,20 @@ pub static REPEATS: Schema = Schema {
     ],
 };
 
+/// Definitions: the series' symbol is the name of what is defined, `document` JSON as the server
+/// reads it, `version` names what it says.
+pub static DEFINITIONS: Schema = Schema {
+    dataset: DatasetId::DEFINITIONS,
+    name: "definitions",
+    version: 1,
+    identity: Identity::Event { id: &[ColumnId::new(1)] },
+    columns: &[
+        column(1, "version", ColumnType::Text, false),
+        column(2, "kind", ColumnType::Text, true),
+        column(3, "document", ColumnType::Text, true),
+    ],
+};
+
 /// The facts that anybody may state as rows of a batch.
 pub const STATED: [DatasetId; 9] = [
     DatasetId::CALENDAR_DAYS,
@@ -185,11 +199,12 @@ pub const STATED: [DatasetId; 9] = [
 ];
 
 /// The facts that are read whole, because every question may need any of them.
-pub const REFERENCE: [DatasetId; 6] = [
+pub const REFERENCE: [DatasetId; 7] = [
     DatasetId::CALENDAR_DAYS,
     DatasetId::BINDINGS,
     DatasetId::INSTRUMENTS,
     DatasetId::ACTIONS,
     DatasetId::SETTINGS,
     DatasetId::RULES,
+    DatasetId::DEFINITIONS,
 ];

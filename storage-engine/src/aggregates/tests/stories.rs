@@ -232,6 +232,38 @@ fn trades_make_bars_by_what_their_conditions_say() {
 }
 
 #[test]
+fn a_range_without_ends_holds_the_slots_that_auctions_belong_to() {
+    use barrow_types::Timestamp;
+    for (trade, bar) in [
+        ("2 09:29:59 10 100 O", "09:30 10 10 10 10 100 10 1"),
+        ("2 16:00:10 21 500 6", "15:59 21 21 21 21 500 21 1"),
+    ] {
+        let mut store = Store::new();
+        store.setting("trades", "conditions:x", "us");
+        store.trades(&[trade]);
+        for (step, bar) in [(Step::M1, bar), (Step::Mo1, "09:30")] {
+            let mut ask = Ask::of(step);
+            ask.range = (Timestamp::MIN.nanos(), Timestamp::MAX.nanos());
+            let told = store.told(&ask);
+            assert_eq!(told.len(), 1, "{trade} {step:?}: {told:?}");
+            assert!(told[0].contains(bar), "{trade} {step:?}: {told:?}");
+        }
+    }
+}
+
+#[test]
+fn a_range_without_ends_holds_the_month_whose_first_day_came_last() {
+    use barrow_types::Timestamp;
+    let mut store = Store::new();
+    store.bars(Step::D1, &["2 00:00 1 1 1 1 1 1 1"]);
+    for step in [Step::D1, Step::W1, Step::Mo1] {
+        let mut ask = Ask::of(step);
+        ask.range = (Timestamp::MIN.nanos(), Timestamp::MAX.nanos());
+        assert_eq!(store.told(&ask).len(), 1, "{step:?}");
+    }
+}
+
+#[test]
 fn a_wrong_setting_of_conditions_is_refused() {
     let mut store = Store::new();
     store.trades(&["2 09:30:00 10 100 O"]);

@@ -1,0 +1,165 @@
+//! From where slots are read so that those that are asked for come out as if all were read.
+
+use std::sync::Arc;
+
+use barrow_features::Gap;
+use barrow_types::{DAY_NANOS, Timestamp};
+
+use crate::calendar::{Calendar, SlotGrid};
+use crate::curate::{Content, Curated, CuratedScan, Piece};
+use crate::error::Error;
+use crate::reference::Reference;
+use crate::rows::Values;
+use crate::snapshot::Snapshot;
+
+/// What must be read before the first slot that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lead {
+    /// Everything from the begin on.
+    All,
+    /// So many slots; of [`Gap::Rows`] so many with a row.
+    Slots(u32),
+}
+
+/// Where to begin.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Begin {
+    /// When the first slot to read starts.
+    pub(super) start: Timestamp,
+    /// How many slots there are from the begin up to it, itself included. Rows are not counted:
+    /// then it is beyond all that anybody waits for.
+    pub(super) rank: u64,
+    /// The close of the last row before it; `None` at the begin.
+    pub(super) close: Option<f64>,
+}
+
+/// Where to begin to read `scan`, which reads the close first, if nothing before `since` counts;
+/// `None` if it has no row.
+pub(super) fn find(
+    snapshot: &Snapshot,
+    reference: &Reference,
+    calendar: &Option<Arc<Calendar>>,
+    scan: &CuratedScan,
+    (lead, gap, since): (Lead, Gap, Timestamp),
+) -> Result<Option<Begin>, Error> {
+    let curated = |start, end| {
+        let scan = CuratedScan { start, end, empty: false, ..scan.clone() };
+        Curated::on(calendar.clone(), snapshot.clone(), reference, scan, false)
+    };
+    let mut all = curated(since, scan.end)?;
+    let Some(first) = all.next()? else { return Ok(None) };
+    let begin = first_start(&first);
+    let at_begin = Begin { start: Timestamp::from_nanos(begin), rank: 1, close: None };
+    let Lead::Slots(count) = lead else { return Ok(Some(at_begin)) };
+    if scan.start.nanos() <= begin {
+        return Ok(Some(at_begin));
+    }
+    let walk = Walk { grid: all.grid(), calendar: calendar.as_deref(), begin };
+    let rows_of = |from: i64, to: i64| -> Result<Vec<(i64, f64)>, Error> {
+        let mut read = curated(Timestamp::from_nanos(from), Timestamp::from_nanos(to))?;
+        let mut rows = Vec::new();
+        while let Some(piece) = read.next()? {
+            rows.extend(starts_and_closes(&piece));
+        }
+        Ok(rows)
+    };
+    if gap == Gap::Rows {
+        return walk.back_by_rows(scan.start.nanos(), count, rows_of).map(|start| {
+            Some(start.map_or(at_begin, |(start, close)| Begin {
+                start: Timestamp::from_nanos(start),
+                rank: u64::MAX / 2,
+                close: Some(close),
+            }))
+        });
+    }
+    let Some(start) = walk.back_by_slots(scan.start.nanos(), u64::from(count)) else {
+        return Ok(Some(at_begin));
+    };
+    let rank = 1 + walk.grid.count(walk.calendar, begin, start);
+    // The begin has a row, so one is found.
+    let close = walk.back_by_rows(start, 1, rows_of)?.map(|(_, close)| close);
+    let close = match close {
+        Some(close) => Some(close),
+        None => rows_of(begin, start)?.first().map(|(_, close)| *close),
+    };
+    Ok(Some(Begin { start: Timestamp::from_nanos(start), rank, close }))
+}
+
+struct Walk<'a> {
+    grid: SlotGrid,
+    calendar: Option<&'a Calendar>,
+    begin: i64,
+}
+
+impl Walk<'_> {
+    /// The start of the slot `count` before the first that starts at `at` or later; `None` if that
+    /// is the begin or before it.
+    fn back_by_slots(&self, at: i64, count: u64) -> Option<i64> {
+        let mut span = DAY_NANOS;
+        loop {
+            let from = at.saturating_sub(span);
+            if from <= self.begin && self.grid.count(self.calendar, self.begin, at) <= count {
+                return None;
+            }
+            let found = self.grid.count(self.calendar, from, at);
+            if found >= count {
+                let mut skip = found - count;
+                for stretch in self.grid.stretches(self.calendar, from, at) {
+                    let of_stretch = u64::from(stretch.count);
+                    if skip < of_stretch {
+                        let place = u32::try_from(skip).expect("invariant: it is below a count");
+                        return Some(stretch.start_of(place)).filter(|start| *start > self.begin);
+                    }
+                    skip -= of_stretch;
+                }
+                return Some(at);
+            }
+            span = span.saturating_mul(2);
+        }
+    }
+
+    /// Start and close of the row that has `count` - 1 more between it and `at`; `None` if that
+    /// is the first row of all, or there is none.
+    fn back_by_rows(
+        &self,
+        at: i64,
+        count: u32,
+        rows: impl Fn(i64, i64) -> Result<Vec<(i64, f64)>, Error>,
+    ) -> Result<Option<(i64, f64)>, Error> {
+        let mut missing = u64::from(count.max(1));
+        let mut end = at;
+        let mut slots = missing;
+        while end > self.begin {
+            let start = self.back_by_slots(end, slots).unwrap_or(self.begin);
+            let found = rows(start, end)?;
+            let len = found.len() as u64;
+            if len >= missing {
+                let place = usize::try_from(len - missing).expect("invariant: it is a place");
+                return Ok(Some(found[place]).filter(|(start, _)| *start > self.begin));
+            }
+            missing -= len;
+            end = start;
+            slots = slots.saturating_mul(4);
+        }
+        Ok(None)
+    }
+}
+
+/// When the first slot of a piece starts.
+pub(super) fn first_start(piece: &Piece) -> i64 {
+    let first = &piece.spans[0];
+    first.stretch.start_of(first.first)
+}
+
+/// Start and close of the slots with a row.
+fn starts_and_closes(piece: &Piece) -> Vec<(i64, f64)> {
+    let Values::F64(closes) = &piece.rows.columns[0].values else { return Vec::new() };
+    let mut all = Vec::with_capacity(closes.len());
+    for span in &piece.spans {
+        if let Content::Rows(first) = span.content {
+            let places = (span.first..span.first + span.count).zip(first..);
+            all.extend(places.map(|(at, row)| (span.stretch.start_of(at), closes[row])));
+        }
+    }
+    all
+}

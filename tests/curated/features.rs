@@ -1,0 +1,273 @@
+//! Features of the same questions: what kernels see is what the model's slots say, and a cell has
+//! the same bits however it is computed.
+
+use std::sync::Arc;
+
+use barrow_engine::features::{
+    self, Column, Definition, FeatureBars, FeatureOptions, FeatureRule, Gap,
+};
+use barrow_engine::{ErrorKind, FeatureGroup, FeaturePiece, FeatureScan, Snapshot, Way};
+use barrow_tests::curated_model::CuratedModel;
+use barrow_tests::curated_model::calendar::{Align, SessionSet};
+use barrow_tests::curated_model::view::{Cell, Reason};
+use barrow_tests::curated_schedule::questions::Question;
+use barrow_tests::model::Value;
+use barrow_types::{Sequence, Timestamp};
+
+use crate::answer::everything;
+use crate::story::readable;
+
+/// Features that are what the slots say, as they are or some slots ago.
+const PLAIN: [(&str, &str); 10] = [
+    ("open", "$open"),
+    ("high", "$high"),
+    ("low", "$low"),
+    ("close", "$close"),
+    ("volume", "$volume"),
+    ("vwap", "$vwap"),
+    ("trades", "$trades"),
+    ("before", "Ref($close, 2)"),
+    ("known", "Count($close, 4)"),
+    ("top", "Max($high, 4)"),
+];
+
+/// How many slots the cells of [`PLAIN`] look back.
+const LOOKBACK: usize = 3;
+
+/// Features of all kinds.
+const MIXED: [(&str, &str); 14] = [
+    ("mean", "Mean($close, 5)"),
+    ("std", "Std($close, 7)"),
+    ("slope", "Slope($close, 6)"),
+    ("corr", "Corr($close, $volume, 6)"),
+    ("rank", "Rank($close, 9)"),
+    ("median", "Med($vwap, 5)"),
+    ("where", "IdxMax($high, 8)"),
+    ("lag", "Mean(Delta($close, 2), 3) / $open"),
+    ("ema", "EMA($close, 4)"),
+    ("rsi", "RSI($close, 3)"),
+    ("day", "CumSum($volume)"),
+    ("gap", "GapPct()"),
+    ("place", "$slot + $slots / 1000 + $minute + $to_close + $weekday + $half_day"),
+    ("either", "If($close > Ref($close, 1), $volume, -1)"),
+];
+
+/// Features that read other slots than their own.
+const BESIDE: [(&str, &str); 3] = [
+    ("other", "Of('BBB', Mean($close, 2)) - $close"),
+    ("day", "At('1d', Ref($close, 1))"),
+    ("week", "Of('BBB', At('1w', $close))"),
+];
+
+/// A question about features.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) question: &'a Question,
+    pub(crate) gap: Gap,
+    pub(crate) kind: Kind,
+}
+
+/// Which features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// [`PLAIN`].
+    Plain,
+    /// [`MIXED`].
+    Mixed,
+    /// [`BESIDE`].
+    Beside,
+}
+
+/// Puts the question to both; how many cells there are.
+pub(crate) fn compare(
+    snapshot: &Snapshot,
+    model: &CuratedModel,
+    asked: Asked<'_>,
+) -> Result<usize, String> {
+    let question = asked.question;
+    let held = snapshot.sequence();
+    let told = |what: &str| {
+        let about = readable(question);
+        Err(format!(
+            "features ({:?}) of {about}\nat a snapshot of sequence {held}: {what}",
+            asked.gap
+        ))
+    };
+    let texts: &[(&str, &str)] = match asked.kind {
+        Kind::Plain => &PLAIN,
+        Kind::Mixed => &MIXED,
+        // Days have no longer step that they could be read on.
+        Kind::Beside if question.step.is_dated() => &BESIDE[..1],
+        Kind::Beside => &BESIDE,
+    };
+    let mut scan = scan(question, asked.gap, texts);
+    scan.due = Timestamp::from_nanos(question.ask(model).due);
+    let found = match read(snapshot, &scan) {
+        Ok(found) => found,
+        Err(error) => {
+            let ask = question.ask(model);
+            if error.kind() == ErrorKind::Invalid && !model.knows_calendar(&ask) {
+                return Ok(0);
+            }
+            return told(&format!("answered {error}"));
+        }
+    };
+    let way = FeatureScan { way: Way::Slots, ..scan.clone() };
+    match read(snapshot, &way) {
+        Err(error) => return told(&format!("slot by slot: answered {error}")),
+        Ok(slots) => {
+            if let Some(what) = difference(&found, &slots, texts) {
+                return told(&format!("in columns, then slot by slot: {what}"));
+            }
+        }
+    }
+    if asked.kind == Kind::Plain
+        && let Some(what) = difference(&expected(snapshot, model, asked), &found, texts)
+    {
+        return told(&format!("in the model, then in the engine: {what}"));
+    }
+    Ok(found.len() * texts.len())
+}
+
+fn scan(question: &Question, gap: Gap, texts: &[(&str, &str)]) -> FeatureScan {
+    let bars = FeatureBars {
+        session: match question.set {
+            SessionSet::Regular => barrow_types::SessionSet::Regular,
+            SessionSet::Extended => barrow_types::SessionSet::Extended,
+            SessionSet::All => barrow_types::SessionSet::All,
+        },
+        align: match question.align {
+            Align::Session => barrow_types::Align::Session,
+            Align::Clock => barrow_types::Align::Clock,
+        },
+        price: question.side,
+        source: question.source.clone(),
+        ..FeatureBars::every(question.step)
+    };
+    let mut definition = Definition::new("of_schedule", bars);
+    definition.options = FeatureOptions::Own { gap, warmup: Some(1), min_valid: Some(1) };
+    definition.features = texts.iter().map(|(name, expr)| FeatureRule::new(*name, *expr)).collect();
+    let group = FeatureGroup::new(definition).expect("the texts are expressions");
+    FeatureScan {
+        instrument: question.instrument.as_str().into(),
+        group: Arc::new(group),
+        start: Timestamp::from_nanos(question.start),
+        end: Timestamp::from_nanos(question.end),
+        as_of: question.as_of.map(Timestamp::from_nanos),
+        at_sequence: question.at_sequence.map(Sequence::new),
+        due: Timestamp::MIN,
+        since: Timestamp::MIN,
+        way: Way::Columns,
+    }
+}
+
+fn read(snapshot: &Snapshot, scan: &FeatureScan) -> Result<FeaturePiece, barrow_engine::Error> {
+    let mut all = FeaturePiece::default();
+    let mut features = snapshot.features(scan)?;
+    while let Some(piece) = features.next()? {
+        assert!(!piece.is_empty(), "a piece has slots");
+        for at in 0..piece.len() {
+            all.push_from(&piece, at);
+        }
+    }
+    Ok(all)
+}
+
+/// What the slots of the model say.
+fn expected(snapshot: &Snapshot, model: &CuratedModel, asked: Asked<'_>) -> FeaturePiece {
+    let mut ask = asked.question.ask(model);
+    ask.at_sequence = ask.at_sequence.min(snapshot.sequence().get());
+    let start = ask.start;
+    ask.fallback = None;
+    ask.start = everything(ask.step).0;
+    let cells = model.curated(&ask);
+    let due = cells.iter().take_while(|cell| cell.available_at <= ask.due);
+    let slots: Vec<&Cell> = due
+        .skip_while(|cell| cell.row.is_none())
+        .filter(|cell| cell.row.is_some() || asked.gap != Gap::Rows)
+        .collect();
+    let mut close = None;
+    let mut inputs: Vec<[(f64, u8); 7]> = Vec::new();
+    for cell in &slots {
+        inputs.push(match &cell.row {
+            Some(row) => {
+                close = number(&row.values[3]);
+                std::array::from_fn(|place| {
+                    number(&row.values[place]).map_or((0.0, Reason::Missing as u8), |of| (of, 0))
+                })
+            }
+            None if cell.reason == Reason::NoTrade && asked.gap == Gap::ByReason => {
+                let close = close.expect("the first slot has a row");
+                std::array::from_fn(|place| (if [4, 6].contains(&place) { 0.0 } else { close }, 0))
+            }
+            None => [(0.0, cell.reason as u8); 7],
+        });
+    }
+    let mut piece = FeaturePiece::default();
+    for (at, cell) in slots.iter().enumerate() {
+        if cell.slot.start < start {
+            continue;
+        }
+        let first = at.saturating_sub(LOOKBACK);
+        let rows = || slots[first..=at].iter().filter_map(|cell| cell.row.as_ref());
+        let window = &inputs[first..=at];
+        let known = window.iter().filter(|slot| slot[3].1 == 0).count();
+        let top = window.iter().filter(|slot| slot[1].1 == 0).map(|slot| slot[1].0);
+        let top = top.reduce(f64::max).map_or((0.0, 10), |top| (top, 0));
+        let before = at.checked_sub(2).map_or((0.0, 9), |before| inputs[before][3]);
+        let mut cells = inputs[at].to_vec();
+        cells.extend([before, (count(known), 0), top]);
+        piece.ts.push(cell.slot.start);
+        piece.ts_end.push(cell.slot.end);
+        piece.available_at.push(cell.available_at);
+        piece.session.push(i32::try_from(cell.slot.session).expect("dates are small"));
+        piece.known_at.push(rows().map(|row| row.known_at).max().unwrap_or(i64::MIN));
+        piece.sequence.push(rows().map(|row| row.sequence).max().unwrap_or(0));
+        piece.provisional.push(false);
+        piece.coverage.push(0.0);
+        piece.cells.resize(cells.len(), Column::new());
+        for (column, (value, reason)) in piece.cells.iter_mut().zip(cells) {
+            column.push(match reason {
+                0 => features::Cell::number(value),
+                code => features::Cell::null(barrow_types::Reason::ALL[usize::from(code)]),
+            });
+        }
+    }
+    piece
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Null | Value::Text(_) => None,
+        Value::F64(bits) => Some(f64::from_bits(*bits) + 0.0),
+        Value::I64(value) => Some(*value as f64),
+    }
+}
+
+fn count(count: usize) -> f64 {
+    f64::from(u32::try_from(count).expect("a window is small"))
+}
+
+/// Where two answers differ first.
+fn difference(one: &FeaturePiece, other: &FeaturePiece, texts: &[(&str, &str)]) -> Option<String> {
+    if one.ts != other.ts {
+        return Some(format!("other slots\n {:?}\n {:?}", one.ts, other.ts));
+    }
+    for at in 0..one.len() {
+        let ts = one.ts[at];
+        let slot = |of: &FeaturePiece| {
+            (of.ts_end[at], of.available_at[at], of.session[at], of.known_at[at], of.sequence[at])
+        };
+        if slot(one) != slot(other) {
+            return Some(format!("slot {ts}\n {:?}\n {:?}", slot(one), slot(other)));
+        }
+        for ((a, b), (name, _)) in one.cells.iter().zip(&other.cells).zip(texts) {
+            let cell = |of: &Column| (of.values()[at].to_bits(), of.reasons()[at]);
+            if cell(a) != cell(b) {
+                let shown = |of: &Column| format!("{} ({})", of.values()[at], of.reasons()[at]);
+                return Some(format!("slot {ts}, {name}\n {}\n {}", shown(a), shown(b)));
+            }
+        }
+    }
+    None
+}
