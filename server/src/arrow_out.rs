@@ -30,6 +30,7 @@ pub(crate) struct ArrowOut {
     statuses: ArrayRef,
     reasons: ArrayRef,
     instruments: ArrayRef,
+    versions: ArrayRef,
 }
 
 fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> ArrayRef {
@@ -44,7 +45,7 @@ impl ArrowOut {
             .iter()
             .map(|column| {
                 let kind = data_type(column.kind());
-                Field::new(column.name(), kind, column.is_nullable(layout.hollow))
+                Field::new(layout.name(*column), kind, column.is_nullable(layout.hollow))
             })
             .collect();
         Self {
@@ -58,6 +59,7 @@ impl ArrowOut {
             statuses: names(DqStatus::ALL.iter().map(|status| status.name())),
             reasons: names(Reason::ALL.iter().map(|reason| reason.name())),
             instruments: names(layout.instruments.iter().map(String::as_str)),
+            versions: names([layout.version.as_str()]),
         }
     }
 
@@ -71,11 +73,14 @@ impl ArrowOut {
     /// # Errors
     /// The piece does not fit the layout; that would be a fault of ours.
     pub(crate) fn batch(&self, piece: Piece) -> Result<RecordBatch, ArrowError> {
-        let Piece { symbol, source, step, side, mut rows, slots } = piece;
+        let Piece { symbol, source, step, side, mut rows, slots, features } = piece;
         let len = rows.len();
         let mut slots = slots.unwrap_or_default();
+        let features = features.unwrap_or_default();
         let is_curated = !slots.reason.is_empty();
         let gaps = gaps(&slots);
+        // Empty slots are slots; what rows of a join lack is the slot itself.
+        let absent = if features.asked.is_empty() { None } else { gaps.clone() };
         let flagged = |all: &[u8], flag: u8| {
             let bits = BooleanBuffer::collect_bool(len, |at| all[at] & flag != 0);
             Arc::new(BooleanArray::new(bits, gaps.clone()))
@@ -115,14 +120,22 @@ impl ArrowOut {
                 Out::InstrumentId => {
                     dictionary(PerRow::One(slots.instrument), len, &self.instruments)?
                 }
-                Out::Session => Arc::new(Date32Array::from(std::mem::take(&mut slots.session))),
+                Out::Session => {
+                    let dates = std::mem::take(&mut slots.session);
+                    Arc::new(Date32Array::new(dates.into(), absent.clone()))
+                }
                 Out::Stale => flag(&|_| false),
                 Out::IsGap => flag(&|at| slots.is_gap(at)),
                 Out::IsFilled => flag(&|at| slots.is_filled[at]),
                 Out::Coverage => Arc::new(Float64Array::from(std::mem::take(&mut slots.coverage))),
-                Out::Ts => times(std::mem::take(&mut rows.ts)),
-                Out::TsEnd if is_curated => times(std::mem::take(&mut slots.ts_end)),
-                Out::AvailableAt if is_curated => times(std::mem::take(&mut slots.available_at)),
+                Out::Asked => times(features.asked.clone()),
+                Out::Ts => times_or_null(std::mem::take(&mut rows.ts), absent.clone()),
+                Out::TsEnd if is_curated => {
+                    times_or_null(std::mem::take(&mut slots.ts_end), absent.clone())
+                }
+                Out::AvailableAt if is_curated => {
+                    times_or_null(std::mem::take(&mut slots.available_at), absent.clone())
+                }
                 Out::TsEnd | Out::AvailableAt => Arc::clone(&ends),
                 Out::KnownAt => times_or_null(std::mem::take(&mut rows.known_at), gaps.clone()),
                 Out::Assumed => flagged(&rows.flags, flags::ASSUMED),
@@ -131,7 +144,14 @@ impl ArrowOut {
                     let numbers: Vec<i64> = rows.sequence.iter().map(|n| n.cast_signed()).collect();
                     Arc::new(Int64Array::new(numbers.into(), gaps.clone()))
                 }
-                Out::User(..) => {
+                Out::Version => dictionary(PerRow::One(0), len, &self.versions)?,
+                Out::FeatureReason(place) => {
+                    let places = features.reasons[place].iter().map(|&code| code.into());
+                    dictionary(PerRow::Each(places.collect()), len, &self.reasons)?
+                }
+                Out::Provisional => flag(&|at| features.provisional[at]),
+                Out::Age => Arc::new(Float64Array::from(features.age.clone())),
+                Out::User(..) | Out::Feature(_) => {
                     let column = place.and_then(|at| user.get_mut(at)).and_then(Option::take);
                     values(column.expect("invariant: a piece brings the columns of its layout"))
                 }
@@ -231,6 +251,7 @@ mod tests {
             side: PerRow::One(PriceSide::Bid.code().into()),
             rows,
             slots: None,
+            features: None,
         }
     }
 
@@ -247,6 +268,7 @@ mod tests {
             sources: vec!["x".into(), "y".into()],
             instruments: Vec::new(),
             hollow: Hollow::Retractions,
+            ..Layout::default()
         }
     }
 

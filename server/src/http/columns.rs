@@ -1,5 +1,8 @@
 //! The columns of rows as they are answered, and the pieces that answers are made of.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use barrow_engine::dataset::{ColumnDef, Schema};
 use barrow_engine::rows::{ColumnType, Rows};
 use barrow_types::{ColumnId, DatasetId, PriceSide, Step, Timestamp};
@@ -51,17 +54,35 @@ pub(crate) enum Out {
     Coverage,
     /// The instrument.
     InstrumentId,
+    /// A feature, and its place in [`Layout::features`].
+    Feature(usize),
+    /// Why that feature is null.
+    FeatureReason(usize),
+    /// The versions of the groups.
+    Version,
+    /// Whether something that the row depends on may still change.
+    Provisional,
+    /// How long ago the row could first be had, in seconds.
+    Age,
+    /// The time that a row of a join asks for.
+    Asked,
 }
 
+/// What the name of a column ends with that says why a feature is null.
+pub(crate) const REASON: &str = "__reason";
+
 /// Which rows of an answer may be without values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Hollow {
     /// None is.
+    #[default]
     None,
     /// Retractions are.
     Retractions,
     /// Empty slots are.
     Slots,
+    /// Rows of a join that have no slot are.
+    Joined,
 }
 
 /// What a column of an answer holds.
@@ -98,7 +119,7 @@ impl OutType {
 }
 
 impl Out {
-    /// The name users write.
+    /// The name users write; [`Layout::name`] knows those of features.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Symbol => "symbol",
@@ -122,6 +143,11 @@ impl Out {
             Self::DqStatus => "dq_status",
             Self::Coverage => "coverage",
             Self::InstrumentId => "instrument_id",
+            Self::Version => "version",
+            Self::Provisional => "provisional",
+            Self::Age => "age",
+            Self::Asked => "t",
+            Self::Feature(_) | Self::FeatureReason(_) => "",
         }
     }
 
@@ -135,14 +161,21 @@ impl Out {
             | Self::State
             | Self::Reason
             | Self::DqStatus
-            | Self::InstrumentId => OutType::Name,
-            Self::Ts | Self::TsEnd | Self::AvailableAt | Self::KnownAt => OutType::Timestamp,
-            Self::Assumed | Self::Retracted | Self::Stale | Self::IsGap | Self::IsFilled => {
-                OutType::Bool
+            | Self::InstrumentId
+            | Self::FeatureReason(_)
+            | Self::Version => OutType::Name,
+            Self::Ts | Self::TsEnd | Self::AvailableAt | Self::KnownAt | Self::Asked => {
+                OutType::Timestamp
             }
+            Self::Assumed
+            | Self::Retracted
+            | Self::Stale
+            | Self::IsGap
+            | Self::IsFilled
+            | Self::Provisional => OutType::Bool,
             Self::Sequence => OutType::I64,
             Self::Session => OutType::Date,
-            Self::Coverage => OutType::F64,
+            Self::Coverage | Self::Feature(_) | Self::Age => OutType::F64,
             Self::User(_, column) => match column.kind {
                 ColumnType::F64 => OutType::F64,
                 ColumnType::I64 => OutType::I64,
@@ -156,6 +189,8 @@ impl Out {
     pub(crate) fn is_nullable(self, hollow: Hollow) -> bool {
         match self {
             Self::User(_, column) => hollow != Hollow::None || column.nullable,
+            Self::Feature(_) => true,
+            _ if hollow == Hollow::Joined => self.is_of_row() || self.is_of_slot(),
             _ => hollow == Hollow::Slots && self.is_of_row(),
         }
     }
@@ -163,6 +198,11 @@ impl Out {
     /// Whether it says something of a row, so that an empty slot has nothing to say.
     pub(crate) const fn is_of_row(self) -> bool {
         matches!(self, Self::Source | Self::KnownAt | Self::Assumed | Self::Sequence | Self::State)
+    }
+
+    /// Whether it says something of a slot, so that a row of a join without one has nothing to say.
+    pub(crate) const fn is_of_slot(self) -> bool {
+        matches!(self, Self::Ts | Self::TsEnd | Self::AvailableAt | Self::Session)
     }
 
     /// The columns of a range of curated bars, in order.
@@ -283,6 +323,32 @@ pub(crate) struct Piece {
     pub(crate) rows: Rows,
     /// Their slots, if they are of the curated layer.
     pub(crate) slots: Option<Slots>,
+    /// What else is known of features, if they are rows of these.
+    pub(crate) features: Option<FeatureRows>,
+}
+
+/// What is known of rows of features beside their values, which are the rows' columns.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FeatureRows {
+    /// Of each feature the code of the reason why it is null; 0 if it is not.
+    pub(crate) reasons: Vec<Vec<u8>>,
+    /// Whether something that the row depends on may still change.
+    pub(crate) provisional: Vec<bool>,
+    /// How long ago each row could first be had, in seconds; empty if nobody asks.
+    pub(crate) age: Vec<f64>,
+    /// What each row of a join asks for; such rows may be without a slot. Empty otherwise.
+    pub(crate) asked: Vec<i64>,
+}
+
+impl FeatureRows {
+    fn slice(&self, range: Range<usize>) -> Self {
+        Self {
+            reasons: self.reasons.iter().map(|codes| codes[range.clone()].to_vec()).collect(),
+            provisional: self.provisional[range.clone()].to_vec(),
+            age: self.age.get(range.clone()).map(<[f64]>::to_vec).unwrap_or_default(),
+            asked: self.asked.get(range).map(<[i64]>::to_vec).unwrap_or_default(),
+        }
+    }
 }
 
 impl Piece {
@@ -309,6 +375,7 @@ impl Piece {
             side: self.side.slice(start, end),
             rows: self.rows.slice(start..end),
             slots: self.slots.map(|slots| slots.slice(start..end)),
+            features: self.features.map(|features| features.slice(start..end)),
             ..self
         }
     }
@@ -319,6 +386,7 @@ impl Piece {
             Some(slots) if slots.is_gap(at) && column.is_of_row() => {
                 column != Out::Source || self.source.get(at) == NO_SOURCE
             }
+            Some(slots) if slots.is_gap(at) => self.features.is_some() && column.is_of_slot(),
             _ => false,
         }
     }
@@ -331,7 +399,7 @@ impl Piece {
 }
 
 /// What holds for a whole answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Layout {
     /// The columns, in order.
     pub(crate) columns: Vec<Out>,
@@ -343,9 +411,22 @@ pub(crate) struct Layout {
     pub(crate) instruments: Vec<String>,
     /// Which rows may be without values.
     pub(crate) hollow: Hollow,
+    /// Names of the features that rows have.
+    pub(crate) features: Vec<String>,
+    /// The versions of their groups, in one word.
+    pub(crate) version: String,
 }
 
 impl Layout {
+    /// The name of a column.
+    pub(crate) fn name(&self, column: Out) -> Cow<'_, str> {
+        match column {
+            Out::Feature(place) => Cow::from(&self.features[place]),
+            Out::FeatureReason(place) => format!("{}{REASON}", self.features[place]).into(),
+            column => column.name().into(),
+        }
+    }
+
     /// Places in the schema of the user columns that are shown, in order.
     pub(crate) fn user(&self) -> impl Iterator<Item = usize> {
         self.columns.iter().filter_map(|column| match column {
@@ -363,12 +444,16 @@ impl Layout {
         self.columns.iter().filter_map(id).collect()
     }
 
-    /// Where in `Piece::rows.columns` each column is; `None` for columns of the system.
+    /// Where in `Piece::rows.columns` each column is: user columns in their order, features at
+    /// their places; `None` for columns of the system.
     pub(crate) fn places(&self) -> Vec<Option<usize>> {
         let mut next = 0;
         self.columns
             .iter()
             .map(|column| {
+                if let Out::Feature(place) = column {
+                    return Some(*place);
+                }
                 matches!(column, Out::User(..)).then(|| {
                     next += 1;
                     next - 1
@@ -392,6 +477,10 @@ pub(crate) fn instant(column: Out, piece: &Piece, at: usize) -> Option<Timestamp
         Out::Ts => Some(ts),
         Out::TsEnd | Out::AvailableAt => Some(piece.step.ts_end(ts)),
         Out::KnownAt => Some(Timestamp::from_nanos(piece.rows.known_at[at])),
+        Out::Asked => {
+            let features = piece.features.as_ref()?;
+            Some(Timestamp::from_nanos(features.asked[at]))
+        }
         _ => None,
     }
 }
@@ -417,6 +506,7 @@ mod tests {
             sources: Vec::new(),
             instruments: Vec::new(),
             hollow: Hollow::None,
+            ..Layout::default()
         };
         assert_eq!(layout.user().collect::<Vec<_>>(), [3, 0]);
         assert_eq!(layout.places(), [Some(0), None, Some(1)]);

@@ -306,6 +306,7 @@ impl Reader {
             sources: Vec::new(),
             instruments: resolved.instruments.iter().map(ToString::to_string).collect(),
             hollow: if gaps { Hollow::Slots } else { Hollow::None },
+            ..Layout::default()
         };
         let mut ids = layout.user_ids();
         if matches!(fill, Fill::Forward(_)) && !ids.contains(&BARS.columns[CLOSE].id) {
@@ -404,6 +405,7 @@ impl Reader {
                 step: self.step,
                 rows,
                 slots: Some(slots),
+                features: None,
             };
             let piece = self.leave_out_sent(piece);
             self.lane = Some(lane);

@@ -11,7 +11,7 @@ use barrow_engine::gaps::Reason;
 use barrow_engine::rows::{Column, Values, flags};
 use barrow_types::civil_from_days;
 
-use super::columns::{Layout, Out, OutType, Piece, instant};
+use super::columns::{FeatureRows, Layout, Out, OutType, Piece, instant};
 use super::error::{Code, Problem};
 use super::params::Params;
 use super::slots::Slots;
@@ -172,7 +172,8 @@ impl Encoder {
             }
             Format::Csv => {
                 let text = Text::new(layout, zone);
-                let names: Vec<_> = layout.columns.iter().map(|column| column.name()).collect();
+                let names: Vec<_> =
+                    layout.columns.iter().map(|column| layout.name(*column)).collect();
                 Ok((Self::Csv(text), format!("{}\n", names.join(",")).into_bytes()))
             }
         }
@@ -253,7 +254,7 @@ impl Text {
             .enumerate()
             .map(|(at, column)| {
                 let before = if at == 0 { '{' } else { ',' };
-                format!("{before}\"{}\":", column.name()).into_bytes()
+                format!("{before}\"{}\":", layout.name(*column)).into_bytes()
             })
             .collect();
         let columns = layout.columns.iter().copied().zip(layout.places()).collect();
@@ -264,7 +265,7 @@ impl Text {
         let mut out = b"{\"columns\":[".to_vec();
         for (at, column) in self.layout.columns.iter().enumerate() {
             let before = if at == 0 { "" } else { "," };
-            let (name, kind) = (column.name(), column.kind().name());
+            let (name, kind) = (self.layout.name(*column), column.kind().name());
             write!(out, "{before}{{\"name\":\"{name}\",\"type\":\"{kind}\"}}").expect(WRITES);
         }
         out.extend(b"],\"rows\":[");
@@ -345,6 +346,8 @@ impl Text {
             Out::DqStatus => slots(piece).dq_status[at].name(),
             Out::Reason => reason(slots(piece).reason[at]),
             Out::InstrumentId => &self.layout.instruments[slots(piece).instrument as usize],
+            Out::FeatureReason(place) => reason(features(piece).reasons[place][at]),
+            Out::Version => &self.layout.version,
             _ => piece.side(at).name(),
         }
     }
@@ -360,6 +363,8 @@ impl Text {
             (Out::IsGap, _) => Cell::Bool(slots(piece).is_gap(at)),
             (Out::IsFilled, _) => Cell::Bool(slots(piece).is_filled[at]),
             (Out::Coverage, _) => Cell::F64(slots(piece).coverage[at]),
+            (Out::Provisional, _) => Cell::Bool(features(piece).provisional[at]),
+            (Out::Age, _) => Cell::F64(features(piece).age[at]),
             _ => Cell::Null,
         }
     }
@@ -367,6 +372,10 @@ impl Text {
 
 fn slots(piece: &Piece) -> &Slots {
     piece.slots.as_ref().expect("invariant: only curated rows have columns about slots")
+}
+
+fn features(piece: &Piece) -> &FeatureRows {
+    piece.features.as_ref().expect("invariant: only these rows have columns of features")
 }
 
 fn reason(code: u8) -> &'static str {
@@ -437,6 +446,7 @@ mod tests {
             sources: vec!["x".into()],
             instruments: Vec::new(),
             hollow: Hollow::Retractions,
+            ..Layout::default()
         }
     }
 
@@ -458,6 +468,7 @@ mod tests {
                 columns: vec![open, trades],
             },
             slots: None,
+            features: None,
         }
     }
 

@@ -148,6 +148,7 @@ fn plan(query: Query, snapshot: Snapshot) -> Result<Answer<Latest>, Problem> {
         sources,
         instruments: Vec::new(),
         hollow: Hollow::None,
+        ..Layout::default()
     };
     let trailer =
         Trailer { sequence: snapshot.sequence().get(), cursor: None, calendar: None, warnings };
@@ -187,6 +188,7 @@ impl Pieces for Latest {
                 step: wanted.step,
                 rows,
                 slots: None,
+                features: None,
             }));
         }
         Ok(None)

@@ -17,11 +17,13 @@ mod decode;
 mod encode;
 pub(crate) mod error;
 mod facts;
+mod features;
 mod gaps;
 mod ingest;
 mod jobs;
 mod latest;
 mod not_built;
+mod page;
 mod params;
 mod parts;
 mod quality;
@@ -89,6 +91,8 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     /// Long work.
     pub(crate) jobs: Jobs,
+    /// Groups of features that were asked for.
+    pub(crate) groups: features::Ready,
     /// Memory for request bodies.
     bodies: Arc<Budget>,
     keys: Keys,
@@ -121,6 +125,7 @@ impl App {
             prepares: semaphore(http.prepare_threads),
             queries: semaphore(http.query_threads),
             stopping: AtomicBool::new(false),
+            groups: features::Ready::default(),
             jobs,
             config,
             engine,
@@ -236,6 +241,16 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/calendars/{name}", get(calendars::describe).put(facts::days::put_file))
         .route("/v1/calendars/{name}/days", put(facts::days::put_days))
         .route("/v1/calendars/{name}/sessions", get(calendars::sessions))
+        .route("/v1/features", get(features::range::get))
+        .route("/v1/features/latest", get(features::point::latest))
+        .route("/v1/features/at", get(features::point::at))
+        .route("/v1/features/join", post(features::join::post))
+        .route("/v1/feature-groups", get(features::groups::list))
+        .route("/v1/feature-groups/{name}", get(features::groups::show).put(features::groups::put))
+        .route("/v1/feature-groups/{name}/promote", post(features::groups::promote))
+        .route("/v1/feature-groups/{name}/verify", post(features::verify))
+        .route("/v1/feature-groups/{name}/lint", post(features::lint))
+        .route("/v1/feature-groups/{name}/{version}", get(features::groups::show_version))
         .route("/v1/dead-letters", get(dead_letters::list))
         .route("/v1/dead-letters/{id}", get(dead_letters::show))
         .route("/v1/dead-letters/{id}/replay", post(dead_letters::replay));

@@ -11,20 +11,10 @@ use super::App;
 use super::error::Problem;
 
 /// Routes of which nothing is built.
-const ROUTES: [&str; 21] = [
+const ROUTES: [&str; 11] = [
     "/",
     "/openapi.json",
     "/v1/tables/{dataset}",
-    "/v1/features",
-    "/v1/features/latest",
-    "/v1/features/at",
-    "/v1/features/join",
-    "/v1/feature-groups",
-    "/v1/feature-groups/{name}",
-    "/v1/feature-groups/{name}/promote",
-    "/v1/feature-groups/{name}/verify",
-    "/v1/feature-groups/{name}/lint",
-    "/v1/feature-groups/{name}/{version}",
     "/v1/universes",
     "/v1/universes/{name}",
     "/v1/label-sets",

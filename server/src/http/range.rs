@@ -11,17 +11,18 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use barrow_engine::dataset::Schema;
 use barrow_engine::{Error, Revisions, Snapshot};
-use barrow_types::{DatasetId, PriceSide, Sequence, Timestamp};
+use barrow_types::{DatasetId, PriceSide, Sequence};
 use tokio::time::timeout;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::App;
 use super::columns::{Layout, Out, Piece, select};
 use super::curated::{self, Slotted};
-use super::cursor::{Cursor, Position};
+use super::cursor::Cursor;
 use super::encode::{Format, Trailer};
 use super::error::{Code, Problem};
 use super::ingest::{check_sides, step};
+use super::page::page;
 use super::params::{Known, Params};
 use super::reader::{Range, Reader};
 use super::slots::Fill;
@@ -102,7 +103,7 @@ pub(crate) async fn get(
 ///
 /// # Errors
 /// It is not, for as long as `[http] min_sequence_wait_ms`.
-async fn reach(app: &App, sequence: u64) -> Result<(), Problem> {
+pub(super) async fn reach(app: &App, sequence: u64) -> Result<(), Problem> {
     let mut newest = app.progress.sequence.clone();
     let wait = Duration::from_millis(app.config.http.min_sequence_wait_ms);
     // Within the time it fails only if the writer is gone, and then nothing more will come.
@@ -146,24 +147,28 @@ impl Query {
         let (layer, hash) =
             if is_curated { curated_layer(params)? } else { raw_layer(schema, params)? };
         check_consistency(params)?;
-        let page = 1..=u64::from(page_rows_max);
-        let limit = params.integer("limit")?;
-        if limit.is_some_and(|limit| !page.contains(&limit)) {
-            let fault = format!(
-                "is not 1 to {page_rows_max}; without limit everything comes in one answer"
-            );
-            return Err(Problem::parameter("limit", fault));
-        }
         Ok(Self {
             hash,
             layer,
-            limit: limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+            limit: check_limit(params, page_rows_max)?,
             cursor: params.read("cursor", |text| Cursor::decode(text, hash))?,
             min_sequence: params.integer("min_sequence")?,
             format: Format::negotiate(params, headers)?,
             zone: params.read("tz", Zone::parse)?.unwrap_or(Zone::Utc),
         })
     }
+}
+
+/// `limit`: the rows of a page.
+pub(super) fn check_limit(params: &Params, page_rows_max: u32) -> Result<Option<usize>, Problem> {
+    let page = 1..=u64::from(page_rows_max);
+    let limit = params.integer("limit")?;
+    if limit.is_some_and(|limit| !page.contains(&limit)) {
+        let fault =
+            format!("is not 1 to {page_rows_max}; without limit everything comes in one answer");
+        return Err(Problem::parameter("limit", fault));
+    }
+    Ok(limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)))
 }
 
 /// `consistency`, which makes no difference: whatever is derived is computed from the rows that the
@@ -303,7 +308,7 @@ enum Rows {
     Curated(Box<curated::Reader>),
 }
 
-impl Rows {
+impl Pieces for Rows {
     fn layout(&self) -> &Layout {
         match self {
             Self::Raw(reader) => reader.layout(),
@@ -317,7 +322,9 @@ impl Rows {
             Self::Curated(reader) => reader.next(),
         }
     }
+}
 
+impl Rows {
     /// The calendars, and what a person should know.
     fn about(&mut self) -> Result<(Option<String>, Vec<String>), Problem> {
         match self {
@@ -331,49 +338,6 @@ impl Rows {
             }
         }
     }
-}
-
-/// The first `limit` rows of `reader`, and where they end if more follow.
-fn page(
-    reader: &mut Rows,
-    limit: usize,
-    resume: Option<Position>,
-) -> Result<(Vec<Piece>, Option<Position>), Error> {
-    let mut pieces = Vec::new();
-    let mut len = 0;
-    let mut last = resume;
-    while let Some(piece) = reader.next()? {
-        if len == limit {
-            return Ok((pieces, last));
-        }
-        let found = piece.rows.len();
-        let piece = piece.truncate(limit - len);
-        len += piece.rows.len();
-        last = Some(position_behind(&piece, last));
-        let cut = piece.rows.len() < found;
-        pieces.push(piece);
-        if cut {
-            return Ok((pieces, last));
-        }
-    }
-    Ok((pieces, None))
-}
-
-/// Where an answer stands behind `piece`, if it stood at `before` when the piece began.
-fn position_behind(piece: &Piece, before: Option<Position>) -> Position {
-    let ts = *piece.rows.ts.last().expect("invariant: pieces are never empty");
-    let same = piece.rows.ts.iter().rev().take_while(|other| **other == ts).count();
-    let ts = Timestamp::from_nanos(ts);
-    let earlier = match before {
-        Some(before)
-            if same == piece.rows.len() && before.ts == ts && before.symbol == piece.symbol =>
-        {
-            before.sent
-        }
-        _ => 0,
-    };
-    let same = u32::try_from(same).expect("invariant: a piece is small");
-    Position { symbol: piece.symbol, ts, sent: earlier + same }
 }
 
 struct Ranged {

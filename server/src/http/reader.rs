@@ -183,6 +183,7 @@ impl Reader {
                 Revisions::All => Hollow::Retractions,
                 Revisions::Visible => Hollow::None,
             },
+            ..Layout::default()
         };
         let symbol = resume.map_or(0, |position| position.symbol as usize);
         Ok(Self {
@@ -233,6 +234,7 @@ impl Reader {
                 step: self.range.step,
                 rows: found.rows,
                 slots: None,
+                features: None,
             };
             let piece = self.leave_out_sent(piece);
             if !piece.rows.is_empty() {

@@ -35,6 +35,9 @@ use bytes::Bytes;
 
 pub(crate) use rows::Incoming;
 
+/// Name of the rows of a join, whose time may be called `t`.
+pub(crate) const JOIN: &str = "join";
+
 use super::error::{Code, Problem};
 
 /// How a body is written.

@@ -36,7 +36,9 @@ impl Role {
         match name {
             "symbol" => Some(Self::Symbol),
             "ts" => Some(Self::Ts),
-            "known_at" => Some(Self::KnownAt),
+            "t" if schema.name == super::JOIN => Some(Self::Ts),
+            // What is known of a moment, and when, is what a join asks.
+            "known_at" if schema.name != super::JOIN => Some(Self::KnownAt),
             "_raw" => Some(Self::Raw),
             "_reject" => Some(Self::Reject),
             "_line" => Some(Self::Line),
@@ -46,6 +48,14 @@ impl Role {
                     .find(|(_, column)| column.name == name)
                     .map(|(place, column)| Self::User(place, column))
             }
+        }
+    }
+
+    /// The name of the column in rows of `schema`.
+    fn name_in(self, schema: &Schema) -> &'static str {
+        match self {
+            Self::Ts if schema.name == super::JOIN => "t",
+            other => other.name(),
         }
     }
 
@@ -93,9 +103,9 @@ pub(crate) fn refuse_unknown(names: &[impl AsRef<str>], plan: &Plan) -> Result<(
     if names.is_empty() {
         return Ok(());
     }
-    let mut known = vec!["symbol", "ts"];
+    let mut known = vec!["symbol", Role::Ts.name_in(plan.schema)];
     known.extend(plan.schema.columns.iter().map(|column| column.name));
-    known.push("known_at");
+    known.extend(Role::of("known_at", plan.schema).map(Role::name));
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     let list = names.join(", ");
     let detail = format!("{list}: no such column (there are: {})", known.join(", "));
@@ -114,8 +124,8 @@ pub(crate) fn require(roles: &[Role], plan: &Plan) -> Result<(), Problem> {
     }
     let user = plan.schema.columns.iter().enumerate().filter(|(_, column)| !column.nullable);
     required.extend(user.map(|(place, column)| Role::User(place, column)));
-    let mut missing: Vec<_> =
-        required.iter().filter(|role| !roles.contains(role)).map(|role| role.name()).collect();
+    let missing = required.iter().filter(|role| !roles.contains(role));
+    let mut missing: Vec<_> = missing.map(|role| role.name_in(plan.schema)).collect();
     let has_price = |name| roles.iter().any(|role| role.name() == name);
     if plan.schema.dataset == DatasetId::QUOTES && !has_price("bid") && !has_price("ask") {
         missing.extend(["bid", "ask"]);

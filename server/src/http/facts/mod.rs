@@ -16,12 +16,12 @@ pub(crate) mod claims;
 pub(crate) mod days;
 pub(crate) mod follow;
 pub(crate) mod instruments;
-mod json;
+pub(crate) mod json;
 pub(crate) mod rules;
 mod seen;
 pub(crate) mod settings;
 pub(crate) mod spans;
-mod stated;
+pub(crate) mod stated;
 pub(crate) mod verdicts;
 pub(crate) mod watermarks;
 

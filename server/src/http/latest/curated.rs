@@ -53,6 +53,7 @@ pub(super) fn plan(query: Query, snapshot: &Snapshot) -> Result<Answer<Bars>, Pr
         sources: Vec::new(),
         instruments: resolved.instruments.iter().map(ToString::to_string).collect(),
         hollow: super::Hollow::None,
+        ..Layout::default()
     };
     let ids = layout.user_ids();
     let (mut pieces, mut delivered) = (Vec::new(), Vec::new());
@@ -77,6 +78,7 @@ pub(super) fn plan(query: Query, snapshot: &Snapshot) -> Result<Answer<Bars>, Pr
             step: slotted.step,
             rows,
             slots: Some(slots),
+            features: None,
         });
     }
     let warnings = resolved.missing(&slotted, &delivered)?;
