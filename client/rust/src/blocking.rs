@@ -19,6 +19,8 @@
 //! # }
 //! ```
 
+mod features;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -15,7 +15,7 @@ use crate::query::{BarsQuery, Format, LatestQuery, TicksQuery};
 use crate::stream::{Batches, ByteStream};
 use crate::transport::ClientBuilder;
 
-const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
+pub(crate) const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
 
 /// A Barrow server, as seen from outside. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
@@ -249,7 +249,7 @@ impl Client {
         Batches::new(bytes).all().await
     }
 
-    async fn range(
+    pub(crate) async fn range(
         &self,
         path: &str,
         mut pairs: Vec<(&str, String)>,

@@ -93,7 +93,7 @@ impl Client {
 }
 
 /// The path of these parts.
-fn path_of(parts: &[&str]) -> String {
+pub(crate) fn path_of(parts: &[&str]) -> String {
     let mut path = "/v1".to_owned();
     for part in parts {
         path.push('/');

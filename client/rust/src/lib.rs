@@ -43,6 +43,7 @@ mod dead_letters;
 mod delete;
 mod error;
 mod facts;
+mod features;
 mod ingest;
 mod jobs;
 mod quality;
@@ -61,6 +62,11 @@ pub use client::Client;
 pub use dead_letters::{DeadLetter, DeadLetterDetail, DeadLettersQuery, Replay};
 pub use delete::DeleteKeys;
 pub use error::{ClientError, Problem};
+pub use features::{
+    FeatureChanges, FeatureClass, FeatureGroup, FeatureGroupInfo, FeatureInfo, FeatureInput,
+    FeatureLint, FeatureVersion, FeaturesAtQuery, FeaturesJoin, FeaturesQuery, FeaturesRange,
+    LatestFeaturesQuery, LintReport, SessionMismatches, SymbolVerdict, VerifyReport,
+};
 pub use ingest::{IngestOptions, Stamp};
 pub use jobs::{Job, JobRequest, JobState, JobsQuery};
 pub use query::{BarsQuery, Format, LatestQuery, TicksQuery};

@@ -5,9 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use barrow_client::{BarsQuery, Client, DeleteKeys, IngestAnswer, IngestOptions, LatestQuery};
+use barrow_client::{
+    BarsQuery, Client, DeleteKeys, IngestAnswer, IngestOptions, LatestFeaturesQuery, LatestQuery,
+};
 use clap::Args;
+use serde_json::json;
 
+use crate::cli::features::{self, Document};
 use crate::cli::import::{self, ImportOptions, grouped};
 use crate::cli::serve::StopSignals;
 use crate::cli::target::Target;
@@ -36,6 +40,9 @@ pub(crate) struct DemoArgs {
     #[command(flatten)]
     options: ImportOptions,
 }
+
+/// The name of the sample's group.
+const GROUP: &str = "demo";
 
 /// What to show of what was loaded.
 struct Shown {
@@ -91,8 +98,9 @@ async fn show_all(
         show_as_of(client, out).await?;
     }
     writeln!(out, "\nNewest rows (barrow latest {})", shown.symbols.join(" "))?;
-    let newest = LatestQuery::new(shown.symbols).columns(latest::COLUMNS);
+    let newest = LatestQuery::new(shown.symbols.clone()).columns(latest::COLUMNS);
     table::write(out, &client.latest(&newest).await?)?;
+    show_features(client, &shown, out).await?;
     addresses(client, args, &shown.query, planned.is_none(), out)
 }
 
@@ -109,8 +117,9 @@ async fn load_sample(client: &Client, out: &mut dyn Write) -> Result<Shown, CliE
     for step in sample::script() {
         match step {
             sample::Step::Bars { id, what, bars } => {
-                let options =
-                    IngestOptions::bars(barrow_types::Step::M1, sample::SOURCE).batch_id(id);
+                let options = IngestOptions::bars(barrow_types::Step::M1, sample::SOURCE)
+                    .calendar(sample::CALENDAR)
+                    .batch_id(id);
                 let answer = client.ingest_arrow(&options, &[sample::record_batch(&bars)]).await?;
                 rows += answer.total();
                 write_answer(out, what, &answer)?;
@@ -214,6 +223,28 @@ async fn show_as_of(client: &Client, out: &mut dyn Write) -> Result<(), CliError
     Ok(table::write(out, &client.bars(&now).await?.all().await?)?)
 }
 
+/// Puts the sample's features, on bars like those that were loaded, and shows the newest.
+async fn show_features(
+    client: &Client,
+    shown: &Shown,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let mut document = Document::parse(sample::FEATURES).map_err(CliError::failed)?.value;
+    let BarsQuery { frequency, price, .. } = &shown.query;
+    document["bars"] = json!({ "every": frequency, "price": price });
+    let group = client.put_feature_group(GROUP, &document).await?;
+    // A directory that is kept may know the group from other bars.
+    let name =
+        if group.is_promoted { GROUP.to_owned() } else { format!("{GROUP}@{}", group.version) };
+    let symbols = shown.symbols.join(" ");
+    writeln!(out, "\nNewest features (barrow latest {symbols} --group {name})")?;
+    for feature in &group.features {
+        writeln!(out, "  {:<10} {}", feature.name, feature.expr)?;
+    }
+    let newest = LatestFeaturesQuery::new([name], shown.symbols.clone());
+    features::latest(client, newest, table::terminal_width(), out).await
+}
+
 fn addresses(
     client: &Client,
     args: &DemoArgs,
@@ -233,5 +264,6 @@ fn addresses(
         writeln!(out, "  curl '{bars}&start={start}&end={end}&revisions=all&format=csv'")?;
     }
     writeln!(out, "  curl '{url}/v1/bars/latest?symbols={symbol}'")?;
+    writeln!(out, "  curl '{url}/v1/features/latest?groups={GROUP}&symbols={symbol}'")?;
     Ok(writeln!(out, "  curl '{url}/metrics'")?)
 }

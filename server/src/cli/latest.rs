@@ -2,20 +2,23 @@
 
 use std::io::Write;
 
-use barrow_client::LatestQuery;
+use barrow_client::{LatestFeaturesQuery, LatestQuery};
 use clap::Args;
 
 use crate::cli::target::TargetArgs;
-use crate::cli::{CliError, table};
+use crate::cli::{CliError, features, table};
 
 const EXAMPLES: &str = "\
 Examples:
   barrow latest SPY
   barrow latest SPY IBM --data ./barrow-data
   barrow latest SPY --dataset quotes
-  barrow latest SPY --layer curated --frequency 1m";
+  barrow latest SPY --layer curated --frequency 1m
+  barrow latest SPY --group core
+  barrow latest SPY IBM --group core@6c1b1f0e22d0a9a4 --max-age 90s";
 
-/// Show the newest rows: one for each symbol, source and, of bars, timeframe and price.
+/// Show the newest rows, one for each symbol, source and, of bars, timeframe and price; or
+/// features.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LatestArgs {
@@ -31,15 +34,22 @@ pub(crate) struct LatestArgs {
     /// Only bars of this length; needed for curated ones
     #[arg(long, value_name = "STEP")]
     frequency: Option<String>,
-    /// Curated: what was known at this time
+    /// Curated bars and features: what was known at this time
     #[arg(long, value_name = "TIME")]
     as_of: Option<String>,
-    /// Curated: what Barrow held at this sequence
+    /// Curated bars and features: what Barrow held at this sequence
     #[arg(long, value_name = "N")]
     at_sequence: Option<String>,
-    /// Latest features of a group (not available yet)
-    #[arg(long, value_name = "NAME[@VERSION]")]
+    /// The features of a group rather than rows
+    #[arg(
+        long,
+        value_name = "NAME[@VERSION]",
+        conflicts_with_all = ["dataset", "layer", "frequency"],
+    )]
     group: Option<String>,
+    /// Features: none that are older, such as 90s, 5m, 2h, 1d
+    #[arg(long, value_name = "SPAN", requires = "group")]
+    max_age: Option<String>,
     #[command(flatten)]
     target: TargetArgs,
 }
@@ -67,8 +77,17 @@ const CURATED_COLUMNS: [&str; 11] = [
 
 /// Runs the command.
 pub(crate) async fn run(args: LatestArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    if args.group.is_some() {
-        return Err(CliError::not_available("--group, the latest features"));
+    if let Some(group) = args.group {
+        let query = LatestFeaturesQuery {
+            max_age: args.max_age,
+            as_of: args.as_of,
+            at_sequence: args.at_sequence,
+            ..LatestFeaturesQuery::new([group], args.symbols)
+        };
+        let target = args.target.open().await?;
+        let shown = features::latest(&target.client, query, table::terminal_width(), out).await;
+        let stopped = target.close().await;
+        return shown.and(stopped);
     }
     let is_curated = args.layer == "curated";
     let query = LatestQuery {

@@ -10,6 +10,7 @@ mod delete;
 mod demo;
 mod error;
 mod facts;
+mod features;
 mod import;
 mod inspect;
 mod jobs;
@@ -38,6 +39,8 @@ Examples:
   barrow import SPY.csv --timeframe 1d --symbol SPY
   barrow query bars --symbols SPY --frequency 1d --start 2024-01-01 --end 2024-02-01
   barrow latest SPY
+  barrow features put core.yaml                 define features
+  barrow latest SPY --group core
 
 Commands talk to the server at http://127.0.0.1:8480, or another with --server URL; with --data DIR
 they work on a directory that no server has open.
@@ -58,6 +61,7 @@ enum Command {
     Import(import::ImportArgs),
     Query(query::QueryArgs),
     Latest(latest::LatestArgs),
+    Features(features::FeaturesArgs),
     Delete(delete::DeleteArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
     Instruments(facts::instruments::InstrumentsArgs),
@@ -118,6 +122,7 @@ fn execute(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
             Command::Import(args) => import::run(args, out).await,
             Command::Query(args) => query::run(args, out).await,
             Command::Latest(args) => latest::run(args, out).await,
+            Command::Features(args) => features::run(args, out).await,
             Command::Delete(args) => delete::run(args, out).await,
             Command::DeadLetters(args) => dead_letters::run(args, out).await,
             Command::Instruments(args) => facts::instruments::run(args, out).await,

@@ -7,8 +7,6 @@ use crate::cli::CliError;
 /// Commands of the contract without code behind them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum NotBuilt {
-    /// Define features (not available yet)
-    Features(Rest),
     /// Load again what is missing (not available yet)
     Backfill(Rest),
     /// Load from a source (not available yet)
@@ -33,7 +31,6 @@ impl NotBuilt {
     /// The answer to all of them.
     pub(crate) fn refuse(&self) -> CliError {
         let (name, rest) = match self {
-            Self::Features(rest) => ("features", rest),
             Self::Backfill(rest) => ("backfill", rest),
             Self::Ingest(rest) => ("ingest", rest),
             Self::Export(rest) => ("export", rest),

@@ -4,11 +4,14 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use barrow_client::{BarsQuery, Batches, ByteStream, Client, ClientError, Format, TicksQuery};
+use barrow_client::{
+    BarsQuery, Batches, ByteStream, Client, ClientError, FeaturesQuery, Format, TicksQuery,
+};
 use barrow_engine::Fallback;
 use barrow_types::{Align, PriceSide, SessionSet, Step};
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::cli::features::{rounded, shortened};
 use crate::cli::not_built::Rest;
 use crate::cli::quality::{GapsArgs, gaps};
 use crate::cli::target::TargetArgs;
@@ -28,6 +31,16 @@ Examples:
 Times: RFC 3339 with offset, a date, or nanoseconds since 1970. Ranges include the start and not
 the end.";
 
+const FEATURES_EXAMPLES: &str = "\
+Examples:
+  barrow query features --groups core --symbols SPY --start 2013-10-07 --end 2013-10-08
+  barrow query features --groups core,vol --symbols SPY,IBM --as-of 2013-10-07T18:00:00Z
+  barrow query features --groups core --symbols SPY --reasons --format csv
+  barrow query features --groups alpha158 --symbols SPY --format parquet -o alpha158.parquet
+
+Times: RFC 3339 with offset, a date, or nanoseconds since 1970. Ranges include the start and not
+the end.";
+
 /// Ask for rows.
 #[derive(Debug, Args)]
 pub(crate) struct QueryArgs {
@@ -41,8 +54,7 @@ enum What {
     Trades(Box<TradesArgs>),
     Quotes(Box<QuotesArgs>),
     Gaps(Box<GapsArgs>),
-    /// Features (not available yet)
-    Features(Rest),
+    Features(Box<FeaturesArgs>),
     /// SQL (not available yet)
     Sql(Rest),
 }
@@ -107,6 +119,47 @@ struct QuotesArgs {
     range: RangeArgs,
 }
 
+/// The cells of groups of features over a range of slots
+#[derive(Debug, Args)]
+#[command(after_help = FEATURES_EXAMPLES)]
+struct FeaturesArgs {
+    /// Groups, NAME or NAME@VERSION, in the order of their columns
+    #[arg(long, required = true, value_delimiter = ',', value_name = "NAME[@VERSION]")]
+    groups: Vec<String>,
+    /// Names, in the order they are to come
+    #[arg(long, required = true, value_delimiter = ',')]
+    symbols: Vec<String>,
+    /// First time
+    #[arg(long)]
+    start: Option<String>,
+    /// End of the range, not in it
+    #[arg(long)]
+    end: Option<String>,
+    /// Beside each feature why it is null
+    #[arg(long)]
+    reasons: bool,
+    /// From what was known then
+    #[arg(long, value_name = "TIME")]
+    as_of: Option<String>,
+    /// From what Barrow held then
+    #[arg(long, value_name = "SEQUENCE")]
+    at_sequence: Option<String>,
+    /// Columns wanted
+    #[arg(long, value_delimiter = ',')]
+    columns: Vec<String>,
+    /// Most rows; a table shows 200 unless told otherwise
+    #[arg(long)]
+    limit: Option<u64>,
+    /// How rows are written; a table shows six digits and the columns that fit
+    #[arg(long, value_enum, default_value = "table")]
+    format: OutputFormat,
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
 /// What all ranges have in common.
 #[derive(Debug, Args)]
 struct RangeArgs {
@@ -152,6 +205,7 @@ enum Query {
     Bars(BarsQuery),
     Trades(TicksQuery),
     Quotes(TicksQuery),
+    Features(FeaturesQuery),
 }
 
 impl Query {
@@ -160,6 +214,7 @@ impl Query {
             Self::Bars(query) => client.bars_bytes(query, format).await,
             Self::Trades(query) => client.trades_bytes(query, format).await,
             Self::Quotes(query) => client.quotes_bytes(query, format).await,
+            Self::Features(query) => client.features_bytes(query, format).await,
         }
     }
 
@@ -168,6 +223,7 @@ impl Query {
             Self::Bars(query) => client.bars(query).await,
             Self::Trades(query) => client.trades(query).await,
             Self::Quotes(query) => client.quotes(query).await,
+            Self::Features(query) => client.features(query).await,
         }
     }
 
@@ -175,6 +231,7 @@ impl Query {
         match self {
             Self::Bars(query) => &mut query.limit,
             Self::Trades(query) | Self::Quotes(query) => &mut query.limit,
+            Self::Features(query) => &mut query.limit,
         }
     }
 }
@@ -195,7 +252,10 @@ pub(crate) async fn run(args: QueryArgs, out: &mut dyn Write) -> Result<(), CliE
             answer.write(Query::Quotes(query), out).await
         }
         What::Gaps(args) => gaps(*args, out).await,
-        What::Features(_) => Err(CliError::not_available("barrow query features")),
+        What::Features(args) => {
+            let (query, answer) = features(*args);
+            answer.write(Query::Features(query), out).await
+        }
         What::Sql(_) => Err(CliError::not_available("barrow query sql")),
     }
 }
@@ -249,6 +309,20 @@ fn ticks(range: RangeArgs) -> (TicksQuery, AnswerTo) {
     (query, answer)
 }
 
+fn features(args: FeaturesArgs) -> (FeaturesQuery, AnswerTo) {
+    let query = FeaturesQuery {
+        start: args.start,
+        end: args.end,
+        reasons: args.reasons,
+        as_of: args.as_of,
+        at_sequence: args.at_sequence,
+        columns: args.columns,
+        limit: args.limit,
+        ..FeaturesQuery::new(args.groups, args.symbols)
+    };
+    (query, AnswerTo { format: args.format, output: args.output, target: args.target })
+}
+
 /// Whom to ask, and where the answer goes.
 struct AnswerTo {
     format: OutputFormat,
@@ -260,7 +334,10 @@ impl AnswerTo {
     async fn write(self, query: Query, out: &mut dyn Write) -> Result<(), CliError> {
         let target = self.target.open().await?;
         let written = match &self.output {
-            None => write(&target.client, query, self.format, out).await,
+            None => {
+                let width = table::terminal_width();
+                write(&target.client, query, self.format, (out, width)).await
+            }
             Some(path) => write_file(&target.client, query, self.format, path).await,
         };
         let stopped = target.close().await;
@@ -278,7 +355,7 @@ async fn write_file(
     let file = File::create(path)
         .map_err(|error| CliError::failed(format!("create {}: {error}", path.display())))?;
     let mut file = BufWriter::new(file);
-    let written = write(client, query, format, &mut file).await;
+    let written = write(client, query, format, (&mut file, None)).await;
     let written = written.and_then(|()| Ok(file.flush()?));
     // A pipe or a device is not ours to remove.
     if written.is_err() && path.is_file() {
@@ -292,14 +369,14 @@ async fn write(
     client: &Client,
     query: Query,
     format: OutputFormat,
-    out: &mut dyn Write,
+    (out, width): (&mut dyn Write, Option<usize>),
 ) -> Result<(), CliError> {
     let format = match format {
         OutputFormat::Csv => Format::Csv,
         OutputFormat::Json => Format::Json,
         OutputFormat::Arrow => Format::Arrow,
         OutputFormat::Parquet => Format::Parquet,
-        OutputFormat::Table => return write_table(client, query, out).await,
+        OutputFormat::Table => return write_table(client, query, out, width).await,
     };
     let mut bytes = query.bytes(client, format).await?;
     warn(&bytes)?;
@@ -313,12 +390,20 @@ async fn write_table(
     client: &Client,
     mut query: Query,
     out: &mut dyn Write,
+    width: Option<usize>,
 ) -> Result<(), CliError> {
     let limit = *query.limit_mut().get_or_insert(TABLE_ROWS);
     let batches = query.batches(client).await?;
     warn(batches.head())?;
     let is_cut = batches.head().cursor().is_some();
-    table::write(out, &batches.all().await?)?;
+    let batches = batches.all().await?;
+    match query {
+        Query::Features(query) if query.columns.is_empty() => {
+            table::write_within(out, &shortened(&batches), width)?;
+        }
+        Query::Features(_) => table::write_within(out, &rounded(&batches), width)?,
+        _ => table::write(out, &batches)?,
+    }
     if is_cut {
         writeln!(out, "... the first {limit} rows; more with --limit or --format csv")?;
     }
@@ -326,7 +411,7 @@ async fn write_table(
 }
 
 /// What the server wants a person to know goes beside the rows, not into them.
-fn warn(answer: &ByteStream) -> Result<(), CliError> {
+pub(crate) fn warn(answer: &ByteStream) -> Result<(), CliError> {
     for warning in answer.warnings() {
         writeln!(std::io::stderr(), "barrow: warning: {warning}")?;
     }

@@ -1,5 +1,6 @@
 //! The grammar of the command line.
 
+use super::features::Document;
 use super::*;
 use clap::CommandFactory;
 
@@ -56,7 +57,16 @@ fn every_command_of_the_contract_is_known() {
         "release --symbol A --source s --timeframe 1d --ts 2024-01-02,2024-01-03 --rule spike",
         "verify --data d",
         "verify --server http://127.0.0.1:1",
-        "features put file.yaml",
+        "query features --groups g,h@1 --symbols A,B --start 2024-01-01 --end 2024-01-02 --reasons \
+         --as-of 2024-01-01 --at-sequence 7 --columns ts,x --limit 5 --format parquet -o f \
+         --data d",
+        "latest A --group g --max-age 90s --as-of 2024-01-01",
+        "features put file.yaml --data d",
+        "features promote g 0123456789abcdef",
+        "features list --format json",
+        "features describe g@0123456789abcdef",
+        "features verify g --symbols A,B --start 2024-01-01 --end 2024-01-02 --as-of 2024-01-03",
+        "features lint g --symbols A --at-sequence 7",
         "jobs list",
         "jobs list --state RUNNING,PENDING --kind verify --limit 5 --cursor 7",
         "jobs show 7",
@@ -73,7 +83,7 @@ fn every_command_of_the_contract_is_known() {
 
 #[test]
 fn a_command_that_is_not_built_says_so_and_exits_with_2() {
-    for line in ["features put f", "backup d", "query features x", "query sql x", "export e"] {
+    for line in ["backup d", "query sql x", "export e"] {
         let error = execute(command(line).unwrap(), &mut Vec::new()).unwrap_err();
         assert_eq!(error.code(), 2, "{line}");
         assert!(error.to_string().starts_with("not available yet: barrow "), "{line}: {error}");
@@ -94,6 +104,11 @@ fn wrong_usage_is_refused_by_the_grammar() {
         "query trades",
         "query trades --symbols A --frequency 1m",
         "latest A --dataset features",
+        "latest A --group g --layer curated",
+        "latest A --max-age 90s",
+        "query features --symbols A",
+        "features put",
+        "features verify g",
         "verify --server http://x --data d",
         "dead-letters replay 1-0 --set close",
         "dead-letters show",
@@ -206,8 +221,17 @@ fn the_demo_shows_a_correction_and_loads_its_market_once() {
     let tables: Vec<&str> = first.split("BECH as it ").collect();
     assert_eq!(tables.len(), 3, "{first}");
     assert_ne!(tables[1].lines().nth(2), tables[2].lines().nth(2), "before and after");
+    let (_, features) = first.split_once("Newest features").unwrap();
+    assert!(features.contains("rsi14      RSI($close, 14)"), "{features}");
+    // Friday's last minute, a half day in New York, has every feature of a symbol that trades.
+    let newest = features.lines().find(|line| line.starts_with("ALDR")).unwrap();
+    let words: Vec<&str> = newest.split_whitespace().collect();
+    assert_eq!(words[1], "2024-11-29T17:59:00Z", "{features}");
+    assert!(words[2..8].iter().all(|word| word.parse::<f64>().is_ok()), "{features}");
     let again = said(&line);
     assert_eq!(again.matches("there already").count(), 7, "{again}");
+    let newest_again = again.lines().rfind(|line| line.starts_with("ALDR")).unwrap();
+    assert_eq!(newest_again.split_whitespace().take(8).collect::<Vec<_>>(), words[..8]);
 }
 
 const COMPLETE: &str = "\
@@ -337,4 +361,127 @@ fn real_map_and_factor_files_make_one_adjusted_history_of_a_company() {
         // Factors of the nineties have six digits.
         assert!((adjusted / (close * factor) - 1.0).abs() < 5e-6, "{session}: {adjusted}");
     }
+}
+
+const MINUTES: &str = "\
+symbol,ts,open,high,low,close
+A,2013-10-07T13:30:00Z,1,2,0.5,1
+A,2013-10-07T13:31:00Z,1,2,0.5,2
+A,2013-10-07T13:32:00Z,1,2,0.5,1.5
+B,2013-10-07T13:30:00Z,1,2,0.5,1
+";
+
+const GROUP: &str = "\
+kind: FeatureSet
+name: core
+bars: {every: 1m}
+params: {W: [1, 2]}
+features:
+  - {name: \"ret{w}\", for: {w: W}, expr: \"Ret($close, {w})\"}
+  - name: third
+    expr: $close/3
+";
+
+#[test]
+fn features_are_put_looked_at_and_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let [rows, file, data] = ["rows.csv", "core.yaml", "data"].map(|name| folder.path().join(name));
+    std::fs::write(&rows, MINUTES).unwrap();
+    std::fs::write(&file, GROUP).unwrap();
+    let (rows, group, data) = (rows.display(), file.display(), data.display());
+    let import = "--timeframe 1m --stamp start --source s --known-at ts_end";
+    said(&format!("import {rows} {import} --data {data}"));
+    let put = format!("features put {group} --data {data}");
+    let first = said(&put);
+    let (name, _) = first.split_once("  3 features, put").unwrap();
+    let version = name.strip_prefix("core@").unwrap();
+    assert!(first.contains("core means this version"), "{first}");
+    assert!(said(&put).contains("3 features, there already"));
+    // The same as JSON is the same.
+    let json = Document::parse(GROUP).unwrap().value.to_string();
+    std::fs::write(&file, json).unwrap();
+    assert!(said(&put).starts_with(&format!("{name}  3 features, there already")));
+    std::fs::write(&file, GROUP.replace("/3", "/4")).unwrap();
+    let second = said(&put);
+    let other = second[..name.len()].strip_prefix("core@").unwrap();
+    let hint = format!("core means {version} as before; to change that: barrow features promote");
+    assert!(second.contains(&hint), "{second}");
+    let listed = said(&format!("features list --data {data}"));
+    assert!(listed.contains(&format!("core  {version}  promoted  2")), "{listed}");
+    assert!(listed.contains(&format!("core  {other}            2")), "{listed}");
+    let told = said(&format!("features describe core --data {data}"));
+    let lines = [
+        format!("core@{version} promoted"),
+        "bars every=1m session=regular align=session price=trade adjust=none".to_owned(),
+        "options gap=by_reason".to_owned(),
+        "ret1 window 1 1 Ret($close, 1)".to_owned(),
+        "third elementwise 0 0 $close / 3".to_owned(),
+    ];
+    has_lines(&told, &lines.each_ref().map(String::as_str));
+    let told = said(&format!("features describe core@{other} --data {data} --format json"));
+    assert!(told.contains("\"expr\": \"$close / 4\""), "{told}");
+    said(&format!("features promote core {other} --data {data}"));
+    said(&format!("features promote core {version} --data {data}"));
+
+    let query = format!("query features --groups core --symbols A --data {data}");
+    let csv = said(&format!("{query} --reasons --format csv"));
+    let row = csv.lines().nth(2).unwrap();
+    let expected = "A,2013-10-07T13:31:00Z,1.0,ok,,warm_up,0.6666666666666666,ok,";
+    assert!(row.starts_with(expected), "{csv}");
+    let table = said(&query);
+    let words: Vec<&str> = table.lines().nth(3).unwrap().split_whitespace().collect();
+    assert_eq!(words[..5], ["A", "2013-10-07T13:32:00Z", "-0.25", "0.5", "0.5"], "{table}");
+    assert!(said(&format!("{query} --limit 1")).contains("... the first 1 rows"));
+    let columns = said(&format!("{query} --columns ts_end,third"));
+    has_lines(&columns, &["ts_end third", "2013-10-07T13:32:00Z 0.666667"]);
+    let newest = said(&format!("latest A --group core --as-of 2013-10-07T13:32:10Z --data {data}"));
+    let lines = [
+        "ts 2013-10-07T13:31:00Z",
+        "available_at 2013-10-07T13:32:00Z",
+        "age 10.0 s",
+        "ret1 1.0",
+        "ret2 warm_up",
+        "third 0.666667",
+    ];
+    has_lines(&newest, &lines);
+    let both = said(&format!("latest A B --group core@{other} --data {data}"));
+    let words: Vec<&str> = both.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(words[..5], ["A", "2013-10-07T13:32:00Z", "-0.25", "0.5", "0.375"], "{both}");
+    assert!(both.lines().nth(2).unwrap().starts_with("B       2013-10-07T13:30:00Z"), "{both}");
+
+    let check = format!("core --symbols A,B --data {data}");
+    let verified = said(&format!("features verify {check}"));
+    has_lines(&verified, &["A 9 cells, equal", "B 3 cells, equal"]);
+    assert!(verified.contains(&format!("{name}: 12 cells computed again, all equal")));
+    let linted = said(&format!("features lint {check}"));
+    assert_eq!(linted, format!("{name}: 3 features, none looks where it must not\n"));
+}
+
+#[test]
+fn what_is_wrong_with_a_group_is_shown_where_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("core.yaml"), folder.path().join("data"));
+    let (name, data) = (file.display(), data.display());
+    let put = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        failed(&format!("features put {name} --data {data}"))
+    };
+    let error = put(&GROUP.replace("$close/3", "Mean($clos, 3)"));
+    let expected = format!("{name} line 8: features[1].expr: feature third: ");
+    assert!(error.starts_with(&expected), "{error}");
+    let lines: Vec<&str> = error.lines().skip(1).collect();
+    assert_eq!(lines, ["    Mean($clos, 3)", "         ^"], "{error}");
+    let error = put(&GROUP.replace("every: 1m", "evry: 1m"));
+    assert!(error.starts_with(&format!("{name} line 3: bars.evry: ")), "{error}");
+    let error = put(&format!("{GROUP}history: materialized\n"));
+    assert!(error.starts_with(&format!("{name} line 9: not available yet: history")), "{error}");
+    let error = put(&GROUP.replace("name: core\n", ""));
+    assert_eq!(
+        error,
+        format!("{name}: name is missing: say which group it is, such as name: core")
+    );
+    let error = put(&GROUP.replace("name: core", "name: a: b"));
+    assert!(error.starts_with(&format!("{name}: line 2, column ")), "{error}");
+    let none = failed(&format!("features describe core --data {data}"));
+    assert!(none.contains("there is no group 'core'"), "{none}");
 }

@@ -8,6 +8,8 @@
 //! - Bad prints of Monday are corrected on Tuesday morning.
 //! - One bar outside the session is taken back.
 //!
+//! `features.yaml` is a group of features of it.
+//!
 //! Rows state when they were published, so `as_of` goes back to any moment of that week. The rows
 //! come as dated batches through the same route as any client's.
 
@@ -19,3 +21,9 @@ mod script;
 pub(crate) use market::SYMBOLS;
 pub(crate) use rows::record_batch;
 pub(crate) use script::{CORRECTED, Correction, SOURCE, Step, script};
+
+/// The document of a group of features, YAML.
+pub(crate) const FEATURES: &str = include_str!("features.yaml");
+
+/// The calendar that the symbols follow.
+pub(crate) const CALENDAR: &str = "XNYS";

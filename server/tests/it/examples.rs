@@ -12,6 +12,7 @@ macro_rules! example {
 }
 
 example!(blocking, "../../../client/rust/examples/blocking.rs");
+example!(features, "../../../client/rust/examples/features.rs");
 example!(ingest, "../../../client/rust/examples/ingest.rs");
 example!(latest, "../../../client/rust/examples/latest.rs");
 example!(range, "../../../client/rust/examples/range.rs");
@@ -63,6 +64,7 @@ fn the_clients_examples_run_one_after_the_other_and_say_what_they_should() {
         ingest::run(&program.url, &mut said).await.unwrap();
         range::run(&program.url, &mut said).await.unwrap();
         latest::run(&program.url, &mut said).await.unwrap();
+        features::run(&program.url, &mut said).await.unwrap();
     });
     // Without a runtime around it, as it is meant to be used.
     blocking::run(&program.url, &mut said).unwrap();
@@ -78,6 +80,11 @@ a page of 2
 a page of 1
 close 10.5 at 1704205920000000000 ns
 bars: 1 symbols
+1 features, promoted: true
+history: ret1 null 0.0244 0.0000
+joined: ret1 0.0244
+newest: ret1 0.0000
+0 of 3 cells differ
 accepted 2 trades
 2 trades
 3 bars

@@ -15,6 +15,7 @@ mod disk;
 mod disk_faults;
 mod examples;
 mod facts;
+mod features;
 mod harness;
 mod health;
 mod ingest;
