@@ -9,7 +9,7 @@ use barrow_engine::features::{
 use barrow_engine::{ErrorKind, FeatureGroup, FeaturePiece, FeatureScan, Snapshot, Way};
 use barrow_tests::curated_model::CuratedModel;
 use barrow_tests::curated_model::calendar::{Align, SessionSet};
-use barrow_tests::curated_model::view::{Cell, Reason};
+use barrow_tests::curated_model::view::{Ask, Cell, Reason};
 use barrow_tests::curated_schedule::questions::Question;
 use barrow_tests::model::Value;
 use barrow_types::{Sequence, Timestamp};
@@ -52,7 +52,10 @@ const MIXED: [(&str, &str); 14] = [
     ("either", "If($close > Ref($close, 1), $volume, -1)"),
 ];
 
-/// Features that read other slots than their own.
+/// An instrument that others are read beside.
+const OTHER: &str = "BBB";
+
+/// Features that read other slots than their own, some of them those of [`OTHER`].
 const BESIDE: [(&str, &str); 3] = [
     ("other", "Of('BBB', Mean($close, 2)) - $close"),
     ("day", "At('1d', Ref($close, 1))"),
@@ -105,8 +108,12 @@ pub(crate) fn compare(
     let found = match read(snapshot, &scan) {
         Ok(found) => found,
         Err(error) => {
-            let ask = question.ask(model);
-            if error.kind() == ErrorKind::Invalid && !model.knows_calendar(&ask) {
+            let mut ask = question.ask(model);
+            ask.at_sequence = ask.at_sequence.min(held.get());
+            let other = Ask { instrument: OTHER.to_owned(), ..ask.clone() };
+            let mut knows = model.knows_calendar(&ask);
+            knows &= asked.kind != Kind::Beside || model.knows_calendar(&other);
+            if error.kind() == ErrorKind::Invalid && !knows {
                 return Ok(0);
             }
             return told(&format!("answered {error}"));
