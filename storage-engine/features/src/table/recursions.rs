@@ -56,8 +56,9 @@ pub(super) static ENTRIES: &[Entry] = &[
     ),
     Entry::expr("ATR", HLC, "Wilder(TR(h, l, c), N)"),
     Entry::expr("NATR", HLC, "100 * ATR(h, l, c, N) / c"),
-    // x if it is a rise, and a greater one than y.
-    Entry::expr("Directed", &[X, Y], "If(x > 0 & x > y, x, 0)").inner(),
+    // x if it is a rise, and a greater one than y; null if one is, also where comparisons with null
+    // are 0.
+    Entry::expr("Directed", &[X, Y], "(x > 0 & x > y) * x + 0 * y").inner(),
     Entry::expr("Rise", &[H], "h - Ref(h, 1)").inner(),
     Entry::expr("Fall", &[L], "Ref(l, 1) - l").inner(),
     Entry::expr(

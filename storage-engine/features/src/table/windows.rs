@@ -115,8 +115,9 @@ pub(super) static ENTRIES: &[Entry] = &[
         &[H, L, C, V, N],
         "MoneyShare(Sum(MoneyUp(Typical(h, l, c), v), N), Sum(MoneyDown(Typical(h, l, c), v), N))",
     ),
-    Entry::expr("MoneyUp", &[X, Y], "If(Delta(x, 1) > 0, x * y, 0)").inner(),
-    Entry::expr("MoneyDown", &[X, Y], "If(Delta(x, 1) < 0, x * y, 0)").inner(),
+    // Null where anything is, also where comparisons with null are 0.
+    Entry::expr("MoneyUp", &[X, Y], "(Delta(x, 1) > 0) * (x * y) + 0 * Delta(x, 1)").inner(),
+    Entry::expr("MoneyDown", &[X, Y], "(Delta(x, 1) < 0) * (x * y) + 0 * Delta(x, 1)").inner(),
     Entry::expr("MoneyShare", &[X, Y], "If(x + y == 0, 0, 100 * x / (x + y))").inner(),
     Entry::kernel("ValueWhen", &[COND, X, N], Op::ValueWhen),
     Entry::kernel("BarsSince", &[COND, N], Op::BarsSince),
