@@ -16,6 +16,8 @@ use barrow_types::{Reason, Step};
 
 const ROOT: ContextId = ContextId(0);
 const ROUNDS: usize = 9;
+/// Bars of each symbol in a round of many: what a thread has run is told in steps of milliseconds.
+const TURNS: usize = 100;
 /// The set that is compared with data frames and databases.
 const SET: [(&str, &str); 7] = [
     ("ret1", "Ret($close, 1)"),
@@ -62,9 +64,10 @@ fn measure(name: &str, group: &Definition, rows: &[Row], symbols: usize) {
     rows[..warm].iter().take(100).for_each(|row| {
         all.iter_mut().for_each(|live| step(live, &plan, &mut scratch, row));
     });
-    let turns = rows[warm..].iter().take(ROUNDS).map(|row| {
-        let work = || all.iter_mut().for_each(|live| step(live, &plan, &mut scratch, row));
-        nanos(symbols, busy(work))
+    let turns = rows[warm..].chunks_exact(TURNS).take(ROUNDS).map(|rows| {
+        let mut turn =
+            |row: &Row| all.iter_mut().for_each(|live| step(live, &plan, &mut scratch, row));
+        nanos(symbols * TURNS, busy(|| rows.iter().for_each(&mut turn)))
     });
     figure::many(&format!("{name}: live, {symbols} symbols in turn"), "ns/bar", turns.collect());
 
