@@ -49,6 +49,10 @@ const SESSION_NANOS_MAX: i64 = 3 * DAY_NANOS;
 /// No slot is longer: a month and what its first session has of the day before.
 const SLOT_NANOS_MAX: i64 = 33 * DAY_NANOS;
 
+/// The longest step below a day. What is said of a finer slot of a session may lie before or behind
+/// the session: anywhere in that slot of the clock.
+const LONGEST_FINER: Step = Step::H4;
+
 /// A window has this many slots, or one session.
 const WINDOW_SLOTS: u32 = 16_384;
 
@@ -327,7 +331,9 @@ impl Curated {
             (Some(first), Some(last)) => {
                 // A bucket may end after the slot of the clock that its rows lie in.
                 let (from, to) = bounds(scan.step, first, last);
-                (from.min(first.first_start), to.max(last.end_of(last.count - 1)))
+                let from = from.min(first.first_start);
+                let to = to.max(last.end_of(last.count - 1));
+                if scan.step.is_dated() { whole_slots(LONGEST_FINER, from, to) } else { (from, to) }
             }
             _ => (0, 0),
         };
@@ -771,6 +777,12 @@ fn clip_to_rows(
         scan.end = Timestamp::from_nanos(slot_begin(scan.step, slots.end));
     }
     slots
+}
+
+/// The instants of the slots of the clock that hold those from `from` to before `to`.
+fn whole_slots(step: Step, from: i64, to: i64) -> (i64, i64) {
+    let last = slot_of(step, to.saturating_sub(1));
+    (slot_begin(step, slot_of(step, from)), slot_begin(step, last + 1))
 }
 
 /// When the session opens whose date a bar of a day is stored by.

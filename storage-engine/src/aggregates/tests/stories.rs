@@ -2,7 +2,7 @@
 
 use barrow_types::{Align, DatasetId, PriceSide, SessionSet, Step};
 
-use super::store::{Ask, Store, instant};
+use super::store::{Ask, MINUTE, Store, instant, integers, midnight, texts};
 use crate::batch::ClaimOrigin;
 
 #[test]
@@ -261,6 +261,29 @@ fn a_range_without_ends_holds_the_month_whose_first_day_came_last() {
         ask.range = (Timestamp::MIN.nanos(), Timestamp::MAX.nanos());
         assert_eq!(store.told(&ask).len(), 1, "{step:?}");
     }
+}
+
+#[test]
+fn a_row_turned_away_counts_in_its_slot_though_the_session_begins_later() {
+    let mut store = Store::new();
+    let (half, hour) = (30 * MINUTE, 60 * MINUTE);
+    // From 21:30 of the evening before to 21:30.
+    let (open, close) = (-2 * hour - half, 21 * hour + half);
+    let hours = [Some(open), Some(close), None, None, Some(open), Some(close)];
+    let hours = hours.map(|time| integers([time]));
+    let day = [texts(["regular"])].into_iter().chain(hours).collect();
+    store.fact(DatasetId::CALENDAR_DAYS, "TEST", midnight(17), day);
+    let lines = ["17 01:30", "17 05:30", "17 09:30", "17 13:30"].map(|at| format!("{at} 1 1 1 1"));
+    store.bars(Step::H4, &lines.each_ref().map(String::as_str));
+    store.claim(DatasetId::BARS, Step::H4, ("16 12:00", "18 12:00"), ClaimOrigin::Covers);
+    let ask = Ask::of(Step::D1).within("16 12:00", "18 12:00");
+    let told = store.told(&ask);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(!told[0].contains("covered"), "two slots had no trade: {told:?}");
+    // It lies in the slot from 20:00 on, as the first one of the session does.
+    store.bars(Step::H4, &["16 21:00 NaN 1 1 1"]);
+    let told = store.told(&ask);
+    assert!(told[0].ends_with(&format!("covered {}", 5.0 / 6.0)), "{told:?}");
 }
 
 #[test]
