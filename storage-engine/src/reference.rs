@@ -177,13 +177,13 @@ impl Reference {
         sources.iter().find_map(bound)
     }
 
-    /// The instrument that a question about times before `end` names: behind `id:` stands an id; a
-    /// name that nobody has is one too.
-    pub fn instrument(&self, name: &str, end: Timestamp) -> Arc<str> {
+    /// The instrument that a question about times of a dataset before `end` names: behind `id:`
+    /// stands an id; a name that nobody has is one too.
+    pub fn instrument(&self, dataset: &str, name: &str, end: Timestamp) -> Arc<str> {
         if let Some(id) = name.strip_prefix("id:") {
             return Arc::from(id);
         }
-        let sources = self.setting("bars", "sources").unwrap_or_default();
+        let sources = self.setting(dataset, "sources").unwrap_or_default();
         let sources: Vec<&str> = sources.split_whitespace().collect();
         // The end is not in the range, so that a name that begins with it is another's.
         let last = Timestamp::from_nanos(end.nanos().saturating_sub(1));

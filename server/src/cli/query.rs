@@ -100,7 +100,7 @@ struct BarsArgs {
     #[arg(long, value_parser = ["none", "splits", "all"])]
     adjust: Option<String>,
     #[command(flatten)]
-    range: RangeArgs,
+    rows: RowsArgs,
 }
 
 /// Trades of some symbols over a range
@@ -108,7 +108,7 @@ struct BarsArgs {
 #[command(after_help = EXAMPLES)]
 struct TradesArgs {
     #[command(flatten)]
-    range: RangeArgs,
+    rows: RowsArgs,
 }
 
 /// Quotes of some symbols over a range
@@ -116,7 +116,7 @@ struct TradesArgs {
 #[command(after_help = EXAMPLES)]
 struct QuotesArgs {
     #[command(flatten)]
-    range: RangeArgs,
+    rows: RowsArgs,
 }
 
 /// The cells of groups of features over a range of slots
@@ -126,38 +126,24 @@ struct FeaturesArgs {
     /// Groups, NAME or NAME@VERSION, in the order of their columns
     #[arg(long, required = true, value_delimiter = ',', value_name = "NAME[@VERSION]")]
     groups: Vec<String>,
-    /// Names, in the order they are to come
-    #[arg(long, required = true, value_delimiter = ',')]
-    symbols: Vec<String>,
-    /// First time
-    #[arg(long)]
-    start: Option<String>,
-    /// End of the range, not in it
-    #[arg(long)]
-    end: Option<String>,
     /// Beside each feature why it is null
     #[arg(long)]
     reasons: bool,
-    /// From what was known then
-    #[arg(long, value_name = "TIME")]
-    as_of: Option<String>,
-    /// From what Barrow held then
-    #[arg(long, value_name = "SEQUENCE")]
-    at_sequence: Option<String>,
-    /// Columns wanted
-    #[arg(long, value_delimiter = ',')]
-    columns: Vec<String>,
-    /// Most rows; a table shows 200 unless told otherwise
-    #[arg(long)]
-    limit: Option<u64>,
-    /// How rows are written; a table shows six digits and the columns that fit
-    #[arg(long, value_enum, default_value = "table")]
-    format: OutputFormat,
-    /// Write to this file instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
     #[command(flatten)]
-    target: TargetArgs,
+    range: RangeArgs,
+}
+
+/// What ranges of rows have in common.
+#[derive(Debug, Args)]
+struct RowsArgs {
+    /// Only rows of this source
+    #[arg(long)]
+    source: Option<String>,
+    /// all: every stored row, also those that were corrected or taken back
+    #[arg(long, value_parser = ["all"])]
+    revisions: Option<String>,
+    #[command(flatten)]
+    range: RangeArgs,
 }
 
 /// What all ranges have in common.
@@ -172,32 +158,20 @@ struct RangeArgs {
     /// End of the range, not in it
     #[arg(long)]
     end: Option<String>,
-    /// Only rows of this source
-    #[arg(long)]
-    source: Option<String>,
     /// From what was known then
     #[arg(long, value_name = "TIME")]
     as_of: Option<String>,
     /// From what Barrow held then
     #[arg(long, value_name = "SEQUENCE")]
     at_sequence: Option<String>,
-    /// all: every stored row, also those that were corrected or taken back
-    #[arg(long, value_parser = ["all"])]
-    revisions: Option<String>,
     /// Columns wanted
     #[arg(long, value_delimiter = ',')]
     columns: Vec<String>,
     /// Most rows; a table shows 200 unless told otherwise
     #[arg(long)]
     limit: Option<u64>,
-    /// How rows are written
-    #[arg(long, value_enum, default_value = "table")]
-    format: OutputFormat,
-    /// Write to this file instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
     #[command(flatten)]
-    target: TargetArgs,
+    answer: AnswerTo,
 }
 
 /// A question about one of the tables.
@@ -244,11 +218,11 @@ pub(crate) async fn run(args: QueryArgs, out: &mut dyn Write) -> Result<(), CliE
             answer.write(query, out).await
         }
         What::Trades(args) => {
-            let (query, answer) = ticks(args.range);
+            let (query, answer) = ticks(args.rows);
             answer.write(Query::Trades(query), out).await
         }
         What::Quotes(args) => {
-            let (query, answer) = ticks(args.range);
+            let (query, answer) = ticks(args.rows);
             answer.write(Query::Quotes(query), out).await
         }
         What::Gaps(args) => gaps(*args, out).await,
@@ -261,10 +235,11 @@ pub(crate) async fn run(args: QueryArgs, out: &mut dyn Write) -> Result<(), CliE
 }
 
 fn bars(args: BarsArgs) -> (Query, AnswerTo) {
-    let BarsArgs { frequency, layer, price, session, align, fallback, gaps, fill, adjust, range } =
+    let BarsArgs { frequency, layer, price, session, align, fallback, gaps, fill, adjust, rows } =
         args;
+    let RowsArgs { source, revisions, range } = rows;
     // Only raw rows stand side by side and have revisions.
-    let of_raw = price.len() > 1 || range.revisions.is_some();
+    let of_raw = price.len() > 1 || revisions.is_some();
     let layer = layer.or_else(|| of_raw.then(|| "raw".to_owned()));
     let price = price.into_iter().map(PriceSide::name).collect::<Vec<_>>().join(",");
     let query = BarsQuery {
@@ -280,53 +255,59 @@ fn bars(args: BarsArgs) -> (Query, AnswerTo) {
         gaps,
         fill,
         adjust,
-        source: range.source,
+        source,
         as_of: range.as_of,
         at_sequence: range.at_sequence,
-        revisions: range.revisions,
+        revisions,
         columns: range.columns,
         limit: range.limit,
         ..BarsQuery::default()
     };
-    let answer = AnswerTo { format: range.format, output: range.output, target: range.target };
-    (Query::Bars(query), answer)
+    (Query::Bars(query), range.answer)
 }
 
-fn ticks(range: RangeArgs) -> (TicksQuery, AnswerTo) {
+fn ticks(args: RowsArgs) -> (TicksQuery, AnswerTo) {
+    let RowsArgs { source, revisions, range } = args;
     let query = TicksQuery {
         symbols: range.symbols,
         start: range.start,
         end: range.end,
-        source: range.source,
+        source,
         as_of: range.as_of,
         at_sequence: range.at_sequence,
-        revisions: range.revisions,
+        revisions,
         columns: range.columns,
         limit: range.limit,
         ..TicksQuery::default()
     };
-    let answer = AnswerTo { format: range.format, output: range.output, target: range.target };
-    (query, answer)
+    (query, range.answer)
 }
 
 fn features(args: FeaturesArgs) -> (FeaturesQuery, AnswerTo) {
+    let FeaturesArgs { groups, reasons, range } = args;
     let query = FeaturesQuery {
-        start: args.start,
-        end: args.end,
-        reasons: args.reasons,
-        as_of: args.as_of,
-        at_sequence: args.at_sequence,
-        columns: args.columns,
-        limit: args.limit,
-        ..FeaturesQuery::new(args.groups, args.symbols)
+        start: range.start,
+        end: range.end,
+        reasons,
+        as_of: range.as_of,
+        at_sequence: range.at_sequence,
+        columns: range.columns,
+        limit: range.limit,
+        ..FeaturesQuery::new(groups, range.symbols)
     };
-    (query, AnswerTo { format: args.format, output: args.output, target: args.target })
+    (query, range.answer)
 }
 
 /// Whom to ask, and where the answer goes.
+#[derive(Debug, Args)]
 struct AnswerTo {
+    /// How rows are written; a table of features shows six digits and the columns that fit
+    #[arg(long, value_enum, default_value = "table")]
     format: OutputFormat,
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
     target: TargetArgs,
 }
 

@@ -136,15 +136,13 @@ impl Slotted {
     /// The facts cannot be read.
     pub(crate) fn resolve(&self, snapshot: &Snapshot) -> Result<Resolved, Error> {
         let reference = Reference::at(snapshot, self.as_of, self.at_sequence)?;
-        let sources = reference.setting("bars", "sources").unwrap_or_default().to_owned();
-        let sources: Vec<&str> = sources.split_whitespace().collect();
         let end = self.symbols_asof.or(self.end);
         let end = end.map_or(Timestamp::MAX, |end| end.start(None));
-        // The end is not in the range, so that a name that begins with it is another's.
-        let last = Timestamp::from_nanos(end.nanos().saturating_sub(1));
+        let symbols = self.symbols.iter();
         let instruments =
-            self.symbols.iter().map(|symbol| named(&reference, symbol.as_str(), last, &sources));
-        Ok(Resolved { instruments: instruments.collect(), reference })
+            symbols.map(|symbol| reference.instrument(BARS.name, symbol.as_str(), end));
+        let instruments = instruments.collect();
+        Ok(Resolved { instruments, reference })
     }
 
     /// What to read of one instrument.
@@ -178,19 +176,6 @@ impl Slotted {
             flags: false,
             coverage: false,
         }
-    }
-}
-
-/// The instrument that has a name at `at`; behind `id:` stands its id.
-pub(crate) fn named(
-    reference: &Reference,
-    name: &str,
-    at: Timestamp,
-    sources: &[&str],
-) -> Arc<str> {
-    match name.strip_prefix("id:") {
-        Some(id) => Arc::from(id),
-        None => reference.named(name, at, sources).unwrap_or_else(|| name.into()),
     }
 }
 

@@ -18,11 +18,10 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::App;
 use super::columns::{Layout, Out, Piece, select};
 use super::curated::{self, Slotted};
-use super::cursor::Cursor;
 use super::encode::{Format, Trailer};
 use super::error::{Code, Problem};
 use super::ingest::{check_sides, step};
-use super::page::page;
+use super::page::{Paged, Paging};
 use super::params::{Known, Params};
 use super::reader::{Range, Reader};
 use super::slots::Fill;
@@ -75,9 +74,7 @@ enum Layer {
 
 struct Query {
     layer: Layer,
-    hash: u64,
-    limit: Option<usize>,
-    cursor: Option<Cursor>,
+    paging: Paging,
     min_sequence: Option<u64>,
     format: Format,
     zone: Zone,
@@ -148,27 +145,13 @@ impl Query {
             if is_curated { curated_layer(params)? } else { raw_layer(schema, params)? };
         check_consistency(params)?;
         Ok(Self {
-            hash,
             layer,
-            limit: check_limit(params, page_rows_max)?,
-            cursor: params.read("cursor", |text| Cursor::decode(text, hash))?,
+            paging: Paging::read(params, hash, page_rows_max)?,
             min_sequence: params.integer("min_sequence")?,
             format: Format::negotiate(params, headers)?,
             zone: params.read("tz", Zone::parse)?.unwrap_or(Zone::Utc),
         })
     }
-}
-
-/// `limit`: the rows of a page.
-pub(super) fn check_limit(params: &Params, page_rows_max: u32) -> Result<Option<usize>, Problem> {
-    let page = 1..=u64::from(page_rows_max);
-    let limit = params.integer("limit")?;
-    if limit.is_some_and(|limit| !page.contains(&limit)) {
-        let fault =
-            format!("is not 1 to {page_rows_max}; without limit everything comes in one answer");
-        return Err(Problem::parameter("limit", fault));
-    }
-    Ok(limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)))
 }
 
 /// `consistency`, which makes no difference: whatever is derived is computed from the rows that the
@@ -254,8 +237,8 @@ fn hash(range: &Range) -> u64 {
     xxh3_64(text.as_bytes())
 }
 
-fn plan(query: Query, snapshot: Snapshot) -> Result<Answer<Ranged>, Problem> {
-    let Query { mut layer, hash, limit, cursor, format, zone, .. } = query;
+fn plan(query: Query, snapshot: Snapshot) -> Result<Answer<Paged<Rows>>, Problem> {
+    let Query { mut layer, paging, format, zone, .. } = query;
     let (at_sequence, as_of) = match &mut layer {
         Layer::Raw(range) => (&mut range.at_sequence, range.as_of),
         Layer::Curated(slotted, ..) => {
@@ -263,21 +246,9 @@ fn plan(query: Query, snapshot: Snapshot) -> Result<Answer<Ranged>, Problem> {
             (&mut slotted.at_sequence, slotted.as_of)
         }
     };
-    let newest = snapshot.sequence().get();
-    let sequence = match cursor {
-        Some(cursor) if cursor.sequence > newest => {
-            let fault = "is of a store with newer rows than this one";
-            return Err(Problem::parameter("cursor", fault));
-        }
-        Some(cursor) => cursor.sequence,
-        None => at_sequence.map_or(newest, |asked| asked.get().min(newest)),
-    };
-    // Every page is of the snapshot that the first one was of.
-    if cursor.is_some() {
-        *at_sequence = Some(Sequence::new(sequence));
-    }
+    let sequence = paging.fix(&snapshot, at_sequence)?;
     let if_empty = as_of.map(|_| "nothing of this was known at as_of".to_owned());
-    let resume = cursor.map(|cursor| cursor.position);
+    let resume = paging.resume();
     let mut reader = match layer {
         Layer::Raw(range) => {
             let reader = Reader::new(snapshot, range, resume);
@@ -289,17 +260,8 @@ fn plan(query: Query, snapshot: Snapshot) -> Result<Answer<Ranged>, Problem> {
     };
     let (calendar, warnings) = reader.about()?;
     let mut trailer = Trailer { sequence, cursor: None, calendar, warnings };
-    let page = match limit {
-        None => None,
-        Some(limit) => {
-            let (pieces, more) =
-                page(&mut reader, limit, resume).map_err(|error| Problem::read(&error))?;
-            trailer.cursor =
-                more.map(|position| Cursor { query: hash, sequence, position }.encode());
-            Some(pieces.into_iter())
-        }
-    };
-    Ok(Answer { pieces: Ranged { reader, page }, trailer, if_empty, format, zone })
+    let pieces = paging.cut(reader, &mut trailer)?;
+    Ok(Answer { pieces, trailer, if_empty, format, zone })
 }
 
 /// Rows of either layer on their way out.
@@ -340,24 +302,6 @@ impl Rows {
     }
 }
 
-struct Ranged {
-    reader: Rows,
-    page: Option<std::vec::IntoIter<Piece>>,
-}
-
-impl Pieces for Ranged {
-    fn layout(&self) -> &Layout {
-        self.reader.layout()
-    }
-
-    fn next(&mut self) -> Result<Option<Piece>, Error> {
-        match &mut self.page {
-            Some(page) => Ok(page.next()),
-            None => self.reader.next(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use barrow_engine::dataset::{BARS, QUOTES, TRADES};
@@ -390,8 +334,8 @@ mod tests {
             assert_eq!(found.as_deref(), field, "{} {query}", schema.name);
         }
         assert_ne!(
-            read_of(&TRADES, "symbols=A").unwrap().hash,
-            read_of(&QUOTES, "symbols=A").unwrap().hash
+            read_of(&TRADES, "symbols=A").unwrap().paging.hash,
+            read_of(&QUOTES, "symbols=A").unwrap().paging.hash
         );
     }
 
@@ -440,12 +384,15 @@ mod tests {
     #[test]
     fn a_cursor_is_bound_to_the_rows_asked_for_and_not_to_how_they_look() {
         let base = "symbols=A,B&frequency=1m&layer=raw&start=2013-10-07";
-        let hash = read(base).unwrap().hash;
-        assert_eq!(read(&format!("{base}&limit=5&format=csv&columns=ts")).unwrap().hash, hash);
+        let hash = read(base).unwrap().paging.hash;
+        assert_eq!(
+            read(&format!("{base}&limit=5&format=csv&columns=ts")).unwrap().paging.hash,
+            hash
+        );
         for other in
             ["&end=2013-10-08", "&price=bid", "&price=trade,bid", "&source=x", "&as_of=2014-01-01"]
         {
-            assert_ne!(read(&format!("{base}{other}")).unwrap().hash, hash, "{other}");
+            assert_ne!(read(&format!("{base}{other}")).unwrap().paging.hash, hash, "{other}");
         }
     }
 }

@@ -8,6 +8,7 @@ use barrow_types::{Reason, Timestamp};
 
 use crate::calendar::Calendar;
 use crate::curate::{Curated, CuratedScan, calendar_of};
+use crate::dataset::BARS;
 use crate::error::Error;
 use crate::reference::Reference;
 use crate::snapshot::Snapshot;
@@ -107,7 +108,7 @@ impl Asked<'_> {
         let bars = &group.definition.bars;
         let instrument = match &of.instrument {
             None => Arc::clone(instrument),
-            Some(name) => self.reference.instrument(name, *end),
+            Some(name) => self.reference.instrument(BARS.name, name, *end),
         };
         let fields: Vec<Field> = group.plan.fields(context).collect();
         CuratedScan {

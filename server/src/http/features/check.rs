@@ -13,7 +13,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use barrow_engine::features::Class;
 use barrow_engine::{Error, FeaturePiece, FeatureScan, Features, Reference, Snapshot, Way};
-use barrow_types::{Sequence, Symbol, Timestamp};
+use barrow_types::{Symbol, Timestamp};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -21,10 +21,9 @@ use super::super::App;
 use super::super::error::{Code, Problem};
 use super::super::params::{Known, Params};
 use super::super::table::date;
-use super::super::time::{parse_parameter, parse_range};
+use super::super::time::parse_range;
 use super::groups::reference;
 use super::reader::{Asked, missing};
-use crate::clock;
 
 const KNOWN: Known =
     Known { built: &["symbols", "start", "end", "as_of", "at_sequence"], not_built: &[] };
@@ -72,7 +71,6 @@ struct Check {
     asked: Asked,
     instruments: Vec<Arc<str>>,
     reference: Arc<Reference>,
-    newest: Timestamp,
 }
 
 impl Check {
@@ -80,27 +78,12 @@ impl Check {
         let failed = |error: Error| Problem::read(&error);
         let named = app.groups.named(&*reference(&snapshot)?, name)?;
         let (start, end) = parse_range(params)?;
-        let as_of = params.read("as_of", parse_parameter)?;
-        let at_sequence = params.integer("at_sequence")?.map(Sequence::new);
-        let now = match (as_of, at_sequence) {
-            (Some(as_of), _) => as_of,
-            (None, Some(sequence)) => snapshot.now_at(sequence).map_err(failed)?,
-            (None, None) => clock::now(),
-        };
-        let asked = Asked {
-            symbols: params.symbols()?,
-            groups: vec![named],
-            start,
-            end,
-            as_of,
-            at_sequence,
-            due: now,
-            reasons: true,
-            columns: None,
-        };
+        let asked = Asked::read(params, &snapshot, vec![named], params.symbols()?)?;
+        let asked = Asked { start, end, ..asked };
+        let Asked { as_of, at_sequence, .. } = asked;
         let reference = Reference::at(&snapshot, as_of, at_sequence).map_err(failed)?;
         let instruments = asked.instruments(&reference);
-        Ok(Self { snapshot, asked, instruments, reference, newest: now })
+        Ok(Self { snapshot, asked, instruments, reference })
     }
 
     /// What to compute of an instrument.
@@ -184,7 +167,7 @@ impl Check {
             }
             let before_cut = FeatureScan { end: cut, ..whole.clone() };
             let without_future =
-                FeatureScan { end: cut, due: self.newest.min(cut), ..whole.clone() };
+                FeatureScan { end: cut, due: self.asked.due.min(cut), ..whole.clone() };
             let mut streams = Both::new(self.open(&before_cut)?, self.open(&without_future)?);
             while let Some((full, cut)) = streams.next()? {
                 for at in 0..full.len() {

@@ -14,7 +14,7 @@ use barrow_engine::dataset::{Identity, Schema};
 use barrow_engine::gaps::Reason;
 use barrow_engine::rows::Values;
 use barrow_engine::{Error, FeaturePiece, Reference, Snapshot};
-use barrow_types::{DatasetId, Sequence, Step, Symbol, Timestamp};
+use barrow_types::{DatasetId, Step, Symbol, Timestamp};
 
 use super::super::columns::{Hollow, Layout, Out, Piece};
 use super::super::decode::{self, Incoming, Kind};
@@ -23,12 +23,11 @@ use super::super::error::{Code, Problem};
 use super::super::params::{Known, Params};
 use super::super::reader::place_of;
 use super::super::stream::{self, Answer, Pieces};
-use super::super::time::{Zone, parse_parameter};
+use super::super::time::Zone;
 use super::super::{App, body};
 use super::groups::reference;
 use super::point::{Seek, Which};
 use super::reader::{Asked, missing, piece};
-use crate::clock;
 
 const KNOWN: Known = Known {
     built: &["groups", "as_of", "at_sequence", "reasons", "tz", "format"],
@@ -93,24 +92,9 @@ fn answer(
         return Err(Problem::new(Code::InvalidBody, detail).about("body"));
     }
     let symbols = symbols(incoming)?;
-    let as_of = params.read("as_of", parse_parameter)?;
-    let at_sequence = params.integer("at_sequence")?.map(Sequence::new);
-    let due = match (as_of, at_sequence) {
-        (Some(as_of), _) => as_of,
-        (None, Some(sequence)) => snapshot.now_at(sequence).map_err(failed)?,
-        (None, None) => clock::now(),
-    };
-    let asked = Asked {
-        symbols,
-        groups: app.groups.of(&*reference(snapshot)?, params)?,
-        start: None,
-        end: None,
-        as_of,
-        at_sequence,
-        due,
-        reasons: params.flag("reasons")?,
-        columns: None,
-    };
+    let groups = app.groups.of(&*reference(snapshot)?, params)?;
+    let asked = Asked::read(params, snapshot, groups, symbols)?;
+    let (as_of, at_sequence) = (asked.as_of, asked.at_sequence);
     let reference = Reference::at(snapshot, as_of, at_sequence).map_err(failed)?;
     let instruments = asked.instruments(&reference);
     let mut layout = asked.layout(&instruments)?;

@@ -6,7 +6,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use barrow_engine::{Error, FeaturePiece, Reference, Snapshot};
-use barrow_types::{DAY_NANOS, Sequence, Timestamp};
+use barrow_types::{DAY_NANOS, Timestamp};
 
 use super::super::App;
 use super::super::columns::{Layout, Out, Piece};
@@ -18,7 +18,6 @@ use super::super::stream::{self, Answer, Pieces};
 use super::super::time::{Zone, parse_parameter};
 use super::groups::reference;
 use super::reader::{Asked, Lane, missing, piece};
-use crate::clock;
 
 const LATEST: Known = Known {
     built: &[
@@ -121,24 +120,12 @@ fn plan(
     snapshot: &Snapshot,
 ) -> Result<Answer<Points>, Problem> {
     let failed = |error: Error| Problem::read(&error);
-    let as_of = params.read("as_of", parse_parameter)?;
-    let at_sequence = params.integer("at_sequence")?.map(Sequence::new);
-    let now = match (as_of, at_sequence) {
-        (Some(as_of), _) => as_of,
-        (None, Some(sequence)) => snapshot.now_at(sequence).map_err(failed)?,
-        (None, None) => clock::now(),
-    };
-    let asked = Asked {
-        symbols: params.symbols()?,
-        groups: app.groups.of(&*reference(snapshot)?, params)?,
-        start: None,
-        end: None,
-        as_of,
-        at_sequence,
-        due: if peek { Timestamp::MAX } else { now },
-        reasons: params.flag("reasons")?,
-        columns: None,
-    };
+    let groups = app.groups.of(&*reference(snapshot)?, params)?;
+    let mut asked = Asked::read(params, snapshot, groups, params.symbols()?)?;
+    let (as_of, at_sequence, now) = (asked.as_of, asked.at_sequence, asked.due);
+    if peek {
+        asked.due = Timestamp::MAX;
+    }
     let reference = Reference::at(snapshot, as_of, at_sequence).map_err(failed)?;
     let instruments = asked.instruments(&reference);
     let mut layout = asked.layout(&instruments)?;
@@ -174,7 +161,7 @@ fn plan(
     }
     warnings.splice(0..0, missing(&asked, &delivered)?);
     let newest = snapshot.sequence();
-    let sequence = asked.at_sequence.map_or(newest, |asked| asked.min(newest)).get();
+    let sequence = at_sequence.map_or(newest, |asked| asked.min(newest)).get();
     let calendar = (!calendars.is_empty()).then(|| calendars.join(","));
     // A symbol without a row has said why.
     let if_empty = as_of.filter(|_| warnings.is_empty());

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use barrow_engine::dataset::BARS;
 use barrow_engine::rows::{Bitmap, Column, Rows, Values};
 use barrow_engine::{
     Error, FeatureGroup, FeaturePiece, FeatureScan, Features, Reference, Snapshot, Way,
@@ -12,11 +13,13 @@ use barrow_types::{PriceSide, Sequence, Step, Symbol, Timestamp};
 use super::super::columns::{FeatureRows, Hollow, Layout, Out, PerRow, Piece};
 use super::super::cursor::Position;
 use super::super::error::{Code, Problem};
+use super::super::params::Params;
 use super::super::reader::place_of;
 use super::super::slots::Slots;
 use super::super::stream::Pieces;
-use super::super::time::When;
+use super::super::time::{When, parse_parameter};
 use super::named::Named;
+use crate::clock;
 
 /// What stands between group and feature in the name of a column.
 pub(crate) const BETWEEN: &str = "__";
@@ -67,6 +70,38 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// The groups of some symbols, all there is, as it was known and held then.
+    ///
+    /// # Errors
+    /// A parameter says what it must not; the ledger cannot be read.
+    pub(crate) fn read(
+        params: &Params,
+        snapshot: &Snapshot,
+        groups: Vec<Named>,
+        symbols: Vec<Symbol>,
+    ) -> Result<Self, Problem> {
+        let as_of = params.read("as_of", parse_parameter)?;
+        let at_sequence = params.integer("at_sequence")?.map(Sequence::new);
+        let due = match (as_of, at_sequence) {
+            (Some(as_of), _) => as_of,
+            (None, Some(sequence)) => {
+                snapshot.now_at(sequence).map_err(|error| Problem::read(&error))?
+            }
+            (None, None) => clock::now(),
+        };
+        Ok(Self {
+            symbols,
+            groups,
+            start: None,
+            end: None,
+            as_of,
+            at_sequence,
+            due,
+            reasons: params.flag("reasons")?,
+            columns: None,
+        })
+    }
+
     /// The columns of an answer, and what holds for all of it.
     ///
     /// # Errors
@@ -137,7 +172,7 @@ impl Asked {
     pub(crate) fn instruments(&self, reference: &Reference) -> Vec<Arc<str>> {
         let end = self.end.map_or(Timestamp::MAX, |end| end.start(None));
         let symbols = self.symbols.iter();
-        symbols.map(|symbol| reference.instrument(symbol.as_str(), end)).collect()
+        symbols.map(|symbol| reference.instrument(BARS.name, symbol.as_str(), end)).collect()
     }
 
     /// The features of an instrument, a stream for each group.

@@ -11,7 +11,6 @@ use barrow_types::{
     Align, DAY_NANOS, DatasetId, PriceSide, Sequence, SessionSet, Source, Step, Symbol, Timestamp,
 };
 
-use super::super::curated::named;
 use super::super::error::{Code, Problem};
 use super::super::ingest::check_sides;
 use super::super::params::Params;
@@ -124,11 +123,10 @@ impl Asked {
         reference: &Reference,
         known: &BTreeMap<(Step, PriceSide), BTreeSet<Arc<str>>>,
     ) -> Result<Groups, Problem> {
-        let sources = reference.setting(self.schema.name, "sources").unwrap_or_default();
-        let sources: Vec<&str> = sources.split_whitespace().collect();
         let end = i64::from(self.dates.end).saturating_mul(DAY_NANOS);
-        let last = Timestamp::from_nanos(end.saturating_sub(1));
-        let instrument = |symbol: &Symbol| named(reference, symbol.as_str(), last, &sources);
+        let end = Timestamp::from_nanos(end);
+        let name = self.schema.name;
+        let instrument = |symbol: &Symbol| reference.instrument(name, symbol.as_str(), end);
         let instruments: Vec<Arc<str>> = symbols.iter().map(instrument).collect();
         let is_known: Vec<bool> = instruments
             .iter()
