@@ -1,0 +1,8 @@
+//! What features look like on the wire and in shared memory: bytes only, no sockets.
+//!
+//! A [`Row`] is the cells of one group of features for one symbol at one slot. It has the same
+//! words in shared memory and in frames.
+
+mod row;
+
+pub use row::{HEAD_WORDS, Row, RowFlags, RowHead, RowLayout};
