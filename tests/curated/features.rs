@@ -11,6 +11,7 @@ use barrow_tests::curated_model::CuratedModel;
 use barrow_tests::curated_model::calendar::{Align, SessionSet};
 use barrow_tests::curated_model::view::{Ask, Cell, Reason};
 use barrow_tests::curated_schedule::questions::Question;
+use barrow_tests::curated_schedule::setting::INSTRUMENTS;
 use barrow_tests::model::Value;
 use barrow_types::{Sequence, Timestamp};
 
@@ -110,9 +111,12 @@ pub(crate) fn compare(
         Err(error) => {
             let mut ask = question.ask(model);
             ask.at_sequence = ask.at_sequence.min(held.get());
-            let other = Ask { instrument: OTHER.to_owned(), ..ask.clone() };
-            let mut knows = model.knows_calendar(&ask);
-            knows &= asked.kind != Kind::Beside || model.knows_calendar(&other);
+            let knows_calendar = |instrument: &str| {
+                model.knows_calendar(&Ask { instrument: instrument.to_owned(), ..ask.clone() })
+            };
+            // `OTHER` names whatever is bound to it.
+            let mut knows = knows_calendar(&ask.instrument);
+            knows &= asked.kind != Kind::Beside || INSTRUMENTS.into_iter().all(knows_calendar);
             if error.kind() == ErrorKind::Invalid && !knows {
                 return Ok(0);
             }

@@ -754,7 +754,11 @@ fn clip_to_rows(
         }
         let (first, last) = if step.is_dated() {
             (open_of(calendar, first), open_of(calendar, last))
-        } else if step == Step::Tick && of.may_have_auctions(grid.session) {
+        } else if step != Step::Tick {
+            // A bar is of the bucket that begins in its slot of the clock, anywhere in it.
+            let (first, end) = whole_slots(step, first, last.saturating_add(1));
+            (first, end - 1)
+        } else if of.may_have_auctions(grid.session) {
             (in_hours(calendar, first), in_hours(calendar, last))
         } else {
             (first, last)

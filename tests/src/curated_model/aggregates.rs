@@ -173,7 +173,7 @@ impl<'a> Candidate<'a> {
             }
             // What is there while the symbol is not bound is another's.
             for cell in session {
-                cell.is_quarantined &= self.is_bound(cell.slot.start);
+                cell.is_quarantined = cell.is_quarantined && self.is_bound(cell.slot.start);
             }
         }
         cells

@@ -35,16 +35,21 @@ pub(super) struct World<'a> {
     as_of: i64,
     at_sequence: u64,
     facts: Vec<&'a Fact>,
+    /// Those of them that bind, because they are asked for at every slot.
+    bindings: Vec<&'a Fact>,
 }
 
 impl<'a> World<'a> {
     pub(super) fn new(model: &'a CuratedModel, as_of: i64, at_sequence: u64) -> Self {
-        Self { model, as_of, at_sequence, facts: model.facts.visible(as_of, at_sequence) }
+        let facts = model.facts.visible(as_of, at_sequence);
+        let binds = |fact: &&Fact| matches!(fact, Fact::Binding { .. });
+        let bindings = facts.iter().copied().filter(binds).collect();
+        Self { model, as_of, at_sequence, facts, bindings }
     }
 
     /// The instrument that a symbol of a source is at `at`; none if a fact says so.
     pub(super) fn bound(&self, symbol: &str, source: &str, at: i64) -> Option<String> {
-        let rows = self.facts.iter().filter_map(|fact| match fact {
+        let rows = self.bindings.iter().filter_map(|fact| match fact {
             Fact::Binding { symbol: s, source: o, from, instrument }
                 if s == symbol && o == source && *from <= at =>
             {

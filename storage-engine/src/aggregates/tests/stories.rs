@@ -264,6 +264,24 @@ fn a_range_without_ends_holds_the_month_whose_first_day_came_last() {
 }
 
 #[test]
+fn a_range_without_ends_holds_a_bar_that_is_stamped_behind_the_close_of_its_bucket() {
+    use barrow_types::Timestamp;
+    let mut store = Store::new();
+    let (open, close) = ((9 * 60 + 30) * MINUTE, (9 * 60 + 39) * MINUTE);
+    let hours = [Some(open), Some(close), None, None, Some(open), Some(close)];
+    let hours = hours.map(|time| integers([time]));
+    let day = [texts(["regular"])].into_iter().chain(hours).collect();
+    store.fact(DatasetId::CALENDAR_DAYS, "TEST", midnight(2), day);
+    // In the slot from 09:35 on, whose bucket ends with the session.
+    store.bars(Step::M5, &["2 09:39 1 1 1 1 1 1 1"]);
+    for step in [Step::M5, Step::M15, Step::D1] {
+        let mut ask = Ask::of(step);
+        ask.range = (Timestamp::MIN.nanos(), Timestamp::MAX.nanos());
+        assert_eq!(store.told(&ask).len(), 1, "{step:?}");
+    }
+}
+
+#[test]
 fn a_row_turned_away_counts_in_its_slot_though_the_session_begins_later() {
     let mut store = Store::new();
     let (half, hour) = (30 * MINUTE, 60 * MINUTE);
