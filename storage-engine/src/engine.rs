@@ -268,16 +268,17 @@ impl Engine {
     }
 
     /// Derived work that is due after commits. It may lag: readers find the same rows before and
-    /// after. For now: small runs of the memtable are joined.
-    pub fn advance(&mut self) {
+    /// after. Small runs of the memtable are joined; returns the series to which commits have
+    /// brought anything since the last call, for [`crate::LiveFeatures`].
+    pub fn advance(&mut self) -> Vec<SeriesId> {
         let generation = self.published.generation();
         let floor = self.flushing.unwrap_or(Sequence::ZERO);
         self.touched.sort_unstable();
         self.touched.dedup();
         generation.memtable.coalesce(&self.touched, floor);
-        self.touched.clear();
         drop(generation);
         self.remove_retired();
+        std::mem::take(&mut self.touched)
     }
 
     /// Appends a seal if anything was committed since the last one: it witnesses that the last

@@ -53,7 +53,9 @@ pub use curate::{
 };
 pub use engine::{Engine, Reader, Recovery, Stats};
 pub use error::{Error, ErrorKind};
-pub use features::{FeatureGroup, FeaturePiece, FeatureScan, Features, Way};
+pub use features::{
+    FeatureGroup, FeaturePiece, FeatureScan, Features, LiveFeatures, LiveRow, LiveUpdate, Way,
+};
 pub use flush::{FlushDone, FlushJob};
 pub use gaps::{MaskStats, MasksDone, MasksJob};
 pub use inspect::{Inspection, inspect};

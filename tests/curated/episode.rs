@@ -23,6 +23,7 @@ use barrow_types::{Step, Timestamp};
 use crate::answer::{self, Asked};
 use crate::batches::batch_of;
 use crate::features::{self, Kind};
+use crate::live::Followed;
 use crate::story::{Story, readable};
 use crate::tally::Tally;
 
@@ -57,6 +58,8 @@ pub(crate) struct Episode {
     old: Option<Snapshot>,
     /// Questions that may be asked again: what was made for them is remembered.
     asked: Vec<Asked>,
+    /// Live features, kept up to date through commits.
+    followed: Followed,
     story: Story,
     tally: Tally,
 }
@@ -91,6 +94,7 @@ impl Episode {
             tiles: None,
             old: None,
             asked: Vec::new(),
+            followed: Followed::default(),
             story: Story::new(is_alone),
             tally: Tally::default(),
         };
@@ -118,6 +122,7 @@ impl Episode {
             self.story.begin(&timed);
             self.act(timed)?;
             self.tally.schedules += 1;
+            self.follow()?;
             for _ in 0..self.random.below(5) {
                 self.ask()?;
             }
@@ -167,6 +172,7 @@ impl Episode {
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let (engine, _) = Engine::open(disk, self.options, INSTANCE).map_err(failed("opening"))?;
         self.engine = Some(engine);
+        self.followed = Followed::new(&mut self.random);
         self.tally.openings += 1;
         Ok(())
     }
@@ -192,7 +198,21 @@ impl Episode {
             let applied = result.map_err(failed("a batch of a group"))?;
             self.acknowledged(offer, &applied, now)?;
         }
-        self.engine().advance();
+        let touched = self.engine().advance();
+        self.followed.touch(touched);
+        Ok(())
+    }
+
+    /// Live features are brought up to what the store holds now, mostly.
+    fn follow(&mut self) -> Result<(), String> {
+        if self.random.chance(30) {
+            return Ok(());
+        }
+        let snapshot = self.engine().snapshot();
+        self.followed.update(&snapshot).map_err(failed("live features"))?;
+        if self.random.chance(40) {
+            self.tally.live += self.followed.check(&snapshot, &mut self.random)?;
+        }
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use crate::answer::everything;
 use crate::story::readable;
 
 /// Features that are what the slots say, as they are or some slots ago.
-const PLAIN: [(&str, &str); 10] = [
+pub(crate) const PLAIN: [(&str, &str); 10] = [
     ("open", "$open"),
     ("high", "$high"),
     ("low", "$low"),
@@ -36,7 +36,7 @@ const PLAIN: [(&str, &str); 10] = [
 const LOOKBACK: usize = 3;
 
 /// Features of all kinds.
-const MIXED: [(&str, &str); 14] = [
+pub(crate) const MIXED: [(&str, &str); 14] = [
     ("mean", "Mean($close, 5)"),
     ("std", "Std($close, 7)"),
     ("slope", "Slope($close, 6)"),
@@ -53,11 +53,8 @@ const MIXED: [(&str, &str); 14] = [
     ("either", "If($close > Ref($close, 1), $volume, -1)"),
 ];
 
-/// An instrument that others are read beside.
-const OTHER: &str = "BBB";
-
-/// Features that read other slots than their own, some of them those of [`OTHER`].
-const BESIDE: [(&str, &str); 3] = [
+/// Features that read other slots than their own, some of them those of another instrument.
+pub(crate) const BESIDE: [(&str, &str); 3] = [
     ("other", "Of('BBB', Mean($close, 2)) - $close"),
     ("day", "At('1d', Ref($close, 1))"),
     ("week", "Of('BBB', At('1w', $close))"),
@@ -114,7 +111,7 @@ pub(crate) fn compare(
             let knows_calendar = |instrument: &str| {
                 model.knows_calendar(&Ask { instrument: instrument.to_owned(), ..ask.clone() })
             };
-            // `OTHER` names whatever is bound to it.
+            // The other is whatever its name is bound to.
             let mut knows = knows_calendar(&ask.instrument);
             knows &= asked.kind != Kind::Beside || INSTRUMENTS.into_iter().all(knows_calendar);
             if error.kind() == ErrorKind::Invalid && !knows {

@@ -23,6 +23,7 @@ mod answer;
 mod batches;
 mod episode;
 mod features;
+mod live;
 mod story;
 mod tally;
 

@@ -27,6 +27,8 @@ pub(crate) struct Tally {
     pub(crate) refused: u64,
     /// Cells of features.
     pub(crate) features: u64,
+    /// Cells of live features.
+    pub(crate) live: u64,
     /// Cells by the number of their reason.
     cells: [u64; 9],
 }
@@ -50,6 +52,7 @@ impl Tally {
         self.asked_again += other.asked_again;
         self.refused += other.refused;
         self.features += other.features;
+        self.live += other.live;
         self.cells.iter_mut().zip(other.cells).for_each(|(all, more)| *all += more);
     }
 
@@ -69,7 +72,7 @@ impl fmt::Display for Tally {
              masks ({} taken from them), {} files of tiles ({} taken from them), {} sessions made \
              for tiles, {} answers from tiles as they were, {} openings, {} crashes; {} questions \
              ({} asked again), {} of them refused as they must be, {} cells of features, \
-             {} cells compared:",
+             {} of live features, {} cells compared:",
             self.schedules,
             self.episodes,
             self.batches,
@@ -87,6 +90,7 @@ impl fmt::Display for Tally {
             self.asked_again,
             self.refused,
             self.features,
+            self.live,
             self.cells.iter().sum::<u64>()
         )?;
         let reasons = [

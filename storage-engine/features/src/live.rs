@@ -13,7 +13,7 @@ use crate::state::State;
 const ROOM: usize = 16;
 
 /// The state of one context for one symbol. Contexts advance on their own, each at its own slots.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Live {
     context: ContextId,
     state: State,
@@ -29,7 +29,12 @@ pub struct Cells<'a> {
 impl Live {
     /// Before the first slot of a context.
     pub fn new(plan: &Plan, context: ContextId) -> Self {
-        Self { context, state: State::new(plan.context(context), ROOM, 0) }
+        Self::after(plan, context, 0)
+    }
+
+    /// Without the first `slots` slots: see [`crate::History::after`].
+    pub fn after(plan: &Plan, context: ContextId, slots: u64) -> Self {
+        Self { context, state: State::new(plan.context(context), ROOM, slots) }
     }
 
     /// Memory that `advance` and `peek` work in: one serves all symbols of a context in turn.

@@ -8,7 +8,7 @@ use crate::plan::{ContextPlan, Ring};
 
 /// The state of one context. A ring has room for the cells that it keeps and for some more, which
 /// move to its front when the room is used up: a window is always one slice.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct State {
     /// How many slots there were since the begin.
     pub(crate) slots: u64,

@@ -68,6 +68,11 @@ impl Reasons {
         &found.unwrap_or(&self.all[0]).1
     }
 
+    /// How far the watermarks of any step have come; `None` if there is none.
+    pub(crate) fn watermark(&self) -> Option<i64> {
+        self.all.iter().filter_map(|(_, explainer)| explainer.watermark).max()
+    }
+
     /// Whether rows of these steps may still come that lie before `end`.
     pub(crate) fn are_open(&self, steps: Steps, end: i64) -> bool {
         let mut of_steps = self.all.iter().filter(|(step, _)| steps.has(*step));

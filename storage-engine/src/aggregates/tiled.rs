@@ -103,6 +103,11 @@ impl Maker<'_> {
         }
     }
 
+    /// Whether a row of a step may be quarantined: by a rule, or by a person.
+    pub(crate) fn may_quarantine(&self, step: Step) -> bool {
+        self.inspector.may_quarantine_in(self.at.snapshot, self.key_of(step))
+    }
+
     fn key_of_tile(&self, grid: SlotGrid, raw: Raw, block: Block) -> Key {
         let SlotGrid { step, session, align } = grid;
         let (side, from_align) = (self.side, self.lineage.align);
@@ -207,8 +212,7 @@ impl Maker<'_> {
     /// quarantined.
     pub(crate) fn steps_of(&self, series: SeriesId) -> Vec<Step> {
         let mut of_it = self.lineage.all().filter(|(_, of)| *of == series);
-        let raw = of_it.next().map(|(step, _)| self.key_of(step));
-        if raw.is_none_or(|key| self.inspector.may_quarantine_in(self.at.snapshot, key)) {
+        if of_it.next().is_none_or(|(step, _)| self.may_quarantine(step)) {
             return Vec::new();
         }
         let all = Step::ALL.into_iter().filter(|step| is_kept(*step));

@@ -9,6 +9,7 @@ mod candidates;
 mod closes;
 mod contents;
 mod newest;
+mod reach;
 mod upkeep;
 mod verify;
 mod window;
@@ -219,6 +220,8 @@ pub struct Curated {
     adjuster: Option<Adjuster>,
     /// Whether only masks are read, and pieces have no rows.
     masks_only: bool,
+    /// Whether the rows of a session decide together who delivers it.
+    by_session: bool,
     /// The expected slots, whole sessions of them where the choice of a source needs that.
     stretches: VecDeque<Stretch>,
 }
@@ -314,6 +317,7 @@ impl Curated {
             asked_end,
             adjuster: None,
             masks_only,
+            by_session,
             stretches,
         };
         curated.reasons = curated.reasons(reference)?;

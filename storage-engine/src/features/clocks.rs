@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 /// The greatest of the last values, as many as it looks back.
+#[derive(Clone)]
 pub(super) struct Greatest<T> {
     /// How many values before the newest count too; `None`: all.
     lookback: Option<u64>,

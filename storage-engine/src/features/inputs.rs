@@ -32,6 +32,8 @@ pub(super) struct Slots {
     pub(super) sequence: Vec<u64>,
     /// Whether its row may still change.
     pub(super) provisional: Vec<bool>,
+    /// The close of the last row up to it; `None` before the first.
+    pub(super) close: Vec<Option<f64>>,
     /// The fields that the group uses.
     pub(super) inputs: Inputs,
 }
@@ -158,6 +160,7 @@ impl SlotReader {
                     }
                 }
                 slots.ts.push(span.stretch.start_of(at));
+                slots.close.push(self.close);
                 slots.ts_end.push(end);
                 slots.available_at.push(end.saturating_add(delay));
                 slots.session.push(span.stretch.date);

@@ -92,13 +92,13 @@ impl Asked<'_> {
         self.curated(&contexts[0], ContextId(0))
     }
 
-    fn open(&self, scan: CuratedScan) -> Result<Curated, Error> {
+    pub(super) fn open(&self, scan: CuratedScan) -> Result<Curated, Error> {
         let calendar = self.calendar(&scan.instrument)?;
         Curated::on(calendar, self.snapshot.clone(), self.reference, scan, false)
     }
 
     /// The calendar of an instrument, whatever part of the range is read.
-    fn calendar(&self, instrument: &str) -> Result<Option<Arc<Calendar>>, Error> {
+    pub(super) fn calendar(&self, instrument: &str) -> Result<Option<Arc<Calendar>>, Error> {
         calendar_of(self.reference, instrument, self.scan.end)
     }
 
@@ -174,7 +174,7 @@ impl Asked<'_> {
     }
 
     /// How much must be read before what is asked for.
-    fn lead(&self, context: ContextId) -> Lead {
+    pub(super) fn lead(&self, context: ContextId) -> Lead {
         let group = &self.scan.group;
         let of_context = group.graph().nodes.iter().filter(|node| node.context == context);
         // Without gaps slots are rows, and their rank is not known but from the begin on.

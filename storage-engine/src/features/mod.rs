@@ -9,6 +9,7 @@ mod clocks;
 mod group;
 mod inputs;
 mod lane;
+mod live;
 mod machine;
 mod moments;
 
@@ -27,6 +28,7 @@ use crate::snapshot::Snapshot;
 
 pub use group::FeatureGroup;
 use lane::{Asked, Lane};
+pub use live::{LiveFeatures, LiveRow, LiveUpdate};
 
 /// Which features of which instrument.
 #[derive(Clone, Debug)]

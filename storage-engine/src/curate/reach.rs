@@ -1,0 +1,61 @@
+//! Which slots what comes in may change.
+
+use barrow_types::{DAY_NANOS, Step};
+
+use crate::calendar::{Stretch, slot_begin, slot_of};
+
+use super::{Curated, SLOT_NANOS_MAX, in_hours, open_of, partition};
+
+impl Curated {
+    /// When the first slot starts that rows of `step` may change of which none has an earlier `ts`
+    /// than `first`; `None`: any may. Slots of the same session are told apart only where the rows
+    /// of one do not decide who delivers the others.
+    pub(crate) fn first_changed(&self, step: Step, first: i64) -> Option<i64> {
+        if self.may_quarantine() {
+            return None;
+        }
+        let of_days = self.scan.step.is_dated();
+        let calendar = self.calendar.as_deref();
+        let instant = match step {
+            Step::Tick => first.min(in_hours(calendar, first)),
+            _ if step.is_dated() && !of_days => return Some(i64::MAX),
+            _ if step.is_dated() => open_of(calendar, first).min(first),
+            _ => slot_begin(step, slot_of(step, first)),
+        };
+        Some(self.first_ending_after(instant, self.by_session))
+    }
+
+    /// When the first slot starts that ends after an instant; with `whole` the first of its
+    /// session. The end of time if there is none.
+    pub(crate) fn first_ending_after(&self, instant: i64, whole: bool) -> i64 {
+        let back = if self.scan.step.is_dated() { 2 * SLOT_NANOS_MAX } else { 4 * DAY_NANOS };
+        let grid = self.grid();
+        let calendar = self.calendar.as_deref();
+        let mut session: Option<Stretch> = None;
+        for stretch in grid.stretches(calendar, instant.saturating_sub(back), i64::MAX) {
+            if session.is_none_or(|session| session.date != stretch.date) {
+                session = Some(stretch);
+            }
+            let ended = partition(stretch.count, |at| stretch.end_of(at) <= instant);
+            if ended < stretch.count {
+                let first = session.filter(|_| whole).map(|session| session.start_of(0));
+                return first.unwrap_or_else(|| stretch.start_of(ended));
+            }
+        }
+        i64::MAX
+    }
+
+    /// Whether a rule or a person may keep a row of any series out, that slots come from.
+    fn may_quarantine(&self) -> bool {
+        let mut makers = self.makers();
+        makers.any(|maker| {
+            let mut all = maker.lineage.all();
+            all.any(|(step, _)| maker.may_quarantine(step))
+        })
+    }
+
+    /// How far the watermarks of each candidate have come.
+    pub(crate) fn watermarks(&self) -> impl Iterator<Item = Option<i64>> {
+        self.reasons.iter().map(crate::aggregates::Reasons::watermark)
+    }
+}

@@ -1,0 +1,127 @@
+//! What commits changed, as far as live features have to know.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, Step};
+
+use crate::dataset::facts::{EVERY_SYMBOL, REFERENCE};
+use crate::memtable::Zone;
+use crate::reference::Reference;
+use crate::snapshot::Snapshot;
+
+/// Something that changed of an instrument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Rows of bars of a step, or ticks, none of them earlier than this.
+    Rows(Step, i64),
+    /// Why slots are empty or whether they are final, of none that ends before this.
+    Reasons(i64),
+    /// Anything.
+    All,
+}
+
+/// What changed between two records.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Of every instrument.
+    pub(super) of_all: Vec<Change>,
+    /// Of some.
+    pub(super) of_each: BTreeMap<Arc<str>, Vec<Change>>,
+}
+
+impl Changes {
+    /// What the records after `since` brought to some series.
+    pub(super) fn between(
+        since: Sequence,
+        snapshot: &Snapshot,
+        reference: &Reference,
+        touched: impl IntoIterator<Item = SeriesId>,
+    ) -> Self {
+        let mut changes = Self::default();
+        for series in touched {
+            let generation = snapshot.generation();
+            let Some(key) = generation.catalog.key(series) else { continue };
+            if let Some(changed) = changed(snapshot, series, since) {
+                changes.add(reference, &key, changed);
+            }
+        }
+        changes
+    }
+
+    fn add(&mut self, reference: &Reference, key: &SeriesKey, changed: Changed) {
+        let dataset = key.dataset;
+        let Changed { first, is_new } = changed;
+        if REFERENCE.contains(&dataset) {
+            self.of_all.push(Change::All);
+            return;
+        }
+        let change = match dataset {
+            // Another series may be preferred for whole sessions, and explain others' slots.
+            DatasetId::BARS | DatasetId::TRADES | DatasetId::QUOTES | DatasetId::CLAIMS
+                if is_new =>
+            {
+                Change::All
+            }
+            DatasetId::BARS | DatasetId::TRADES | DatasetId::QUOTES => {
+                Change::Rows(key.step, first)
+            }
+            DatasetId::CLAIMS | DatasetId::REJECTS | DatasetId::HALTS | DatasetId::OUTAGES => {
+                Change::Reasons(first)
+            }
+            DatasetId::VERDICTS | DatasetId::REPEATS => Change::All,
+            _ => return,
+        };
+        if key.symbol.as_str() == EVERY_SYMBOL {
+            self.of_all.push(change);
+            return;
+        }
+        let (source, symbol) = (key.source.as_str(), key.symbol.as_str());
+        let bound = reference.bindings(source, symbol).iter();
+        let mut instruments: BTreeSet<Arc<str>> =
+            bound.filter_map(|(_, instrument)| instrument.clone()).collect();
+        instruments.insert(symbol.into());
+        for instrument in instruments {
+            self.of_each.entry(instrument).or_default().push(change);
+        }
+    }
+}
+
+/// What came to a series.
+#[derive(Clone, Copy)]
+struct Changed {
+    /// No row of it has an earlier `ts`.
+    first: i64,
+    /// Whether there was nothing of the series before.
+    is_new: bool,
+}
+
+/// What came to a series after `since`; `None`: nothing. Of what is in segments already it is only
+/// known where it may lie.
+fn changed(snapshot: &Snapshot, series: SeriesId, since: Sequence) -> Option<Changed> {
+    let generation = snapshot.generation();
+    let since = since.get();
+    let mut found: Option<Changed> = None;
+    let mut is_new = true;
+    let mut note = |zone: &Zone, first: Option<i64>| {
+        is_new &= zone.sequence.min > since;
+        if let Some(first) = first {
+            let first = found.map_or(first, |found| found.first.min(first));
+            found = Some(Changed { first, is_new: false });
+        }
+    };
+    for extent in generation.extents(series) {
+        let zone = extent.meta().zone;
+        note(&zone, (zone.sequence.max > since).then_some(zone.ts.min));
+    }
+    for run in generation.runs(series) {
+        let rows = run.rows();
+        let first = if run.zone.sequence.min > since {
+            Some(run.zone.ts.min)
+        } else {
+            run.range().find(|at| rows.sequence[*at] > since).map(|at| rows.ts[at])
+        };
+        note(&run.zone, first);
+    }
+    found.map(|found| Changed { is_new, ..found })
+}

@@ -1,0 +1,123 @@
+//! What the slots so far leave behind: enough to go on from there.
+
+use std::sync::Arc;
+
+use barrow_features::{Context, ContextId, Field, Live, Plan, Row, Scratch};
+use barrow_types::Reason;
+
+use super::super::clocks::Greatest;
+use super::super::inputs::Slots;
+use super::row::LiveRow;
+
+/// The only context of a group whose slots are taken one by one.
+pub(super) const OWN: ContextId = ContextId(0);
+
+/// See the module.
+#[derive(Clone)]
+pub(super) struct Head {
+    live: Live,
+    known_at: Greatest<i64>,
+    sequence: Greatest<u64>,
+    provisional: Greatest<bool>,
+    /// The close of the last row.
+    pub(super) close: Option<f64>,
+    /// All slots that start before this are in it.
+    pub(super) next: i64,
+    /// The end of the last slot in it that was empty, or whose row may change.
+    pub(super) unsettled: i64,
+    /// The date of the session of its last slot.
+    pub(super) session: i32,
+    /// How many slots it has taken since it began.
+    pub(super) taken: u64,
+    /// How many slots it must have taken before its cells are right.
+    unready: u64,
+    /// The cells of its last slot, and of the one before.
+    pub(super) newest: Option<Arc<LiveRow>>,
+    pub(super) previous: Option<Arc<LiveRow>>,
+}
+
+/// Memory to work in, for any head of a group.
+pub(super) struct Room {
+    scratch: Scratch,
+    row: Row,
+}
+
+impl Room {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self { scratch: Live::scratch(plan, OWN), row: Row::null(Reason::Missing) }
+    }
+}
+
+impl Head {
+    /// Before the slots from `start` on, of which there are `slots` before them since the begin;
+    /// the cells of the first `unready` that it takes are not right.
+    pub(super) fn before(
+        plan: &Plan,
+        (start, slots): (i64, u64),
+        unready: u64,
+        close: Option<f64>,
+    ) -> Self {
+        let lookback = plan.lookback(OWN);
+        Self {
+            live: Live::after(plan, OWN, slots),
+            known_at: Greatest::new(lookback),
+            sequence: Greatest::new(lookback),
+            provisional: Greatest::new(lookback),
+            close,
+            next: start,
+            unsettled: i64::MIN,
+            session: i32::MIN,
+            taken: 0,
+            unready,
+            newest: None,
+            previous: None,
+        }
+    }
+
+    /// Takes the slot at a place in; whether its cells are right.
+    pub(super) fn take(&mut self, plan: &Plan, room: &mut Room, slots: &Slots, at: usize) -> bool {
+        let Room { scratch, row } = room;
+        for field in plan.fields(OWN) {
+            row.set(field, slots.inputs.column(field).cell(at));
+        }
+        let cells = self.live.advance(plan, scratch, row, &[]);
+        let known_at = self.known_at.push(slots.known_at[at]);
+        let sequence = self.sequence.push(slots.sequence[at]);
+        let provisional = self.provisional.push(slots.provisional[at]);
+        let has_row = slots.reason[at] == Reason::Ok.code();
+        if has_row {
+            self.close = slots.close[at];
+        }
+        if !has_row || slots.provisional[at] {
+            self.unsettled = slots.ts_end[at];
+        }
+        self.next = slots.ts[at].saturating_add(1);
+        self.session = slots.session[at];
+        self.taken += 1;
+        if self.taken <= self.unready {
+            return false;
+        }
+        let row = LiveRow {
+            ts: slots.ts[at],
+            ts_end: slots.ts_end[at],
+            available_at: slots.available_at[at],
+            session: slots.session[at],
+            known_at,
+            sequence,
+            provisional,
+            cells: cells.iter().collect(),
+        };
+        self.previous = self.newest.replace(Arc::new(row));
+        true
+    }
+}
+
+/// The fields that a group reads of its own slots.
+pub(super) fn fields(plan: &Plan) -> Vec<Field> {
+    plan.fields(OWN).collect()
+}
+
+/// Whether the slots of a group can be taken one by one: it reads no others.
+pub(super) fn is_alone(contexts: &[Context]) -> bool {
+    contexts.len() == 1
+}

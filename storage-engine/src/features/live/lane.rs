@@ -1,0 +1,396 @@
+//! The features of one group for one instrument, as they are now.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use barrow_types::{DAY_NANOS, Timestamp};
+
+use crate::curate::{Curated, CuratedScan};
+use crate::error::Error;
+use crate::reference::Reference;
+use crate::snapshot::Snapshot;
+
+use super::super::begin::{self, Lead};
+use super::super::inputs::{SlotReader, Slots};
+use super::super::lane::Asked;
+use super::super::{FeatureGroup, FeatureScan, Way};
+use super::changes::Change;
+use super::head::{Head, OWN, Room, fields, is_alone};
+use super::row::LiveRow;
+
+/// Slots that close at one time of which all are told; of more only the newest are.
+const TOLD_MAX: usize = 1_024;
+
+/// Heads are kept at the begins of sessions at least so many slots apart.
+const KEPT_SLOTS: u64 = 16;
+/// So many where a few slots decide a cell,
+const KEPT_OF_WINDOWS: usize = 2;
+/// and so many where all do: the older, the further apart.
+const KEPT_OF_RECURSIONS: usize = 16;
+
+/// Slots before those that are wanted, so that the one before the last is right too.
+const SLOTS_BEFORE: u32 = 2;
+
+/// What an update did.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// The slots that have closed, in order.
+    pub(super) closed: Vec<Arc<LiveRow>>,
+    /// From the last but one slot that was there before on to the last, those whose cells are others
+    /// now, or that have come between them.
+    pub(super) corrected: Vec<Arc<LiveRow>>,
+    /// Whether there are more slots that have closed or that are no longer there.
+    pub(super) skipped: bool,
+}
+
+/// See the module.
+pub(super) struct LiveLane {
+    scan: FeatureScan,
+    head: Option<Head>,
+    /// Heads at the begins of some sessions, ascending.
+    kept: Vec<Head>,
+    pub(super) newest: Option<Arc<LiveRow>>,
+    pub(super) previous: Option<Arc<LiveRow>>,
+    /// The last slot that is not due.
+    pub(super) forming: Option<Arc<LiveRow>>,
+    /// When the first slot will be due that is not.
+    pub(super) due: Option<i64>,
+    watermarks: Vec<Option<i64>>,
+}
+
+/// What is read for an update.
+pub(super) struct Sources<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) reference: &'a Reference,
+    pub(super) room: &'a mut Room,
+}
+
+impl LiveLane {
+    pub(super) fn new(instrument: Arc<str>, group: Arc<FeatureGroup>) -> Self {
+        let scan = FeatureScan {
+            instrument,
+            group,
+            start: Timestamp::MIN,
+            end: Timestamp::MAX,
+            as_of: None,
+            at_sequence: None,
+            due: Timestamp::MAX,
+            since: Timestamp::MIN,
+            way: Way::Columns,
+        };
+        Self {
+            scan,
+            head: None,
+            kept: Vec::new(),
+            newest: None,
+            previous: None,
+            forming: None,
+            due: None,
+            watermarks: Vec::new(),
+        }
+    }
+
+    /// Brings it up to the snapshot after some changes.
+    pub(super) fn update(
+        &mut self,
+        sources: &mut Sources<'_>,
+        changes: &[Change],
+    ) -> Result<Done, Error> {
+        let mut closed = Closed::default();
+        if is_alone(&self.scan.group.graph().contexts) {
+            self.go_on(sources, changes, &mut closed)?;
+        } else {
+            self.compute(sources, &mut closed)?;
+        }
+        Ok(self.tell(closed))
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) -> Done {
+        (self.head, self.forming, self.due) = (None, None, None);
+        self.kept.clear();
+        self.tell(Closed::default())
+    }
+
+    /// What is different from what was told before.
+    fn tell(&mut self, closed: Closed) -> Done {
+        let (newest, previous) = (closed.newest.clone(), closed.previous.clone());
+        let old = (self.previous.take(), self.newest.take());
+        (self.newest, self.previous) = (newest, previous);
+        let mut done = Done::default();
+        let Some(last) = &old.1 else {
+            done.closed.extend([&self.previous, &self.newest].into_iter().flatten().cloned());
+            return done;
+        };
+        let is_new = |row: &&Arc<LiveRow>| row.ts > last.ts;
+        done.closed.extend(closed.rows.iter().filter(is_new).cloned());
+        let is_gone = self.newest.as_ref().is_none_or(|newest| newest.ts < last.ts);
+        done.skipped = closed.skipped || is_gone;
+        let first = old.0.as_ref().map_or(last.ts, |previous| previous.ts);
+        let ends = closed.ends();
+        let mut rows: Vec<&Arc<LiveRow>> = ends.iter().chain(&closed.rows).collect();
+        rows.retain(|row| (first..=last.ts).contains(&row.ts));
+        rows.sort_by_key(|row| row.ts);
+        rows.dedup_by_key(|row| row.ts);
+        let was = [&old.0, &old.1];
+        let is_other = |row: &&&Arc<LiveRow>| !was.contains(&&Some(Arc::clone(row)));
+        done.corrected.extend(rows.iter().filter(is_other).map(|row| Arc::clone(row)));
+        done
+    }
+
+    /// Takes the slots in that have come, from as far back as the changes reach.
+    fn go_on(
+        &mut self,
+        sources: &mut Sources<'_>,
+        changes: &[Change],
+        closed: &mut Closed,
+    ) -> Result<(), Error> {
+        let scan = self.scan.clone();
+        let Sources { snapshot, reference, room } = sources;
+        let asked = Asked { snapshot, reference, scan: &scan };
+        let mut curated = match &self.head {
+            Some(head) => Some(asked.open(from(&asked, head.next))?),
+            None => None,
+        };
+        let first =
+            curated.as_ref().map_or(i64::MIN, |curated| self.first_changed(curated, changes));
+        if self.head.as_ref().is_none_or(|head| first < head.next) {
+            self.kept.retain(|kept| kept.next <= first);
+            self.head = self.kept.last().cloned();
+            curated = None;
+        }
+        let is_bounded = matches!(asked.lead(OWN), Lead::Slots(_));
+        if let (Some(head), Some(read), true) = (&self.head, &curated, is_bounded)
+            && read.grid().count(read.calendar(), head.next, read.end().nanos()) > TOLD_MAX as u64
+        {
+            (self.head, curated, closed.skipped) = (None, None, true);
+            self.kept.clear();
+        }
+        if self.head.is_none() {
+            self.head = beginning(&asked)?;
+        }
+        let Some(head) = &mut self.head else {
+            (self.forming, self.due) = (None, None);
+            return Ok(());
+        };
+        let curated = match curated {
+            Some(curated) => curated,
+            None => asked.open(from(&asked, head.next))?,
+        };
+        self.watermarks = curated.watermarks().collect();
+        let group = &scan.group;
+        let fields = fields(&group.plan);
+        let reader = SlotReader::new(curated, (&fields, group.gap()), Timestamp::MAX, head.close);
+        let mut feed = Feed {
+            group,
+            room,
+            now: snapshot.now().nanos(),
+            head,
+            forming: None,
+            due: None,
+            kept: &mut self.kept,
+            closed,
+        };
+        feed.all(reader)?;
+        let Feed { forming, due, .. } = feed;
+        self.forming = forming.and_then(|forming| forming.newest);
+        self.due = due;
+        (closed.newest, closed.previous) = (head.newest.clone(), head.previous.clone());
+        Ok(())
+    }
+
+    /// When the first slot starts that the changes may have changed.
+    fn first_changed(&self, curated: &Curated, changes: &[Change]) -> i64 {
+        let (Some(head), true) = (&self.head, self.has_watermarks_as(curated)) else {
+            return i64::MIN;
+        };
+        let firsts = changes.iter().map(|change| match *change {
+            Change::All => i64::MIN,
+            Change::Rows(step, first) => curated.first_changed(step, first).unwrap_or(i64::MIN),
+            Change::Reasons(first) if first < head.unsettled => first,
+            Change::Reasons(_) => i64::MAX,
+        });
+        let first = firsts.min().unwrap_or(i64::MAX);
+        // Whoever delivers a session may have changed with it.
+        if first > i64::MIN && first < head.next {
+            curated.first_ending_after(first, true)
+        } else {
+            first
+        }
+    }
+
+    /// Whether the same candidates have watermarks as before: those of one that had none say of
+    /// rows behind them that they may change.
+    fn has_watermarks_as(&self, curated: &Curated) -> bool {
+        let now = curated.watermarks().map(|mark| mark.is_some());
+        now.eq(self.watermarks.iter().map(Option::is_some))
+    }
+
+    /// Computes the last slots anew, because they read others' slots.
+    fn compute(&mut self, sources: &Sources<'_>, closed: &mut Closed) -> Result<(), Error> {
+        let snapshot = sources.snapshot;
+        (self.forming, self.due) = (None, None);
+        let Some(last) = snapshot.newest_slot(&self.scan)?.map(Timestamp::nanos) else {
+            return Ok(());
+        };
+        let dated = self.scan.group.definition.bars.every.is_dated();
+        let mut back = if dated { 40 * DAY_NANOS } else { DAY_NANOS };
+        let mut start = self.previous.as_ref().map_or(last - back, |row| row.ts.min(last));
+        loop {
+            let (rows, first_later) = self.rows_from(snapshot, (start, last))?;
+            if first_later >= 2 || start == i64::MIN {
+                self.due = rows.get(first_later).map(|row| row.available_at);
+                let mut rows = rows.into_iter();
+                rows.by_ref().take(first_later).for_each(|row| closed.push(Arc::new(row)));
+                self.forming =
+                    rows.last().map(|row| Arc::new(LiveRow { provisional: true, ..row }));
+                return Ok(());
+            }
+            back = back.saturating_mul(8);
+            start = if back == i64::MAX { i64::MIN } else { last.saturating_sub(back) };
+        }
+    }
+
+    /// The slots that start from one instant to another, and the place of the first not due.
+    fn rows_from(
+        &self,
+        snapshot: &Snapshot,
+        (start, last): (i64, i64),
+    ) -> Result<(Vec<LiveRow>, usize), Error> {
+        let [start, end] = [start, last.saturating_add(1)].map(Timestamp::from_nanos);
+        let mut features = snapshot.features(&FeatureScan { start, end, ..self.scan.clone() })?;
+        let mut rows = Vec::new();
+        while let Some(piece) = features.next()? {
+            rows.extend((0..piece.len()).map(|at| LiveRow::of_piece(&piece, at)));
+        }
+        let now = snapshot.now().nanos();
+        let first_later = rows.iter().position(|row| row.available_at > now);
+        let first_later = first_later.unwrap_or(rows.len());
+        Ok((rows, first_later))
+    }
+}
+
+/// What to read from `next` on.
+fn from(asked: &Asked<'_>, next: i64) -> CuratedScan {
+    CuratedScan { start: Timestamp::from_nanos(next), ..asked.own() }
+}
+
+/// The head before the slots that decide the last ones; `None` if there is no row.
+fn beginning(asked: &Asked<'_>) -> Result<Option<Head>, Error> {
+    let group = &asked.scan.group;
+    let own = asked.own();
+    let lead = asked.lead(OWN);
+    let (scan, lead, unready) = match lead {
+        Lead::All => (own, lead, 0),
+        Lead::Slots(slots) => {
+            let Some(last) = asked.snapshot.newest_slot(asked.scan)? else { return Ok(None) };
+            let lead = Lead::Slots(slots.saturating_add(SLOTS_BEFORE));
+            (CuratedScan { start: last, ..own }, lead, u64::from(slots))
+        }
+    };
+    let calendar = asked.calendar(&scan.instrument)?;
+    let what = (lead, group.gap(), asked.scan.since);
+    let begin = begin::find(asked.snapshot, asked.reference, &calendar, &scan, what)?;
+    Ok(begin.map(|begin| {
+        let unready = if begin.rank == 1 { 0 } else { unready };
+        let from = (begin.start.nanos(), begin.rank - 1);
+        Head::before(&group.plan, from, unready, begin.close)
+    }))
+}
+
+/// The slots that have closed.
+#[derive(Default)]
+struct Closed {
+    rows: VecDeque<Arc<LiveRow>>,
+    skipped: bool,
+    /// The last one, and the one before.
+    newest: Option<Arc<LiveRow>>,
+    previous: Option<Arc<LiveRow>>,
+}
+
+impl Closed {
+    fn push(&mut self, row: Arc<LiveRow>) {
+        self.previous = self.newest.replace(Arc::clone(&row));
+        if self.rows.len() == TOLD_MAX {
+            self.rows.pop_front();
+            self.skipped = true;
+        }
+        self.rows.push_back(row);
+    }
+
+    fn ends(&self) -> Vec<Arc<LiveRow>> {
+        [&self.previous, &self.newest].into_iter().flatten().cloned().collect()
+    }
+}
+
+/// Slots on their way into a head.
+struct Feed<'a, 'b> {
+    group: &'a FeatureGroup,
+    room: &'a mut Room,
+    now: i64,
+    head: &'a mut Head,
+    /// What the head would be if the slots that are not due had closed.
+    forming: Option<Head>,
+    due: Option<i64>,
+    kept: &'a mut Vec<Head>,
+    closed: &'b mut Closed,
+}
+
+impl Feed<'_, '_> {
+    /// Takes all slots up to the last one with a row.
+    fn all(&mut self, mut reader: SlotReader) -> Result<(), Error> {
+        let mut held: Vec<(Slots, usize)> = Vec::new();
+        while let Some(slots) = reader.next()? {
+            let rows = slots.reason.iter().rposition(|reason| *reason == 0);
+            let Some(last) = rows else {
+                held.push((slots, 0));
+                continue;
+            };
+            for (slots, from) in held.drain(..) {
+                (from..slots.len()).for_each(|at| self.slot(&slots, at));
+            }
+            (0..=last).for_each(|at| self.slot(&slots, at));
+            held.push((slots, last + 1));
+        }
+        Ok(())
+    }
+
+    fn slot(&mut self, slots: &Slots, at: usize) {
+        let plan = &self.group.plan;
+        let is_due = self.due.is_none() && slots.available_at[at] <= self.now;
+        if !is_due {
+            self.due = self.due.or(Some(slots.available_at[at]));
+            let forming = self.forming.get_or_insert_with(|| self.head.clone());
+            if !forming.take(plan, self.room, slots, at) {
+                return;
+            }
+            if let Some(row) = forming.newest.as_mut().map(Arc::make_mut) {
+                row.provisional = true;
+            }
+            return;
+        }
+        self.keep(slots.session[at]);
+        if self.head.take(plan, self.room, slots, at) {
+            self.head.newest.iter().for_each(|row| self.closed.push(Arc::clone(row)));
+        }
+    }
+
+    /// Keeps the head if a session begins.
+    fn keep(&mut self, session: i32) {
+        let since = self.kept.last().map_or(0, |kept| kept.taken);
+        if session == self.head.session || self.head.taken < since + KEPT_SLOTS {
+            return;
+        }
+        let bounded = self.group.plan.lookback(OWN).is_some();
+        let most = if bounded { KEPT_OF_WINDOWS } else { KEPT_OF_RECURSIONS };
+        if self.kept.len() == most {
+            // One without which the way to the next older is at most as long as the younger's age,
+            // so that going back to the last one kept at most doubles the way.
+            let taken = |at: usize| self.kept[at].taken;
+            let is_spare =
+                |at: &usize| taken(at + 1) - taken(at - 1) <= self.head.taken - taken(at + 1);
+            self.kept.remove((1..most - 1).find(is_spare).unwrap_or(0));
+        }
+        self.kept.push(self.head.clone());
+    }
+}

@@ -1,0 +1,229 @@
+//! Features as they are now, kept up to date from commit to commit.
+//!
+//! Of each group and instrument the *head* is kept: the states of kernels after the last slot that
+//! has closed. A commit that brings later slots costs one call of the kernels a slot. What comes
+//! late takes the head back to the begin of a session before it, or to as many slots back as cells
+//! look ([`lane`]); so do facts ([`changes`]). What a slot's cells are is what
+//! [`Snapshot::features`] says of it, to the bit, if what has ended by [`Snapshot::now`] is due.
+//!
+//! Time comes with records: a slot closes with the first record after it has ended.
+
+mod changes;
+mod head;
+mod lane;
+mod row;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, Step, Timestamp};
+
+use crate::aggregates::{Steps, ticks_of};
+use crate::dataset::BARS;
+use crate::error::Error;
+use crate::reference::Reference;
+use crate::snapshot::Snapshot;
+
+use super::FeatureGroup;
+use changes::{Change, Changes};
+use head::Room;
+use lane::{Done, LiveLane, Sources};
+pub use row::LiveRow;
+
+/// See the module.
+#[derive(Default)]
+pub struct LiveFeatures {
+    groups: Vec<Group>,
+    sequence: Sequence,
+}
+
+/// What became of the features of one group for one instrument.
+#[derive(Debug)]
+pub struct LiveUpdate<'a> {
+    /// The place of the group among those that were given.
+    pub group: usize,
+    /// The instrument's id.
+    pub instrument: &'a Arc<str>,
+    /// The slots that have closed since the last update, in order.
+    pub closed: &'a [Arc<LiveRow>],
+    /// From the last but one slot of the last update on to its last, those whose cells are others
+    /// now, or that have come between them.
+    pub corrected: &'a [Arc<LiveRow>],
+    /// Whether there are more slots that have closed, or some that are no longer there.
+    pub skipped: bool,
+    /// The last slot that has closed.
+    pub newest: Option<&'a Arc<LiveRow>>,
+    /// The slot before it.
+    pub previous: Option<&'a Arc<LiveRow>>,
+    /// The last slot that has a row and is not due.
+    pub forming: Option<&'a Arc<LiveRow>>,
+    /// Why they cannot be computed.
+    pub failed: Option<&'a Error>,
+}
+
+struct Group {
+    group: Arc<FeatureGroup>,
+    lanes: BTreeMap<Arc<str>, LiveLane>,
+    /// Other instruments that its features read.
+    others: BTreeSet<Arc<str>>,
+    room: Room,
+    /// Whether all instruments are to be looked at, because it is new.
+    is_new: bool,
+}
+
+impl LiveFeatures {
+    /// Which groups are kept up to date from the next update on. Those that were before go on.
+    pub fn set_groups(&mut self, groups: impl IntoIterator<Item = Arc<FeatureGroup>>) {
+        let mut old: Vec<Group> = std::mem::take(&mut self.groups);
+        for group in groups {
+            let place = old.iter().position(|other| Arc::ptr_eq(&other.group, &group));
+            self.groups.push(match place {
+                Some(place) => old.swap_remove(place),
+                None => Group::new(group),
+            });
+        }
+    }
+
+    /// Brings all features up to a snapshot and tells what has changed. `touched` are at least the
+    /// series to which the records between the last call's snapshot and this one brought anything.
+    ///
+    /// # Errors
+    /// `Corrupt` if the facts cannot be read; what fails for one instrument is told of it.
+    pub fn update(
+        &mut self,
+        snapshot: &Snapshot,
+        touched: impl IntoIterator<Item = SeriesId>,
+        mut tell: impl FnMut(LiveUpdate<'_>),
+    ) -> Result<(), Error> {
+        let reference = Reference::at(snapshot, None, None)?;
+        let changes = Changes::between(self.sequence, snapshot, &reference, touched);
+        self.sequence = snapshot.sequence();
+        for (place, group) in self.groups.iter_mut().enumerate() {
+            group.update(snapshot, &reference, &changes, |instrument, lane, done, failed| {
+                let Done { closed, corrected, skipped } = done;
+                tell(LiveUpdate {
+                    group: place,
+                    instrument,
+                    closed: &closed,
+                    corrected: &corrected,
+                    skipped,
+                    newest: lane.newest.as_ref(),
+                    previous: lane.previous.as_ref(),
+                    forming: lane.forming.as_ref(),
+                    failed: failed.as_ref(),
+                });
+            });
+        }
+        Ok(())
+    }
+
+    /// When the next slot will be due that is not yet; `None` if there is none.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let lanes = self.groups.iter().flat_map(|group| group.lanes.values());
+        lanes.filter_map(|lane| lane.due).min().map(Timestamp::from_nanos)
+    }
+}
+
+impl Group {
+    fn new(group: Arc<FeatureGroup>) -> Self {
+        let room = Room::new(&group.plan);
+        Self { group, lanes: BTreeMap::new(), others: BTreeSet::new(), room, is_new: true }
+    }
+
+    fn update(
+        &mut self,
+        snapshot: &Snapshot,
+        reference: &Reference,
+        changes: &Changes,
+        mut tell: impl FnMut(&Arc<str>, &LiveLane, Done, Option<Error>),
+    ) {
+        let is_all = self.is_new || !changes.of_all.is_empty();
+        if is_all {
+            self.others = self.named(reference);
+            for instrument in self.instruments(snapshot, reference) {
+                self.add(instrument);
+            }
+        }
+        let now = snapshot.now().nanos();
+        let of_others = self.others.iter().any(|other| changes.of_each.contains_key(other));
+        for instrument in changes.of_each.keys() {
+            if self.may_have(snapshot, reference, instrument) {
+                self.add(Arc::clone(instrument));
+            }
+        }
+        for (instrument, lane) in &mut self.lanes {
+            let own = changes.of_each.get(instrument);
+            let is_due = lane.due.is_some_and(|due| due <= now);
+            if !is_all && !of_others && !is_due && own.is_none() {
+                continue;
+            }
+            let mut all: Vec<Change> = changes.of_all.clone();
+            all.extend(own.into_iter().flatten());
+            let mut sources = Sources { snapshot, reference, room: &mut self.room };
+            match lane.update(&mut sources, &all) {
+                Ok(done) => tell(instrument, lane, done, None),
+                Err(error) => {
+                    let done = lane.clear();
+                    tell(instrument, lane, done, Some(error));
+                }
+            }
+        }
+        self.is_new = false;
+    }
+
+    fn add(&mut self, instrument: Arc<str>) {
+        let group = &self.group;
+        let lane = || LiveLane::new(Arc::clone(&instrument), Arc::clone(group));
+        self.lanes.entry(Arc::clone(&instrument)).or_insert_with(lane);
+    }
+
+    /// The instruments that its features name.
+    fn named(&self, reference: &Reference) -> BTreeSet<Arc<str>> {
+        let names = self.group.graph().contexts.iter().filter_map(|of| of.instrument.as_deref());
+        names.map(|name| reference.instrument(BARS.name, name, Timestamp::MAX)).collect()
+    }
+
+    /// Whether a series may bring slots.
+    fn is_source(&self, key: &SeriesKey) -> bool {
+        let bars = &self.group.definition.bars;
+        let is_wanted = bars.source.as_deref().is_none_or(|source| source == key.source.as_str());
+        let reach = Steps::reach(bars.every);
+        let is_near = match key.dataset {
+            DatasetId::BARS => reach.has(key.step) && key.side == bars.price,
+            ticks => ticks == ticks_of(bars.price) && reach.has(Step::Tick),
+        };
+        is_wanted && is_near
+    }
+
+    /// The instruments that series may bring slots for.
+    fn instruments(&self, snapshot: &Snapshot, reference: &Reference) -> BTreeSet<Arc<str>> {
+        let mut all = BTreeSet::new();
+        for dataset in [DatasetId::BARS, ticks_of(self.group.definition.bars.price)] {
+            for (_, key) in snapshot.series(dataset, None) {
+                if self.is_source(&key) {
+                    let (source, symbol) = (key.source.as_str(), key.symbol.as_str());
+                    let bound = reference.bindings(source, symbol).iter();
+                    all.extend(bound.filter_map(|(_, instrument)| instrument.clone()));
+                    all.insert(symbol.into());
+                }
+            }
+        }
+        all
+    }
+
+    /// Whether there may be slots for an instrument.
+    fn may_have(&self, snapshot: &Snapshot, reference: &Reference, instrument: &str) -> bool {
+        if self.lanes.contains_key(instrument) {
+            return true;
+        }
+        let bound = reference.bound_to(instrument).map(|(_, symbol)| symbol);
+        let symbols: BTreeSet<&str> = bound.chain([instrument]).collect();
+        let datasets = [DatasetId::BARS, ticks_of(self.group.definition.bars.price)];
+        datasets.into_iter().any(|dataset| {
+            symbols.iter().any(|symbol| {
+                let series = snapshot.series(dataset, Some(symbol));
+                series.iter().any(|(_, key)| self.is_source(key))
+            })
+        })
+    }
+}
