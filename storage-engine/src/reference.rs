@@ -190,6 +190,15 @@ impl Reference {
         self.named(name, last, &sources).unwrap_or_else(|| name.into())
     }
 
+    /// The instruments that a name means at any time.
+    pub(crate) fn ever_named(&self, name: &str) -> BTreeSet<Arc<str>> {
+        let own = name.strip_prefix("id:").unwrap_or(name);
+        let by_name = self.named.get(name).into_iter().flatten().cloned();
+        let of_symbol = self.bindings.iter().filter(|((_, symbol), _)| **symbol == *name);
+        let bound = of_symbol.flat_map(|(_, since)| since.iter().filter_map(|(_, it)| it.clone()));
+        by_name.chain(bound).chain([own.into()]).collect()
+    }
+
     /// The actions of `instrument` in order of their ex-dates.
     pub fn actions(&self, instrument: &str) -> &[Action] {
         self.actions.get(instrument).map_or(&[], Vec::as_slice)

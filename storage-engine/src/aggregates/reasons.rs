@@ -68,9 +68,9 @@ impl Reasons {
         &found.unwrap_or(&self.all[0]).1
     }
 
-    /// How far the watermarks of any step have come; `None` if there is none.
-    pub(crate) fn watermark(&self) -> Option<i64> {
-        self.all.iter().filter_map(|(_, explainer)| explainer.watermark).max()
+    /// How far the watermarks of each step have come; `None`: it has none.
+    pub(crate) fn watermarks(&self) -> impl Iterator<Item = Option<i64>> {
+        self.all.iter().map(|(_, explainer)| explainer.watermark)
     }
 
     /// Whether rows of these steps may still come that lie before `end`.

@@ -40,6 +40,7 @@ use candidates::{Wanted, candidates};
 pub(crate) use candidates::{bound, sources};
 use contents::Contents;
 pub use newest::Newest;
+pub(crate) use reach::watermarks;
 pub use upkeep::{TilesDone, TilesJob};
 pub(crate) use verify::{LiveTiles, NextTiles, verify_tile_files};
 use window::Window;

@@ -2,9 +2,15 @@
 
 use barrow_types::{DAY_NANOS, Step};
 
+use crate::aggregates::{Reasons, Subjects};
 use crate::calendar::{Stretch, slot_begin, slot_of};
+use crate::error::Error;
+use crate::gaps::FactsAt;
+use crate::reference::Reference;
+use crate::snapshot::Snapshot;
 
-use super::{Curated, SLOT_NANOS_MAX, in_hours, open_of, partition};
+use super::candidates::{Candidate, Wanted, candidates};
+use super::{Curated, CuratedScan, SLOT_NANOS_MAX, in_hours, open_of, partition};
 
 impl Curated {
     /// When the first slot starts that rows of `step` may change of which none has an earlier `ts`
@@ -53,9 +59,35 @@ impl Curated {
             all.any(|(step, _)| maker.may_quarantine(step))
         })
     }
+}
 
-    /// How far the watermarks of each candidate have come.
-    pub(crate) fn watermarks(&self) -> impl Iterator<Item = Option<i64>> {
-        self.reasons.iter().map(crate::aggregates::Reasons::watermark)
+/// How far the watermarks of each step have come of all who deliver an instrument at any time;
+/// `None`: there are none.
+pub(crate) fn watermarks(
+    snapshot: &Snapshot,
+    reference: &Reference,
+    scan: &CuratedScan,
+) -> Result<Vec<Option<i64>>, Error> {
+    let wanted = Wanted {
+        instrument: &scan.instrument,
+        step: scan.step,
+        side: scan.side,
+        range: (i64::MIN, i64::MAX),
+        sequence: snapshot.sequence(),
+        source: scan.source.as_deref(),
+    };
+    let of = Subjects {
+        facts: FactsAt { snapshot, as_of: scan.as_of, at_sequence: scan.at_sequence },
+        reference,
+        instrument: &scan.instrument,
+        side: scan.side,
+        range: (0, 0),
+        due: scan.due,
+    };
+    let mut all = Vec::new();
+    for Candidate { symbol, source, lineage, .. } in candidates(snapshot, reference, &wanted)? {
+        let reasons = Reasons::new(&of, (&symbol, &source), &lineage, scan.step)?;
+        all.extend(reasons.watermarks());
     }
+    Ok(all)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use barrow_types::{DAY_NANOS, Timestamp};
 
-use crate::curate::{Curated, CuratedScan};
+use crate::curate::{Curated, CuratedScan, watermarks};
 use crate::error::Error;
 use crate::reference::Reference;
 use crate::snapshot::Snapshot;
@@ -30,6 +30,9 @@ const KEPT_OF_RECURSIONS: usize = 16;
 
 /// Slots before those that are wanted, so that the one before the last is right too.
 const SLOTS_BEFORE: u32 = 2;
+
+/// How soon is looked again at cells that wait for another instrument's slot to be due.
+const AGAIN_NANOS: i64 = 1_000_000_000;
 
 /// What an update did.
 #[derive(Debug, Default)]
@@ -152,8 +155,10 @@ impl LiveLane {
             Some(head) => Some(asked.open(from(&asked, head.next))?),
             None => None,
         };
-        let first =
-            curated.as_ref().map_or(i64::MIN, |curated| self.first_changed(curated, changes));
+        let moved = self.first_final(&asked, changes)?;
+        let first = curated
+            .as_ref()
+            .map_or(i64::MIN, |curated| self.first_changed(curated, changes, moved));
         if self.head.as_ref().is_none_or(|head| first < head.next) {
             self.kept.retain(|kept| kept.next <= first);
             self.head = self.kept.last().cloned();
@@ -177,7 +182,6 @@ impl LiveLane {
             Some(curated) => curated,
             None => asked.open(from(&asked, head.next))?,
         };
-        self.watermarks = curated.watermarks().collect();
         let group = &scan.group;
         let fields = fields(&group.plan);
         let reader = SlotReader::new(curated, (&fields, group.gap()), Timestamp::MAX, head.close);
@@ -200,17 +204,19 @@ impl LiveLane {
     }
 
     /// When the first slot starts that the changes may have changed.
-    fn first_changed(&self, curated: &Curated, changes: &[Change]) -> i64 {
-        let (Some(head), true) = (&self.head, self.has_watermarks_as(curated)) else {
-            return i64::MIN;
+    fn first_changed(&self, curated: &Curated, changes: &[Change], moved: i64) -> i64 {
+        let Some(head) = &self.head else { return i64::MIN };
+        let ending_after = |instant: i64| match instant {
+            i64::MIN | i64::MAX => instant,
+            instant => curated.first_ending_after(instant, false),
         };
         let firsts = changes.iter().map(|change| match *change {
             Change::All => i64::MIN,
             Change::Rows(step, first) => curated.first_changed(step, first).unwrap_or(i64::MIN),
-            Change::Reasons(first) if first < head.unsettled => first,
+            Change::Reasons(first) if first < head.unsettled => ending_after(first),
             Change::Reasons(_) => i64::MAX,
         });
-        let first = firsts.min().unwrap_or(i64::MAX);
+        let first = firsts.chain([ending_after(moved)]).min().unwrap_or(i64::MAX);
         // Whoever delivers a session may have changed with it.
         if first > i64::MIN && first < head.next {
             curated.first_ending_after(first, true)
@@ -219,11 +225,25 @@ impl LiveLane {
         }
     }
 
-    /// Whether the same candidates have watermarks as before: those of one that had none say of
-    /// rows behind them that they may change.
-    fn has_watermarks_as(&self, curated: &Curated) -> bool {
-        let now = curated.watermarks().map(|mark| mark.is_some());
-        now.eq(self.watermarks.iter().map(Option::is_some))
+    /// The instant behind which rows have become final, or no longer are, by what watermarks say.
+    fn first_final(&mut self, asked: &Asked<'_>, changes: &[Change]) -> Result<i64, Error> {
+        if self.head.is_some() && changes.iter().all(|change| matches!(change, Change::Rows(..))) {
+            return Ok(i64::MAX);
+        }
+        let now = watermarks(asked.snapshot, asked.reference, &asked.own())?;
+        let old = std::mem::replace(&mut self.watermarks, now);
+        if old.len() != self.watermarks.len() {
+            return Ok(i64::MIN);
+        }
+        let unsettled = self.head.as_ref().map_or(i64::MAX, |head| head.unsettled);
+        let moved = old.into_iter().zip(&self.watermarks).map(|(old, now)| match (old, *now) {
+            (None, None) => i64::MAX,
+            (Some(old), Some(now)) if old != now && old.min(now) < unsettled => old.min(now),
+            (Some(_), Some(_)) => i64::MAX,
+            // Where nobody says up to when, all rows are final.
+            (None, Some(_)) | (Some(_), None) => i64::MIN,
+        });
+        Ok(moved.min().unwrap_or(i64::MAX))
     }
 
     /// Computes the last slots anew, because they read others' slots.
@@ -237,13 +257,24 @@ impl LiveLane {
         let mut back = if dated { 40 * DAY_NANOS } else { DAY_NANOS };
         let mut start = self.previous.as_ref().map_or(last - back, |row| row.ts.min(last));
         loop {
-            let (rows, first_later) = self.rows_from(snapshot, (start, last))?;
-            if first_later >= 2 || start == i64::MIN {
-                self.due = rows.get(first_later).map(|row| row.available_at);
-                let mut rows = rows.into_iter();
-                rows.by_ref().take(first_later).for_each(|row| closed.push(Arc::new(row)));
-                self.forming =
-                    rows.last().map(|row| Arc::new(LiveRow { provisional: true, ..row }));
+            let now = snapshot.now();
+            let rows = self.rows_from(snapshot, (start, last), now)?;
+            if rows.len() >= 2 || start == i64::MIN {
+                // What is not due yet, of this instrument or of another.
+                let told = &rows[rows.len().saturating_sub(2)..];
+                let after = told.first().map_or(start, |row| row.ts);
+                let mut later = self.rows_from(snapshot, (after, last), Timestamp::MAX)?;
+                if !later.starts_with(told) {
+                    self.due = Some(now.nanos().saturating_add(AGAIN_NANOS));
+                }
+                later.drain(..told.len());
+                let next = later.first().map(|row| row.available_at);
+                self.due = self.due.into_iter().chain(next).min();
+                rows.into_iter().for_each(|row| closed.push(row));
+                self.forming = later.pop();
+                if let Some(row) = self.forming.as_mut().map(Arc::make_mut) {
+                    row.provisional = true;
+                }
                 return Ok(());
             }
             back = back.saturating_mul(8);
@@ -251,22 +282,21 @@ impl LiveLane {
         }
     }
 
-    /// The slots that start from one instant to another, and the place of the first not due.
+    /// The slots that start from one instant to another and are due at `due`.
     fn rows_from(
         &self,
         snapshot: &Snapshot,
         (start, last): (i64, i64),
-    ) -> Result<(Vec<LiveRow>, usize), Error> {
+        due: Timestamp,
+    ) -> Result<Vec<Arc<LiveRow>>, Error> {
         let [start, end] = [start, last.saturating_add(1)].map(Timestamp::from_nanos);
-        let mut features = snapshot.features(&FeatureScan { start, end, ..self.scan.clone() })?;
+        let scan = FeatureScan { start, end, due, ..self.scan.clone() };
+        let mut features = snapshot.features(&scan)?;
         let mut rows = Vec::new();
         while let Some(piece) = features.next()? {
-            rows.extend((0..piece.len()).map(|at| LiveRow::of_piece(&piece, at)));
+            rows.extend((0..piece.len()).map(|at| Arc::new(LiveRow::of_piece(&piece, at))));
         }
-        let now = snapshot.now().nanos();
-        let first_later = rows.iter().position(|row| row.available_at > now);
-        let first_later = first_later.unwrap_or(rows.len());
-        Ok((rows, first_later))
+        Ok(rows)
     }
 }
 

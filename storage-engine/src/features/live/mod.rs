@@ -19,7 +19,6 @@ use std::sync::Arc;
 use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, Step, Timestamp};
 
 use crate::aggregates::{Steps, ticks_of};
-use crate::dataset::BARS;
 use crate::error::Error;
 use crate::reference::Reference;
 use crate::snapshot::Snapshot;
@@ -177,10 +176,10 @@ impl Group {
         self.lanes.entry(Arc::clone(&instrument)).or_insert_with(lane);
     }
 
-    /// The instruments that its features name.
+    /// The instruments that its features may name.
     fn named(&self, reference: &Reference) -> BTreeSet<Arc<str>> {
         let names = self.group.graph().contexts.iter().filter_map(|of| of.instrument.as_deref());
-        names.map(|name| reference.instrument(BARS.name, name, Timestamp::MAX)).collect()
+        names.flat_map(|name| reference.ever_named(name)).collect()
     }
 
     /// Whether a series may bring slots.
