@@ -74,6 +74,11 @@ impl Head {
         }
     }
 
+    /// Whether it has the cells of its last two slots, or there are no such slots.
+    pub(super) const fn has_both(&self) -> bool {
+        self.previous.is_some() || self.unready == 0
+    }
+
     /// Takes the slot at a place in; whether its cells are right.
     pub(super) fn take(&mut self, plan: &Plan, room: &mut Room, slots: &Slots, at: usize) -> bool {
         let Room { scratch, row } = room;

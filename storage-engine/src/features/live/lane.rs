@@ -28,7 +28,7 @@ const KEPT_OF_WINDOWS: usize = 2;
 /// and so many where all do: the older, the further apart.
 const KEPT_OF_RECURSIONS: usize = 16;
 
-/// Slots before those that are wanted, so that the one before the last is right too.
+/// Slots before the last one with a row that are right too, if there are no more that are not due.
 const SLOTS_BEFORE: u32 = 2;
 
 /// How soon is looked again at cells that wait for another instrument's slot to be due.
@@ -171,24 +171,47 @@ impl LiveLane {
             (self.head, curated, closed.skipped) = (None, None, true);
             self.kept.clear();
         }
-        if self.head.is_none() {
-            self.head = beginning(&asked)?;
+        let mut before = SLOTS_BEFORE;
+        loop {
+            if self.head.is_none() {
+                self.head = beginning(&asked, before)?;
+            }
+            if self.head.is_none() {
+                (self.forming, self.due) = (None, None);
+                return Ok(());
+            }
+            self.feed(&asked, curated.take(), room, closed)?;
+            if self.head.as_ref().is_some_and(Head::has_both) {
+                return Ok(());
+            }
+            // More slots than thought are not due yet.
+            self.head = None;
+            self.kept.clear();
+            *closed = Closed { skipped: closed.skipped, ..Closed::default() };
+            before = before.saturating_mul(8);
         }
-        let Some(head) = &mut self.head else {
-            (self.forming, self.due) = (None, None);
-            return Ok(());
-        };
+    }
+
+    /// Takes in what comes after the head; `curated` reads it.
+    fn feed(
+        &mut self,
+        asked: &Asked<'_>,
+        curated: Option<Curated>,
+        room: &mut Room,
+        closed: &mut Closed,
+    ) -> Result<(), Error> {
+        let head = self.head.as_mut().expect("invariant: somebody has begun");
         let curated = match curated {
             Some(curated) => curated,
-            None => asked.open(from(&asked, head.next))?,
+            None => asked.open(from(asked, head.next))?,
         };
-        let group = &scan.group;
+        let group = &asked.scan.group;
         let fields = fields(&group.plan);
         let reader = SlotReader::new(curated, (&fields, group.gap()), Timestamp::MAX, head.close);
         let mut feed = Feed {
             group,
             room,
-            now: snapshot.now().nanos(),
+            now: asked.snapshot.now().nanos(),
             head,
             forming: None,
             due: None,
@@ -305,8 +328,8 @@ fn from(asked: &Asked<'_>, next: i64) -> CuratedScan {
     CuratedScan { start: Timestamp::from_nanos(next), ..asked.own() }
 }
 
-/// The head before the slots that decide the last ones; `None` if there is no row.
-fn beginning(asked: &Asked<'_>) -> Result<Option<Head>, Error> {
+/// The head before the slots that decide the last ones, so many of them; `None` if there is no row.
+fn beginning(asked: &Asked<'_>, before: u32) -> Result<Option<Head>, Error> {
     let group = &asked.scan.group;
     let own = asked.own();
     let lead = asked.lead(OWN);
@@ -314,7 +337,7 @@ fn beginning(asked: &Asked<'_>) -> Result<Option<Head>, Error> {
         Lead::All => (own, lead, 0),
         Lead::Slots(slots) => {
             let Some(last) = asked.snapshot.newest_slot(asked.scan)? else { return Ok(None) };
-            let lead = Lead::Slots(slots.saturating_add(SLOTS_BEFORE));
+            let lead = Lead::Slots(slots.saturating_add(before));
             (CuratedScan { start: last, ..own }, lead, u64::from(slots))
         }
     };
