@@ -188,9 +188,14 @@ fn expected(snapshot: &Snapshot, model: &CuratedModel, asked: Asked<'_>) -> Feat
     let start = ask.start;
     ask.fallback = None;
     ask.start = everything(ask.step).0;
-    let cells = model.curated(&ask);
-    let due = cells.iter().take_while(|cell| cell.available_at <= ask.due);
-    let slots: Vec<&Cell> = due
+    let mut cells = model.curated(&ask);
+    let due = cells.iter().rposition(|cell| cell.available_at <= ask.due);
+    cells.truncate(due.map_or(0, |last| last + 1));
+    for cell in cells.iter_mut().filter(|cell| cell.available_at > ask.due) {
+        (cell.row, cell.reason) = (None, Reason::NotDue);
+    }
+    let slots: Vec<&Cell> = cells
+        .iter()
         .skip_while(|cell| cell.row.is_none())
         .filter(|cell| cell.row.is_some() || asked.gap != Gap::Rows)
         .collect();

@@ -196,6 +196,13 @@ impl Inputs {
         &mut self.columns[field.place()]
     }
 
+    /// Adds the slots of others.
+    pub fn append(&mut self, others: &Self) {
+        for (column, other) in self.columns.iter_mut().zip(&others.columns) {
+            column.extend(&other.values, &other.reasons);
+        }
+    }
+
     /// Adds a slot to all columns.
     pub fn push(&mut self, row: &Row) {
         for (column, cell) in self.columns.iter_mut().zip(&row.cells) {

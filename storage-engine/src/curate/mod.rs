@@ -388,6 +388,11 @@ impl Curated {
         self.calendar.as_deref()
     }
 
+    /// When slots have ended that are due.
+    pub(crate) const fn due(&self) -> Timestamp {
+        self.scan.due
+    }
+
     /// The end of its range: behind the last row if it was asked for without one.
     pub(crate) fn end(&self) -> Timestamp {
         self.scan.end

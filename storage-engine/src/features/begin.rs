@@ -47,8 +47,12 @@ pub(super) fn find(
         Curated::on(calendar.clone(), snapshot.clone(), reference, scan, false)
     };
     let mut all = curated(since, scan.end)?;
-    let Some(first) = all.next()? else { return Ok(None) };
-    let begin = first_start(&first);
+    let begin = loop {
+        let Some(piece) = all.next()? else { return Ok(None) };
+        if let Some((start, _)) = due_closes(&all, &piece).first() {
+            break *start;
+        }
+    };
     let at_begin = Begin { start: Timestamp::from_nanos(begin), rank: 1, close: None };
     let Lead::Slots(count) = lead else { return Ok(Some(at_begin)) };
     if scan.start.nanos() <= begin {
@@ -59,7 +63,7 @@ pub(super) fn find(
         let mut read = curated(Timestamp::from_nanos(from), Timestamp::from_nanos(to))?;
         let mut rows = Vec::new();
         while let Some(piece) = read.next()? {
-            rows.extend(starts_and_closes(&piece));
+            rows.extend(due_closes(&read, &piece));
         }
         Ok(rows)
     };
@@ -151,14 +155,16 @@ pub(super) fn first_start(piece: &Piece) -> i64 {
     first.stretch.start_of(first.first)
 }
 
-/// Start and close of the slots with a row.
-fn starts_and_closes(piece: &Piece) -> Vec<(i64, f64)> {
+/// Start and close of the slots with a row that are due.
+fn due_closes(curated: &Curated, piece: &Piece) -> Vec<(i64, f64)> {
     let Values::F64(closes) = &piece.rows.columns[0].values else { return Vec::new() };
     let mut all = Vec::with_capacity(closes.len());
     for span in &piece.spans {
         if let Content::Rows(first) = span.content {
+            let last_end = curated.due().nanos().saturating_sub(curated.publish_delay(span).get());
             let places = (span.first..span.first + span.count).zip(first..);
-            all.extend(places.map(|(at, row)| (span.stretch.start_of(at), closes[row])));
+            let due = places.filter(|(at, _)| span.stretch.end_of(*at) <= last_end);
+            all.extend(due.map(|(at, row)| (span.stretch.start_of(at), closes[row])));
         }
     }
     all

@@ -42,6 +42,35 @@ impl Slots {
     pub(super) fn len(&self) -> usize {
         self.ts.len()
     }
+
+    /// Takes all slots of others, which come behind its own.
+    fn append(&mut self, others: &mut Self) {
+        if others.ts.is_empty() {
+            return;
+        }
+        let Self {
+            ts,
+            ts_end,
+            available_at,
+            session,
+            reason,
+            known_at,
+            sequence,
+            provisional,
+            close,
+            inputs,
+        } = std::mem::take(others);
+        self.ts.extend(ts);
+        self.ts_end.extend(ts_end);
+        self.available_at.extend(available_at);
+        self.session.extend(session);
+        self.reason.extend(reason);
+        self.known_at.extend(known_at);
+        self.sequence.extend(sequence);
+        self.provisional.extend(provisional);
+        self.close.extend(close);
+        self.inputs.append(&inputs);
+    }
 }
 
 /// Reads slots from the first with a row on.
@@ -58,6 +87,8 @@ pub(super) struct SlotReader {
     close: Option<f64>,
     /// Whether empty slots count from the start on: a row lies before them.
     has_begun: bool,
+    /// Slots that are not due, behind the last one that is.
+    later: Slots,
     is_over: bool,
 }
 
@@ -119,6 +150,7 @@ impl SlotReader {
             moments,
             has_begun: close.is_some(),
             close,
+            later: Slots::default(),
             is_over: false,
             curated,
         }
@@ -142,39 +174,53 @@ impl SlotReader {
             let delay = self.curated.publish_delay(span).get();
             for offset in 0..span.count {
                 let at = span.first + offset;
-                let end = span.stretch.end_of(at);
-                if end.saturating_add(delay) > self.due {
+                if span.stretch.start_of(at) >= self.due {
                     self.is_over = true;
                     return slots;
                 }
+                let is_due = span.stretch.end_of(at).saturating_add(delay) <= self.due;
                 match span.content {
-                    Content::Rows(first) => {
+                    Content::Rows(first) if is_due => {
+                        slots.append(&mut self.later);
                         let row = first + offset as usize;
                         self.row(piece, span, (at, row), &mut slots);
                     }
-                    Content::Empty(reason) => {
-                        if !self.has_begun || self.gap == Gap::Rows {
-                            continue;
-                        }
+                    _ if !self.has_begun || self.gap == Gap::Rows => continue,
+                    Content::Empty(reason) if is_due => {
+                        slots.append(&mut self.later);
                         self.empty(reason, &mut slots);
                     }
-                }
-                slots.ts.push(span.stretch.start_of(at));
-                slots.close.push(self.close);
-                slots.ts_end.push(end);
-                slots.available_at.push(end.saturating_add(delay));
-                slots.session.push(span.stretch.date);
-                if let Some(moments) = &mut self.moments {
-                    let moment = moments.of(&span.stretch, at);
-                    for &field in &self.fields {
-                        if let Some(value) = of_moment(&moment, field) {
-                            slots.inputs.column_mut(field).push(Cell::number(value));
-                        }
+                    // It counts only if something behind it is due.
+                    _ => {
+                        let mut later = std::mem::take(&mut self.later);
+                        self.empty(Reason::NotDue, &mut later);
+                        self.place(span, at, delay, &mut later);
+                        self.later = later;
+                        continue;
                     }
                 }
+                self.place(span, at, delay, &mut slots);
             }
         }
         slots
+    }
+
+    /// Adds where a slot lies, and what the calendar says of it.
+    fn place(&mut self, span: &SlotSpan, at: u32, delay: i64, slots: &mut Slots) {
+        let end = span.stretch.end_of(at);
+        slots.ts.push(span.stretch.start_of(at));
+        slots.close.push(self.close);
+        slots.ts_end.push(end);
+        slots.available_at.push(end.saturating_add(delay));
+        slots.session.push(span.stretch.date);
+        if let Some(moments) = &mut self.moments {
+            let moment = moments.of(&span.stretch, at);
+            for &field in &self.fields {
+                if let Some(value) = of_moment(&moment, field) {
+                    slots.inputs.column_mut(field).push(Cell::number(value));
+                }
+            }
+        }
     }
 
     /// Adds a slot with a row.

@@ -81,21 +81,19 @@ impl Head {
 
     /// Takes the slot at a place in; whether its cells are right.
     pub(super) fn take(&mut self, plan: &Plan, room: &mut Room, slots: &Slots, at: usize) -> bool {
-        let Room { scratch, row } = room;
         for field in plan.fields(OWN) {
-            row.set(field, slots.inputs.column(field).cell(at));
+            room.row.set(field, slots.inputs.column(field).cell(at));
         }
+        self.close = slots.close[at];
+        let has_row = slots.reason[at] == Reason::Ok.code();
+        if !has_row || slots.provisional[at] {
+            self.unsettled = slots.ts_end[at];
+        }
+        let Room { scratch, row } = room;
         let cells = self.live.advance(plan, scratch, row, &[]);
         let known_at = self.known_at.push(slots.known_at[at]);
         let sequence = self.sequence.push(slots.sequence[at]);
         let provisional = self.provisional.push(slots.provisional[at]);
-        let has_row = slots.reason[at] == Reason::Ok.code();
-        if has_row {
-            self.close = slots.close[at];
-        }
-        if !has_row || slots.provisional[at] {
-            self.unsettled = slots.ts_end[at];
-        }
         self.next = slots.ts[at].saturating_add(1);
         self.session = slots.session[at];
         self.taken += 1;

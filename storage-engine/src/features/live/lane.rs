@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use barrow_types::{DAY_NANOS, Timestamp};
+use barrow_types::{DAY_NANOS, Reason, Timestamp};
 
 use crate::curate::{Curated, CuratedScan, watermarks};
 use crate::error::Error;
@@ -180,7 +180,14 @@ impl LiveLane {
                 (self.forming, self.due) = (None, None);
                 return Ok(());
             }
-            self.feed(&asked, curated.take(), room, closed)?;
+            let is_mixed = self.feed(&asked, curated.take(), room, closed)?;
+            if is_mixed {
+                // What its slots say depends on which of them are due.
+                self.head = None;
+                self.kept.clear();
+                *closed = Closed { skipped: closed.skipped, ..Closed::default() };
+                return self.compute(sources, closed);
+            }
             if self.head.as_ref().is_some_and(Head::has_both) {
                 return Ok(());
             }
@@ -192,14 +199,15 @@ impl LiveLane {
         }
     }
 
-    /// Takes in what comes after the head; `curated` reads it.
+    /// Takes in what comes after the head; `curated` reads it. Whether a slot is not due though a
+    /// later one is, because it comes from another source.
     fn feed(
         &mut self,
         asked: &Asked<'_>,
         curated: Option<Curated>,
         room: &mut Room,
         closed: &mut Closed,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let head = self.head.as_mut().expect("invariant: somebody has begun");
         let curated = match curated {
             Some(curated) => curated,
@@ -215,15 +223,19 @@ impl LiveLane {
             head,
             forming: None,
             due: None,
+            is_mixed: false,
             kept: &mut self.kept,
             closed,
         };
         feed.all(reader)?;
-        let Feed { forming, due, .. } = feed;
-        self.forming = forming.and_then(|forming| forming.newest);
+        let Feed { forming, due, is_mixed, .. } = feed;
         self.due = due;
+        self.forming = forming.and_then(|forming| forming.newest);
         (closed.newest, closed.previous) = (head.newest.clone(), head.previous.clone());
-        Ok(())
+        if let Some(row) = self.forming.as_mut().map(Arc::make_mut) {
+            row.provisional = true;
+        }
+        Ok(is_mixed)
     }
 
     /// When the first slot starts that the changes may have changed.
@@ -290,7 +302,8 @@ impl LiveLane {
                 if !later.starts_with(told) {
                     self.due = Some(now.nanos().saturating_add(AGAIN_NANOS));
                 }
-                later.drain(..told.len());
+                let last = told.last().map_or(i64::MIN, |row| row.ts);
+                later.retain(|row| row.ts > last);
                 let next = later.first().map(|row| row.available_at);
                 self.due = self.due.into_iter().chain(next).min();
                 rows.into_iter().for_each(|row| closed.push(row));
@@ -384,7 +397,10 @@ struct Feed<'a, 'b> {
     head: &'a mut Head,
     /// What the head would be if the slots that are not due had closed.
     forming: Option<Head>,
+    /// When the first slot is due that is not.
     due: Option<i64>,
+    /// Whether a slot is not due though a later one is.
+    is_mixed: bool,
     kept: &'a mut Vec<Head>,
     closed: &'b mut Closed,
 }
@@ -392,38 +408,44 @@ struct Feed<'a, 'b> {
 impl Feed<'_, '_> {
     /// Takes all slots up to the last one with a row.
     fn all(&mut self, mut reader: SlotReader) -> Result<(), Error> {
+        // Slots behind the last one that is due and has a row, and from where on.
         let mut held: Vec<(Slots, usize)> = Vec::new();
         while let Some(slots) = reader.next()? {
-            let rows = slots.reason.iter().rposition(|reason| *reason == 0);
-            let Some(last) = rows else {
-                held.push((slots, 0));
-                continue;
-            };
-            for (slots, from) in held.drain(..) {
-                (from..slots.len()).for_each(|at| self.slot(&slots, at));
+            let closes = |at: &usize| self.is_due(&slots, *at) && has_row(&slots, *at);
+            let closed = (0..slots.len()).rfind(closes).map_or(0, |last| last + 1);
+            if closed > 0 {
+                for (slots, from) in held.drain(..) {
+                    (from..slots.len()).for_each(|at| self.close(&slots, at));
+                }
+                (0..closed).for_each(|at| self.close(&slots, at));
             }
-            (0..=last).for_each(|at| self.slot(&slots, at));
-            held.push((slots, last + 1));
+            held.push((slots, closed));
+        }
+        let all =
+            held.iter().flat_map(|(slots, from)| (*from..slots.len()).map(move |at| (slots, at)));
+        let all: Vec<(&Slots, usize)> = all.collect();
+        let last = all.iter().rposition(|(slots, at)| has_row(slots, *at));
+        let Some(last) = last else { return Ok(()) };
+        let closed = all[..=last].iter().rposition(|(slots, at)| self.is_due(slots, *at));
+        let (closed, forming) = all[..=last].split_at(closed.map_or(0, |last| last + 1));
+        closed.iter().for_each(|(slots, at)| self.close(slots, *at));
+        for (slots, at) in forming {
+            let due = slots.available_at[*at];
+            self.due = earlier(self.due, Some(due));
+            let forming = self.forming.get_or_insert_with(|| self.head.clone());
+            forming.take(&self.group.plan, self.room, slots, *at);
         }
         Ok(())
     }
 
-    fn slot(&mut self, slots: &Slots, at: usize) {
-        let plan = &self.group.plan;
-        let is_due = self.due.is_none() && slots.available_at[at] <= self.now;
-        if !is_due {
-            self.due = self.due.or(Some(slots.available_at[at]));
-            let forming = self.forming.get_or_insert_with(|| self.head.clone());
-            if !forming.take(plan, self.room, slots, at) {
-                return;
-            }
-            if let Some(row) = forming.newest.as_mut().map(Arc::make_mut) {
-                row.provisional = true;
-            }
-            return;
-        }
+    fn is_due(&self, slots: &Slots, at: usize) -> bool {
+        slots.available_at[at] <= self.now
+    }
+
+    fn close(&mut self, slots: &Slots, at: usize) {
+        self.is_mixed |= !self.is_due(slots, at);
         self.keep(slots.session[at]);
-        if self.head.take(plan, self.room, slots, at) {
+        if self.head.take(&self.group.plan, self.room, slots, at) {
             self.head.newest.iter().for_each(|row| self.closed.push(Arc::clone(row)));
         }
     }
@@ -446,4 +468,12 @@ impl Feed<'_, '_> {
         }
         self.kept.push(self.head.clone());
     }
+}
+
+fn earlier(one: Option<i64>, other: Option<i64>) -> Option<i64> {
+    one.into_iter().chain(other).min()
+}
+
+fn has_row(slots: &Slots, at: usize) -> bool {
+    slots.reason[at] == Reason::Ok.code()
 }
