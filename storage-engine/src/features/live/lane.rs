@@ -273,7 +273,7 @@ impl LiveLane {
         let unsettled = self.head.as_ref().map_or(i64::MAX, |head| head.unsettled);
         let moved = old.into_iter().zip(&self.watermarks).map(|(old, now)| match (old, *now) {
             (None, None) => i64::MAX,
-            (Some(old), Some(now)) if old != now && old.min(now) < unsettled => old.min(now),
+            (Some(old), Some(now)) if now < old || now > old && old < unsettled => old.min(now),
             (Some(_), Some(_)) => i64::MAX,
             // Where nobody says up to when, all rows are final.
             (None, Some(_)) | (Some(_), None) => i64::MIN,
