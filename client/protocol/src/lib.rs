@@ -2,7 +2,9 @@
 //!
 //! A [`Row`] is the cells of one group of features for one symbol at one slot. It has the same
 //! words in shared memory and in frames.
+//! [`frame`] is what the feature feed says.
 
+pub mod frame;
 mod row;
 
 pub use row::{HEAD_WORDS, Row, RowFlags, RowHead, RowLayout};
