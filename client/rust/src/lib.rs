@@ -1,7 +1,8 @@
 //! The client of a Barrow server: rows in as Arrow, ranges out as Arrow, CSV, JSON or Parquet.
 //!
 //! [`Client`] holds one server's address and a pool of connections; it is cheap to clone.
-//! [`blocking::Client`] is the same for programs without an async runtime.
+//! [`blocking::Client`] is the same for programs without an async runtime. [`feed`] asks for the
+//! latest features in microseconds and is told of new ones.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), barrow_client::ClientError> {
@@ -44,6 +45,7 @@ mod delete;
 mod error;
 mod facts;
 mod features;
+pub mod feed;
 mod ingest;
 mod jobs;
 mod quality;
