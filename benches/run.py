@@ -250,6 +250,7 @@ class Bench:
 
     def serve(self, store):
         command = [self.barrow, "serve", "--data", store, "--http", "127.0.0.1:0"]
+        command += ["--feed", "127.0.0.1:0"]
         environment = {**os.environ, "BARROW_LOG_LEVEL": "warn"}
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         ready = server.stdout.readline().split()

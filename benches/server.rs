@@ -32,7 +32,12 @@ impl Server {
     /// It does not start.
     pub fn start(data: &Path) -> Self {
         let mut command = Command::new(program());
-        command.arg("serve").arg("--data").arg(data).args(["--http", "127.0.0.1:0"]);
+        command.arg("serve").arg("--data").arg(data).args([
+            "--http",
+            "127.0.0.1:0",
+            "--feed",
+            "127.0.0.1:0",
+        ]);
         command.env("BARROW_LOG_LEVEL", "warn");
         Self::run(command)
     }

@@ -36,6 +36,7 @@ class Server:
 
     def __init__(self, barrow, folder):
         command = [barrow, "serve", "--data", str(Path(folder) / "data"), "--http", "127.0.0.1:0"]
+        command += ["--feed", "127.0.0.1:0"]
         self.process = subprocess.Popen(
             command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )

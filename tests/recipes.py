@@ -239,6 +239,7 @@ class Server:
     def __init__(self, barrow, folder):
         self.log = open(Path(folder) / "server.log", "w+")
         command = [barrow, "serve", "--data", str(Path(folder) / "data"), "--http", "127.0.0.1:0"]
+        command += ["--feed", "127.0.0.1:0"]
         self.process = subprocess.Popen(
             command, cwd=folder, stdout=subprocess.PIPE, stderr=self.log, text=True
         )

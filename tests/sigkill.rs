@@ -166,7 +166,16 @@ impl Drop for Server {
 fn spawn(binary: &Path, dir: &Path, log: &Path) -> Child {
     let log = File::options().create(true).append(true).open(log).expect("open the server's log");
     Command::new(binary)
-        .args(["serve", "--config", "config.toml", "--http", "127.0.0.1:0", "--data"])
+        .args([
+            "serve",
+            "--config",
+            "config.toml",
+            "--http",
+            "127.0.0.1:0",
+            "--feed",
+            "127.0.0.1:0",
+            "--data",
+        ])
         .arg(dir.join("data"))
         .current_dir(dir)
         .stdin(Stdio::null())

@@ -12,13 +12,15 @@ use std::time::Instant;
 use barrow_engine::disk::{Disk, OsDisk};
 use barrow_engine::{Engine, Error, Options, Recovery};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::auth::Keys;
 use crate::config::{Config, ConfigError};
+use crate::feed::{self, BindError, Listeners};
 use crate::http::{self, App};
 use crate::jobs::{self, Jobs};
+use crate::live::{Bounds, Identity, Live};
 use crate::metrics::Metrics;
 use crate::{random, writer};
 
@@ -38,6 +40,8 @@ pub enum StartError {
         /// What the system says.
         error: io::Error,
     },
+    /// A socket of the feature feed cannot be opened; the text says which, and why.
+    Feed(String),
     /// The system gives no thread or no random bytes.
     System(io::Error),
 }
@@ -46,7 +50,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
-            Self::Keys(why) => f.write_str(why),
+            Self::Keys(why) | Self::Feed(why) => f.write_str(why),
             Self::Store(error) => error.fmt(f),
             Self::Bind { address, error } if error.kind() == io::ErrorKind::AddrInUse => {
                 write!(f, "bind {address}: the port is taken; stop what holds it or choose another")
@@ -85,9 +89,13 @@ impl std::error::Error for StopError {}
 pub struct Running {
     /// The address it listens on, with the port it was given.
     pub http: SocketAddr,
-    app: Arc<App>,
+    /// The address of the feature feed, if there is one.
+    pub feed: Option<SocketAddr>,
+    pub(crate) app: Arc<App>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<bool>,
+    stop_feed: watch::Sender<bool>,
+    feeding: Option<JoinHandle<()>>,
     working: JoinHandle<()>,
     writer: writer::Handle,
 }
@@ -142,20 +150,34 @@ async fn start_checked(
     let bind = |error| StartError::Bind { address, error };
     let listener = TcpListener::bind(address).await.map_err(bind)?;
     let http = listener.local_addr().map_err(bind)?;
+    let listeners = config.feed.enabled.then(|| Listeners::bind(&config)).transpose();
+    let listeners = listeners.map_err(|error: BindError| StartError::Feed(error.to_string()))?;
+    let feed = listeners.as_ref().map(|listeners| listeners.address);
+    let identity = Identity { instance: engine.instance(), epoch: engine.epoch() };
     let reader = engine.reader();
     let snapshot = reader.snapshot();
+    let (live, _) = Live::new(identity, bounds(&config), snapshot.sequence().get());
     let known = blocking(move || jobs::ledger::read(&snapshot)).await?;
     let known = known.map_err(|error| StartError::Store(error.within("read the jobs")))?;
     let (writer, intake, progress) =
         writer::start(engine, disk, &config, Arc::clone(&metrics)).map_err(StartError::System)?;
     let jobs = Jobs::new(known, reader.clone(), intake.clone(), Arc::clone(&metrics), &config);
     let working = jobs::start(jobs.clone(), config.jobs.max_running);
-    let app = Arc::new(App::new(config, reader, intake, progress, keys, metrics, jobs));
+    let app = Arc::new(App::new(config, reader, (intake, progress), keys, metrics, jobs, live));
     let (stop, stopped) = oneshot::channel();
     let router = http::router(Arc::clone(&app));
     let serving = tokio::spawn(http::serve::serve(listener, router, Arc::clone(&app), stopped));
-    tracing::info!(%http, "taking requests");
-    Ok(Running { http, app, stop, serving, working, writer })
+    let (stop_feed, feed_stopped) = watch::channel(false);
+    let feeding = listeners
+        .map(|listeners| tokio::spawn(feed::serve(listeners, Arc::clone(&app), feed_stopped)));
+    tracing::info!(%http, ?feed, "taking requests");
+    Ok(Running { http, feed, app, stop, serving, stop_feed, feeding, working, writer })
+}
+
+fn bounds(config: &Config) -> Bounds {
+    let size = |max: u64| usize::try_from(max).unwrap_or(usize::MAX);
+    let feed = &config.feed;
+    Bounds { updates_max: size(feed.kept_updates_max.into()), bytes_max: size(feed.kept_bytes_max) }
 }
 
 fn open(config: &Config, disk: Arc<dyn Disk>) -> Result<(Engine, Recovery), StartError> {
@@ -209,11 +231,15 @@ impl Running {
     /// # Errors
     /// Requests had to be broken off, or the store was not closed; both are as after a crash.
     pub async fn stop(self) -> Result<(), StopError> {
-        let Self { app, stop, serving, working, writer, .. } = self;
+        let Self { app, stop, serving, stop_feed, feeding, working, writer, .. } = self;
         app.stop();
         tracing::info!("stopping");
         // Nobody listens only if serving has ended already.
         let _ = stop.send(());
+        let _ = stop_feed.send(true);
+        if let Some(feeding) = feeding {
+            feeding.await.expect("invariant: serving the feed does not panic");
+        }
         let finished = serving.await.expect("invariant: serving does not panic");
         // Jobs at work say where they can go on before the writer is gone.
         working.await.expect("invariant: whoever begins jobs does not panic");

@@ -1,4 +1,5 @@
-//! Who may do what: keys from a file, checked against the `Authorization` header.
+//! Who may do what: keys from a file, checked against the `Authorization` header
+//! or the hello of the feature feed.
 //!
 //! The file holds one key a line: role, name, and the SHA-256 of the secret in hexadecimal, parted
 //! by white space; empty lines and lines that begin with `#` are left out. Secrets themselves are
@@ -96,8 +97,13 @@ impl Keys {
 
     /// Whether the bearer of `authorization` (the header's value) may do what needs `role`.
     pub(crate) fn check(&self, authorization: Option<&[u8]>, role: Role) -> Result<(), Denied> {
+        self.check_secret(authorization.and_then(bearer), role)
+    }
+
+    /// Whether who knows `secret` may do what needs `role`.
+    pub(crate) fn check_secret(&self, secret: Option<&[u8]>, role: Role) -> Result<(), Denied> {
         let Some(keys) = &self.0 else { return Ok(()) };
-        let secret = authorization.and_then(bearer).ok_or(Denied::Unknown)?;
+        let secret = secret.ok_or(Denied::Unknown)?;
         let digest: [u8; 32] = Sha256::digest(secret).into();
         let mut found = None;
         // Every key is compared whole, so that the time says nothing about which one is near.

@@ -9,6 +9,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use barrow_protocol::frame::BODY_LEN_MAX;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -116,6 +117,8 @@ sections! {
     engine: Engine,
     /// What requests may take.
     http: Http,
+    /// The feature feed.
+    feed: Feed,
     /// The queue before the one writer.
     writer: Writer,
     /// Long work.
@@ -131,6 +134,8 @@ section! {
     Server {
         /// Address of the HTTP server. Port 0 picks a free one.
         http: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8480)),
+        /// Address of the feature feed. Port 0 picks a free one.
+        feed: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8481)),
         /// The folder with the data; made if it is not there.
         data_dir: PathBuf = PathBuf::from("barrow-data"),
         /// How long requests that were accepted may take to finish after a stop.
@@ -193,6 +198,34 @@ section! {
         page_rows_max: u32 = 100_000,
         /// How long `min_sequence` waits for a sequence that is not there yet.
         min_sequence_wait_ms: u64 = 1_000,
+    }
+}
+
+section! {
+    /// `[feed]`
+    Feed {
+        /// Whether there is a feed at all.
+        enabled: bool = true,
+        /// Path of the Unix socket; empty: `feature.sock` in the folder with the data.
+        socket: PathBuf = PathBuf::new(),
+        /// Open connections.
+        connections_max: u32 = 4_096,
+        /// Groups that one connection is subscribed to.
+        subscriptions_max: u32 = 64,
+        /// Longest request.
+        request_bytes_max: u32 = 1 << 20,
+        /// Longest answer.
+        answer_bytes_max: u32 = 4 << 20,
+        /// Bytes that wait for one client before nothing more is read from or made for it.
+        backlog_bytes_max: u32 = 256 << 10,
+        /// Time for a client to say who it is.
+        hello_seconds_max: u64 = 5,
+        /// How long a client may take no byte of what waits for it.
+        write_seconds_max: u64 = 10,
+        /// Updates that are kept for those who come back or are slow.
+        kept_updates_max: u32 = 262_144,
+        /// Bytes of them.
+        kept_bytes_max: u64 = 64 << 20,
     }
 }
 
@@ -339,12 +372,16 @@ impl Config {
     /// Every value that makes no sense, all together.
     pub fn check(&self) -> Result<(), ConfigError> {
         let mut faults = Vec::new();
-        if !self.server.http.ip().is_loopback() && self.auth.keys_file.as_os_str().is_empty() {
-            faults.push(format!(
-                "[server] http: {} can be reached from other machines: set [auth] keys_file, or \
-                 bind 127.0.0.1",
-                self.server.http
-            ));
+        for (name, address, is_used) in
+            [("http", self.server.http, true), ("feed", self.server.feed, self.feed.enabled)]
+        {
+            let is_open = is_used && !address.ip().is_loopback();
+            if is_open && self.auth.keys_file.as_os_str().is_empty() {
+                faults.push(format!(
+                    "[server] {name}: {address} can be reached from other machines: set [auth] \
+                     keys_file, or bind 127.0.0.1"
+                ));
+            }
         }
         if self.server.data_dir.as_os_str().is_empty() {
             faults.push("[server] data_dir: is empty".to_owned());
@@ -379,8 +416,26 @@ impl Config {
         at_least("[writer] queue_batches_max", writer.queue_batches_max.into(), 1);
         at_least("[writer] group_batches_max", writer.group_batches_max.into(), 1);
         at_least("[writer] seal_idle_ms", writer.seal_idle_ms, 1);
+        let feed = &self.feed;
+        at_least("[feed] connections_max", feed.connections_max.into(), 1);
+        at_least("[feed] subscriptions_max", feed.subscriptions_max.into(), 1);
+        at_least("[feed] request_bytes_max", feed.request_bytes_max.into(), 4_096);
+        at_least("[feed] answer_bytes_max", feed.answer_bytes_max.into(), 4_096);
+        at_least("[feed] backlog_bytes_max", feed.backlog_bytes_max.into(), 4_096);
+        at_least("[feed] hello_seconds_max", feed.hello_seconds_max, 1);
+        at_least("[feed] write_seconds_max", feed.write_seconds_max, 1);
+        at_least("[feed] kept_updates_max", feed.kept_updates_max.into(), 1);
+        at_least("[feed] kept_bytes_max", feed.kept_bytes_max, 4_096);
         at_least("[jobs] max_running", self.jobs.max_running.into(), 1);
         at_least("[jobs] checkpoint_ms", self.jobs.checkpoint_ms, 1);
+        for (name, value) in [
+            ("request_bytes_max", feed.request_bytes_max),
+            ("answer_bytes_max", feed.answer_bytes_max),
+        ] {
+            if value > BODY_LEN_MAX {
+                faults.push(format!("[feed] {name}: {value} is too large, at most {BODY_LEN_MAX}"));
+            }
+        }
         if faults.is_empty() { Ok(()) } else { Err(ConfigError { faults }) }
     }
 }
@@ -453,6 +508,11 @@ mod tests {
             config.server.http = address.parse().unwrap();
             assert_eq!(config.check().is_ok(), fine, "{address}");
             config.auth.keys_file = PathBuf::from("keys");
+            assert!(config.check().is_ok(), "{address}");
+            let mut config = Config::default();
+            config.server.feed = address.parse().unwrap();
+            assert_eq!(config.check().is_ok(), fine, "{address}");
+            config.feed.enabled = false;
             assert!(config.check().is_ok(), "{address}");
         }
     }

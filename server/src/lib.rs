@@ -4,6 +4,7 @@
 //!  http ── decode ── prepare ──▶ writer (owns the engine) ──▶ log, memtable, segments
 //!                                   │
 //!  http ◀── encode ◀── scan ◀──  Snapshot
+//!  feed ◀── frames ◀── live rows
 //! ```
 //!
 //! [`config`] says what may be set, [`app`] starts and stops everything, [`cli`] is the program.
@@ -14,8 +15,10 @@ mod auth;
 pub mod cli;
 mod clock;
 pub mod config;
+mod feed;
 mod http;
 mod jobs;
+mod live;
 pub mod logging;
 mod metrics;
 mod parquet_out;

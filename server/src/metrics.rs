@@ -45,6 +45,10 @@ pub(crate) enum Refusal {
     Queue,
     /// Request bodies take too much memory.
     Bodies,
+    /// All connections of the feature feed are in use.
+    FeedConnections,
+    /// A connection of the feature feed is subscribed to as much as it may be.
+    FeedSubscriptions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -119,6 +123,28 @@ pub(crate) struct Metrics {
     mask_file_failures: Counter,
     replayed_records: AtomicGauge,
     torn_bytes: AtomicGauge,
+    feed: FeedMetrics,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabel {
+    code: &'static str,
+}
+
+#[derive(Default)]
+struct FeedMetrics {
+    connections: Gauge,
+    subscriptions: Gauge,
+    frames_in: Counter,
+    frames_out: Counter,
+    bytes_out: Counter,
+    resyncs: Family<ReasonLabel, Counter>,
+    errors: Family<CodeLabel, Counter>,
 }
 
 fn seconds() -> Histogram {
@@ -186,8 +212,10 @@ impl Metrics {
             mask_file_failures: Counter::default(),
             replayed_records: Gauge::default(),
             torn_bytes: Gauge::default(),
+            feed: FeedMetrics::default(),
         };
         metrics.register();
+        metrics.register_feed();
         metrics
     }
 
@@ -373,6 +401,29 @@ impl Metrics {
         );
     }
 
+    fn register_feed(&mut self) {
+        let (r, feed) = (&mut self.registry, &self.feed);
+        r.register(
+            "feed_connections_count",
+            "Clients of the feature feed",
+            feed.connections.clone(),
+        );
+        r.register(
+            "feed_subscriptions_count",
+            "Groups that clients of the feature feed are subscribed to",
+            feed.subscriptions.clone(),
+        );
+        r.register("feed_frames_in", "Frames of clients", feed.frames_in.clone());
+        r.register("feed_frames_out", "Frames for clients", feed.frames_out.clone());
+        r.register("feed_written_bytes", "Bytes that clients took", feed.bytes_out.clone());
+        r.register(
+            "feed_resyncs",
+            "Clients told to read the latest rows because updates were left out, by reason",
+            feed.resyncs.clone(),
+        );
+        r.register("feed_errors", "Errors that clients were told, by code", feed.errors.clone());
+    }
+
     /// The text that `/metrics` answers.
     pub(crate) fn text(&self) -> String {
         // Faults meet readers, of which nobody else keeps count.
@@ -408,6 +459,8 @@ impl Metrics {
             Refusal::Threads => "threads",
             Refusal::Queue => "queue",
             Refusal::Bodies => "bodies",
+            Refusal::FeedConnections => "feed_connections",
+            Refusal::FeedSubscriptions => "feed_subscriptions",
         };
         self.refusals.get_or_create(&RefusalLabel { bound }).inc();
     }
@@ -507,6 +560,41 @@ impl Metrics {
         ] {
             counter.inc_by(value.saturating_sub(counter.get()));
         }
+    }
+
+    /// Clients of the feature feed came or went.
+    pub(crate) fn feed_connections(&self, change: i64) {
+        self.feed.connections.inc_by(change);
+    }
+
+    /// Subscriptions of the feature feed began or ended.
+    pub(crate) fn feed_subscriptions(&self, change: i64) {
+        self.feed.subscriptions.inc_by(change);
+    }
+
+    /// Frames of a client of the feature feed were taken, and some made for it.
+    pub(crate) fn feed_frames(&self, taken: u64, made: u64) {
+        if taken > 0 {
+            self.feed.frames_in.inc_by(taken);
+        }
+        if made > 0 {
+            self.feed.frames_out.inc_by(made);
+        }
+    }
+
+    /// A client of the feature feed took so many bytes.
+    pub(crate) fn feed_written(&self, bytes: usize) {
+        self.feed.bytes_out.inc_by(bytes as u64);
+    }
+
+    /// A client of the feature feed was told to read the latest rows.
+    pub(crate) fn feed_resync(&self, reason: &'static str) {
+        self.feed.resyncs.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// A client of the feature feed was told of an error.
+    pub(crate) fn feed_error(&self, code: &'static str) {
+        self.feed.errors.get_or_create(&CodeLabel { code }).inc();
     }
 
     /// The disk failed.

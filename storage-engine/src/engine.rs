@@ -576,6 +576,16 @@ impl Engine {
         sealed
     }
 
+    /// The identity of the store, for ever.
+    pub const fn instance(&self) -> [u8; 16] {
+        self.instance
+    }
+
+    /// Counts the openings of the store.
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     fn certain(&self) -> Certain {
         let now = self.snapshot().now().nanos();
         Certain { durable: self.log.durable(), now, epoch: self.epoch }

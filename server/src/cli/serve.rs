@@ -17,7 +17,7 @@ Examples:
   barrow serve --data /var/lib/barrow --http 127.0.0.1:8480
   barrow serve --config config.toml
 
-Prints `ready http=ADDR data=DIR` when it takes requests; port 0 picks a free port.
+Prints `ready http=ADDR feed=ADDR data=DIR` when it takes requests; port 0 picks a free port.
 SIGTERM or Ctrl-C: finishes what it accepted and exits 0.";
 
 /// Run the server.
@@ -33,7 +33,7 @@ pub(crate) struct ServeArgs {
     /// Address for HTTP [default: 127.0.0.1:8480]
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
-    /// Address for the feature feed (not available yet)
+    /// Address for the feature feed [default: 127.0.0.1:8481]
     #[arg(long, value_name = "ADDR")]
     feed: Option<SocketAddr>,
 }
@@ -67,9 +67,6 @@ impl StopSignals {
 
 /// Runs the command.
 pub(crate) async fn run(args: ServeArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    if args.feed.is_some() {
-        return Err(CliError::not_available("--feed, the feature feed"));
-    }
     // Before the ready line: who reads it may send a signal at once.
     let mut signals = StopSignals::listen()?;
     let mut config = Config::load(args.config.as_deref(), std::env::vars())
@@ -80,10 +77,14 @@ pub(crate) async fn run(args: ServeArgs, out: &mut dyn Write) -> Result<(), CliE
     if let Some(http) = args.http {
         config.server.http = http;
     }
+    if let Some(feed) = args.feed {
+        config.server.feed = feed;
+    }
     logging::init(&config.log);
     let data = config.server.data_dir.display().to_string();
     let running = target::start(config).await?;
-    writeln!(out, "ready http={} data={data}", running.http)?;
+    let feed = running.feed.map_or("off".to_owned(), |feed| feed.to_string());
+    writeln!(out, "ready http={} feed={feed} data={data}", running.http)?;
     out.flush()?;
     signals.wait().await;
     target::stop(running).await

@@ -57,6 +57,7 @@ impl Target {
         let mut config = Config::default();
         config.server.data_dir = data.to_owned();
         config.server.http = http;
+        config.feed.enabled = false;
         config.log.level = LogLevel::Warn;
         logging::init(&config.log);
         let running = start(config).await?;

@@ -17,7 +17,7 @@ mod decode;
 mod encode;
 pub(crate) mod error;
 mod facts;
-mod features;
+pub(crate) mod features;
 mod gaps;
 mod ingest;
 mod jobs;
@@ -59,6 +59,7 @@ use self::error::{Code, Problem};
 use crate::auth::{Denied, Keys, Role};
 use crate::config::Config;
 use crate::jobs::Jobs;
+use crate::live::Live;
 use crate::metrics::{Metrics, Refusal, RequestLabel};
 use crate::writer::{Intake, Progress};
 
@@ -93,6 +94,8 @@ pub(crate) struct App {
     pub(crate) jobs: Jobs,
     /// Groups of features that were asked for.
     pub(crate) groups: features::Ready,
+    /// Rows of features that are kept ready.
+    pub(crate) live: Arc<Live>,
     /// Memory for request bodies.
     bodies: Arc<Budget>,
     keys: Keys,
@@ -112,11 +115,11 @@ impl App {
     pub(crate) fn new(
         config: Config,
         engine: barrow_engine::Reader,
-        intake: Intake,
-        progress: Progress,
+        (intake, progress): (Intake, Progress),
         keys: Keys,
         metrics: Arc<Metrics>,
         jobs: Jobs,
+        live: Arc<Live>,
     ) -> Self {
         let http = &config.http;
         Self {
@@ -127,6 +130,7 @@ impl App {
             stopping: AtomicBool::new(false),
             groups: features::Ready::default(),
             jobs,
+            live,
             config,
             engine,
             intake,
@@ -145,6 +149,11 @@ impl App {
     /// Whether the server is going down.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether who knows `secret` may do what needs `role`.
+    pub(crate) fn check_key(&self, secret: Option<&[u8]>, role: Role) -> Result<(), Denied> {
+        self.keys.check_secret(secret, role)
     }
 
     /// Refuses rows once the disk has failed, before their body is taken in.

@@ -30,7 +30,7 @@ impl Program {
     fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_barrow"))
-            .args(["serve", "--http", "127.0.0.1:0", "--data"])
+            .args(["serve", "--http", "127.0.0.1:0", "--feed", "127.0.0.1:0", "--data"])
             .arg(data.path().join("data"))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

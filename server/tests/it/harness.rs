@@ -20,10 +20,11 @@ pub(crate) struct Server {
     config: Config,
 }
 
-/// The defaults, but: a free port, and no seal records, so that sequences count batches.
+/// The defaults, but: a free port, no feed, and no seal records, so that sequences count batches.
 pub(crate) fn config() -> Config {
     let mut config = Config::default();
     config.server.http = "127.0.0.1:0".parse().unwrap();
+    config.feed.enabled = false;
     config.engine.wal_file_bytes = 1 << 20;
     config.writer.seal_idle_ms = 3_600_000;
     config

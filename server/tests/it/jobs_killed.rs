@@ -35,7 +35,17 @@ impl Program {
     fn start(dir: &Path) -> Self {
         std::fs::write(dir.join("config.toml"), CONFIG).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_barrow"))
-            .args(["serve", "--config", "config.toml", "--http", "127.0.0.1:0", "--data", "data"])
+            .args([
+                "serve",
+                "--config",
+                "config.toml",
+                "--http",
+                "127.0.0.1:0",
+                "--feed",
+                "127.0.0.1:0",
+                "--data",
+                "data",
+            ])
             .current_dir(dir)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

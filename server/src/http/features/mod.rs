@@ -9,6 +9,7 @@
 //! | `range.rs` | `GET /v1/features` |
 //! | `point.rs` | `GET /v1/features/latest` and `/at`: one slot of each symbol |
 //! | `join.rs` | `POST /v1/features/join`: a slot for each of many rows |
+//! | `row.rs` | one slot as the words of a row |
 //! | `check.rs` | `verify` and `lint` |
 
 mod check;
@@ -19,6 +20,8 @@ mod named;
 pub(crate) mod point;
 pub(crate) mod range;
 mod reader;
+mod row;
 
 pub(crate) use check::{lint, verify};
 pub(crate) use named::Ready;
+pub(crate) use row::row_at;

@@ -1,0 +1,81 @@
+//! One slot of a symbol as the words of a row, as they stand in frames and in shared memory.
+
+use barrow_engine::{Error, FeaturePiece, Reference};
+use barrow_protocol::frame::Mode;
+use barrow_protocol::{RowFlags, RowHead, RowLayout};
+use barrow_types::{Reason, Symbol, Timestamp};
+
+use super::super::App;
+use super::super::error::{Code, Problem};
+use super::groups::reference;
+use super::point::{Seek, Which};
+use super::reader::Asked;
+use crate::clock;
+
+/// The row of a symbol that an instant means, as it is now; `None` if there is none. `group` is
+/// `NAME@VERSION`.
+///
+/// # Errors
+/// There is no such group, or stored bytes cannot be read.
+pub(crate) fn row_at(
+    app: &App,
+    (group, symbol): (&str, &str),
+    (ts, mode): (Timestamp, Mode),
+) -> Result<Option<Vec<u64>>, Problem> {
+    let failed = |error: Error| Problem::read(&error);
+    let snapshot = app.engine.snapshot();
+    let named = app.groups.named(&*reference(&snapshot)?, group)?;
+    let symbol = Symbol::new(symbol)
+        .map_err(|error| Problem::new(Code::Internal, format!("a live symbol is none: {error}")))?;
+    let asked = Asked {
+        symbols: vec![symbol],
+        groups: vec![named],
+        start: None,
+        end: None,
+        as_of: None,
+        at_sequence: None,
+        due: clock::now(),
+        reasons: true,
+        columns: None,
+    };
+    let reference = Reference::at(&snapshot, None, None).map_err(failed)?;
+    let which = match mode {
+        Mode::Exact => Which::Starting(ts),
+        Mode::Latest => Which::AvailableAt(ts),
+    };
+    let [instrument] = &asked.instruments(&reference)[..] else {
+        return Err(Problem::new(Code::Internal, "one symbol is not one instrument"));
+    };
+    let seek = Seek { snapshot: &snapshot, asked: &asked, instrument };
+    let (_, found) = seek.find(which).map_err(failed)?;
+    Ok(found.map(|piece| words(&piece, 0, snapshot.sequence().get(), RowFlags::default())))
+}
+
+/// The words of a slot. `flags` are those that the piece does not know of.
+pub(crate) fn words(
+    piece: &FeaturePiece,
+    slot: usize,
+    at_sequence: u64,
+    flags: RowFlags,
+) -> Vec<u64> {
+    let provisional = piece.provisional[slot].then_some(RowFlags::PROVISIONAL);
+    let head = RowHead {
+        ts: piece.ts[slot],
+        ts_end: piece.ts_end[slot],
+        available_at: piece.available_at[slot],
+        known_at: piece.known_at[slot],
+        sequence: piece.sequence[slot],
+        at_sequence,
+        session: piece.session[slot],
+        flags: provisional.map_or(flags, |provisional| flags.with(provisional)),
+    };
+    let layout = RowLayout::new(piece.cells.len());
+    let mut words = vec![0; layout.words()];
+    let cells = piece.cells.iter().map(|column| {
+        let code = usize::from(column.reasons()[slot]);
+        let reason = Reason::ALL.get(code).copied();
+        (reason.expect("invariant: the engine knows its reasons"), column.values()[slot])
+    });
+    head.encode(layout, cells, &mut words);
+    words
+}

@@ -1,0 +1,89 @@
+//! Rows of features that are kept ready: the latest of each symbol, and news of them.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `group.rs` | a group's symbols and their latest rows |
+//! | `ring.rs` | the newest updates, for all who are told of them |
+//!
+//! Rows are stored before their updates are published: who reads the latest row after an update
+//! finds it, or a newer one.
+
+#[cfg_attr(not(test), expect(dead_code, reason = "rows are stored by who computes them"))]
+pub(crate) mod group;
+#[cfg_attr(not(test), expect(dead_code, reason = "rows are published by who computes them"))]
+pub(crate) mod ring;
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+pub(crate) use self::group::LiveGroup;
+pub(crate) use self::ring::{Bounds, Publisher, Ring};
+
+/// Which store this is, and which of its openings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// The store's, for ever.
+    pub(crate) instance: [u8; 16],
+    /// Counts its openings: handles and numbers of symbols hold within one.
+    pub(crate) epoch: u64,
+}
+
+/// All that is live.
+pub(crate) struct Live {
+    identity: Identity,
+    /// In the order of their handles.
+    groups: RwLock<Arc<[Arc<LiveGroup>]>>,
+    ring: Arc<Ring>,
+}
+
+impl Live {
+    /// No group yet; everything up to and including the record `sequence` will be in the latest
+    /// rows of those to come.
+    pub(crate) fn new(identity: Identity, bounds: Bounds, sequence: u64) -> (Arc<Self>, Publisher) {
+        let ring = Ring::new(bounds, sequence);
+        let publisher = Publisher::new(Arc::clone(&ring));
+        let live = Self { identity, groups: RwLock::new(Arc::default()), ring };
+        (Arc::new(live), publisher)
+    }
+
+    /// Which store this is.
+    pub(crate) const fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// News.
+    pub(crate) const fn ring(&self) -> &Arc<Ring> {
+        &self.ring
+    }
+
+    /// Every version of a group that is live, in the order of their handles.
+    pub(crate) fn groups(&self) -> Arc<[Arc<LiveGroup>]> {
+        Arc::clone(&self.groups.read())
+    }
+
+    /// Replaces the groups.
+    #[cfg_attr(not(test), expect(dead_code, reason = "groups are set by who computes them"))]
+    pub(crate) fn set_groups(&self, groups: impl Into<Vec<Arc<LiveGroup>>>) {
+        let mut groups = groups.into();
+        groups.sort_unstable_by_key(|group| group.handle);
+        *self.groups.write() = groups.into();
+    }
+
+    /// A version of a group; without a version the promoted one.
+    pub(crate) fn group(&self, name: &str, version: Option<&str>) -> Option<Arc<LiveGroup>> {
+        let groups = self.groups.read();
+        let found = groups.iter().find(|group| {
+            group.name == name
+                && version.map_or_else(|| group.is_promoted(), |version| group.version == version)
+        });
+        found.cloned()
+    }
+
+    /// The group with this handle.
+    pub(crate) fn by_handle(&self, handle: u32) -> Option<Arc<LiveGroup>> {
+        let groups = self.groups.read();
+        let place = groups.binary_search_by_key(&handle, |group| group.handle).ok()?;
+        Some(Arc::clone(&groups[place]))
+    }
+}
