@@ -2,7 +2,8 @@
 //!
 //! [`Client`] holds one server's address and a pool of connections; it is cheap to clone.
 //! [`blocking::Client`] is the same for programs without an async runtime. [`feed`] asks for the
-//! latest features in microseconds and is told of new ones.
+//! latest features in microseconds and is told of new ones; [`latest_table::LatestTable`] reads
+//! them from memory that a server on the same host shares.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), barrow_client::ClientError> {
@@ -48,6 +49,8 @@ mod features;
 pub mod feed;
 mod ingest;
 mod jobs;
+#[cfg(unix)]
+pub mod latest_table;
 mod quality;
 mod query;
 mod retry;

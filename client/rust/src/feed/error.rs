@@ -6,10 +6,10 @@ use barrow_protocol::frame::{ErrorCode, Fault};
 
 /// Why a call failed.
 ///
-/// | kind | connection still good? | what to do |
+/// | kind | is the connection still good? | what to do |
 /// |---|---|---|
 /// | [`Unreachable`](Self::Unreachable) | there is none | start the server, correct the address |
-/// | [`Interrupted`](Self::Interrupted) | no | connect anew; resume with the token |
+/// | [`Interrupted`](Self::Interrupted) | no | connect anew; subscriptions resume with tokens |
 /// | [`Going`](Self::Going) | no | connect anew later |
 /// | [`Refused`](Self::Refused) | unless the text says otherwise | what the text says |
 /// | [`Decode`](Self::Decode) | no | see what answers at that address |
@@ -32,7 +32,7 @@ pub enum FeedError {
     #[error("feature feed: the server stops")]
     Going,
     /// The server does not answer this.
-    #[error("feature feed: {text} ({})", .code.map_or("of a later version", ErrorCode::name))]
+    #[error("feature feed: {text} ({})", .code.map_or("a later version's", ErrorCode::name))]
     Refused {
         /// For programs; `None` for a code of a later version.
         code: Option<ErrorCode>,
