@@ -20,7 +20,8 @@ use crate::config::{Config, ConfigError};
 use crate::feed::{self, BindError, Listeners};
 use crate::http::{self, App};
 use crate::jobs::{self, Jobs};
-use crate::live::{Bounds, Identity, Live};
+use crate::live::worker::{self, Parts, Worker};
+use crate::live::{Bounds, Commits, Folder, Identity, Live};
 use crate::metrics::Metrics;
 use crate::{random, writer};
 
@@ -97,6 +98,7 @@ pub struct Running {
     stop_feed: watch::Sender<bool>,
     feeding: Option<JoinHandle<()>>,
     working: JoinHandle<()>,
+    features: worker::Handle,
     writer: writer::Handle,
 }
 
@@ -156,11 +158,26 @@ async fn start_checked(
     let identity = Identity { instance: engine.instance(), epoch: engine.epoch() };
     let reader = engine.reader();
     let snapshot = reader.snapshot();
-    let (live, _) = Live::new(identity, bounds(&config), snapshot.sequence().get());
+    let (live, publisher) = Live::new(identity, bounds(&config), snapshot.sequence().get());
+    let commits = Arc::new(Commits::default());
+    let parts = Parts {
+        live: Arc::clone(&live),
+        publisher,
+        commits: Arc::clone(&commits),
+        folder: folder(&config, identity)?,
+        metrics: Arc::clone(&metrics),
+        groups_max: size(config.live.groups_max.into()),
+        symbols_max: size(config.live.symbols_max.into()),
+    };
+    let newest = snapshot.clone();
+    // Whoever finds the port open finds the rows, too.
+    let features = blocking(move || Worker::new(parts, &newest)).await?;
     let known = blocking(move || jobs::ledger::read(&snapshot)).await?;
     let known = known.map_err(|error| StartError::Store(error.within("read the jobs")))?;
     let (writer, intake, progress) =
-        writer::start(engine, disk, &config, Arc::clone(&metrics)).map_err(StartError::System)?;
+        writer::start(engine, disk, &config, (Arc::clone(&metrics), commits))
+            .map_err(StartError::System)?;
+    let features = features.start(intake.clone()).map_err(StartError::System)?;
     let jobs = Jobs::new(known, reader.clone(), intake.clone(), Arc::clone(&metrics), &config);
     let working = jobs::start(jobs.clone(), config.jobs.max_running);
     let app = Arc::new(App::new(config, reader, (intake, progress), keys, metrics, jobs, live));
@@ -171,13 +188,23 @@ async fn start_checked(
     let feeding = listeners
         .map(|listeners| tokio::spawn(feed::serve(listeners, Arc::clone(&app), feed_stopped)));
     tracing::info!(%http, ?feed, "taking requests");
-    Ok(Running { http, feed, app, stop, serving, stop_feed, feeding, working, writer })
+    Ok(Running { http, feed, app, stop, serving, stop_feed, feeding, working, features, writer })
+}
+
+fn size(max: u64) -> usize {
+    usize::try_from(max).unwrap_or(usize::MAX)
 }
 
 fn bounds(config: &Config) -> Bounds {
-    let size = |max: u64| usize::try_from(max).unwrap_or(usize::MAX);
     let feed = &config.feed;
     Bounds { updates_max: size(feed.kept_updates_max.into()), bytes_max: size(feed.kept_bytes_max) }
+}
+
+/// Where latest tables are made, if they are wanted.
+fn folder(config: &Config, identity: Identity) -> Result<Option<Folder>, StartError> {
+    let dir = &config.server.data_dir;
+    let folder = config.live.tables.then(|| Folder::open(dir, identity)).transpose();
+    folder.map_err(StartError::System)
 }
 
 fn open(config: &Config, disk: Arc<dyn Disk>) -> Result<(Engine, Recovery), StartError> {
@@ -231,7 +258,7 @@ impl Running {
     /// # Errors
     /// Requests had to be broken off, or the store was not closed; both are as after a crash.
     pub async fn stop(self) -> Result<(), StopError> {
-        let Self { app, stop, serving, stop_feed, feeding, working, writer, .. } = self;
+        let Self { app, stop, serving, stop_feed, feeding, working, features, writer, .. } = self;
         app.stop();
         tracing::info!("stopping");
         // Nobody listens only if serving has ended already.
@@ -243,7 +270,11 @@ impl Running {
         let finished = serving.await.expect("invariant: serving does not panic");
         // Jobs at work say where they can go on before the writer is gone.
         working.await.expect("invariant: whoever begins jobs does not panic");
-        let closing = tokio::task::spawn_blocking(move || writer.stop());
+        let closing = tokio::task::spawn_blocking(move || {
+            let closed = writer.stop();
+            features.stop();
+            closed
+        });
         let closed = closing.await.expect("invariant: the writer aborts, it does not unwind");
         closed.map_err(StopError::Store)?;
         tracing::info!("stopped");

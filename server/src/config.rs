@@ -119,6 +119,8 @@ sections! {
     http: Http,
     /// The feature feed.
     feed: Feed,
+    /// Features that are kept up to date.
+    live: LiveRows,
     /// The queue before the one writer.
     writer: Writer,
     /// Long work.
@@ -198,6 +200,18 @@ section! {
         page_rows_max: u32 = 100_000,
         /// How long `min_sequence` waits for a sequence that is not there yet.
         min_sequence_wait_ms: u64 = 1_000,
+    }
+}
+
+section! {
+    /// `[live]`
+    LiveRows {
+        /// Whether there is a file for each group that clients on this host map.
+        tables: bool = true,
+        /// Groups whose promoted version is kept up to date; those first in the alphabet.
+        groups_max: u32 = 256,
+        /// Symbols of each of them.
+        symbols_max: u32 = 65_536,
     }
 }
 

@@ -124,6 +124,23 @@ pub(crate) struct Metrics {
     replayed_records: AtomicGauge,
     torn_bytes: AtomicGauge,
     feed: FeedMetrics,
+    live: LiveMetrics,
+}
+
+struct LiveMetrics {
+    seconds: Histogram,
+    rows: Counter,
+    sequence: AtomicGauge,
+}
+
+impl LiveMetrics {
+    fn new() -> Self {
+        Self {
+            seconds: Histogram::new(exponential_buckets(0.000_01, 2.0, 20)),
+            rows: Counter::default(),
+            sequence: Gauge::default(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -213,6 +230,7 @@ impl Metrics {
             replayed_records: Gauge::default(),
             torn_bytes: Gauge::default(),
             feed: FeedMetrics::default(),
+            live: LiveMetrics::new(),
         };
         metrics.register();
         metrics.register_feed();
@@ -402,7 +420,22 @@ impl Metrics {
     }
 
     fn register_feed(&mut self) {
-        let (r, feed) = (&mut self.registry, &self.feed);
+        let (r, feed, live) = (&mut self.registry, &self.feed, &self.live);
+        r.register(
+            "live_update_seconds",
+            "Time to bring live features up to the newest record",
+            live.seconds.clone(),
+        );
+        r.register(
+            "live_rows",
+            "Rows of features that were made or corrected live",
+            live.rows.clone(),
+        );
+        r.register(
+            "live_sequence_count",
+            "The record up to which live features know everything",
+            live.sequence.clone(),
+        );
         r.register(
             "feed_connections_count",
             "Clients of the feature feed",
@@ -485,6 +518,13 @@ impl Metrics {
     pub(crate) fn commit(&self, batches: usize, took: Duration) {
         self.group_batches.observe(f64::from(u32::try_from(batches).unwrap_or(u32::MAX)));
         self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Live features were brought up to a record, with so many new rows.
+    pub(crate) fn live_update(&self, took: Duration, rows: usize, sequence: u64) {
+        self.live.seconds.observe(took.as_secs_f64());
+        self.live.rows.inc_by(rows as u64);
+        self.live.sequence.set(sequence);
     }
 
     /// A flush ended.

@@ -28,6 +28,7 @@ use self::derived::{Derived, Written};
 use self::spare::{Made, Spares};
 use crate::clock;
 use crate::config::Config;
+use crate::live::Commits;
 use crate::metrics::{Metrics, Refusal};
 
 pub(crate) use self::compaction::{CompactionReport, Wanted};
@@ -46,6 +47,8 @@ enum Message {
     /// Batches of one group; at least one.
     Commit(Vec<Request>),
     Compact(compaction::Wish),
+    /// A slot is due that nothing else closes.
+    Tick,
     Stop,
 }
 
@@ -111,6 +114,12 @@ impl Intake {
             });
         }
         Ok(applied)
+    }
+
+    /// Lets time go on in the log, if nothing that waits does so anyhow.
+    pub(crate) fn tick(&self) {
+        // Whatever fills the queue brings the time along.
+        let _ = self.messages.try_send(Message::Tick);
     }
 
     /// Writes what is in memory to segments, merges all segments that can be, and returns then.
@@ -199,6 +208,7 @@ struct Writer {
     flush_not_before: Option<Instant>,
     unsealed: bool,
     sequence: watch::Sender<u64>,
+    live: Arc<Commits>,
     stopped: Arc<OnceLock<String>>,
     metrics: Arc<Metrics>,
 }
@@ -213,7 +223,7 @@ pub(crate) fn start(
     engine: Engine,
     disk: Arc<dyn Disk>,
     config: &Config,
-    metrics: Arc<Metrics>,
+    (metrics, live): (Arc<Metrics>, Arc<Commits>),
 ) -> std::io::Result<(Handle, Intake, Progress)> {
     let settings = Settings {
         group_batches_max: usize::try_from(config.writer.group_batches_max).unwrap_or(usize::MAX),
@@ -259,6 +269,7 @@ pub(crate) fn start(
         flush_not_before: None,
         unsealed: false,
         sequence: sequence_sender,
+        live,
         stopped: Arc::clone(&stopped),
         metrics: Arc::clone(&metrics),
     };
@@ -332,6 +343,7 @@ impl Writer {
                 recv(self.messages) -> message => match message {
                     Ok(Message::Commit(first)) => go_on = self.commit_group(first),
                     Ok(Message::Compact(wish)) => self.ask_to_compact(wish),
+                    Ok(Message::Tick) => self.tick(),
                     Ok(Message::Stop) | Err(_) => go_on = false,
                 },
                 recv(idle) -> _ => self.seal(),
@@ -384,6 +396,8 @@ impl Writer {
                     group.extend(requests);
                 }
                 Ok(Message::Compact(wish)) => self.ask_to_compact(wish),
+                // The group that is being gathered brings the time along.
+                Ok(Message::Tick) => {}
                 Ok(Message::Stop) => {
                     go_on = false;
                     break;
@@ -412,7 +426,8 @@ impl Writer {
         // A failed reply means that the sender gave up waiting; the rows are there all the same.
         match results {
             Ok(results) => {
-                self.engine.advance();
+                let touched = self.engine.advance();
+                self.live.offer(self.engine.snapshot(), touched);
                 self.unsealed = true;
                 self.publish();
                 for (reply, result) in replies.into_iter().zip(results) {
@@ -441,9 +456,22 @@ impl Writer {
     }
 
     fn seal(&mut self) {
+        let sealed = self.engine.seal(clock::now());
+        self.note_sealed(sealed);
+    }
+
+    fn tick(&mut self) {
+        let sealed = self.engine.tick(clock::now());
+        self.note_sealed(sealed);
+    }
+
+    fn note_sealed(&mut self, sealed: Result<(), Error>) {
         self.unsealed = false;
-        match self.engine.seal(clock::now()) {
-            Ok(()) => self.publish(),
+        match sealed {
+            Ok(()) => {
+                self.live.offer(self.engine.snapshot(), Vec::new());
+                self.publish();
+            }
             Err(error) => {
                 tracing::warn!(%error, "the log was not sealed");
                 self.note_poison();

@@ -287,9 +287,15 @@ impl Engine {
     /// # Errors
     /// As [`Self::commit`].
     pub fn seal(&mut self, now: Timestamp) -> Result<(), Error> {
-        if !self.unsealed {
-            return Ok(());
-        }
+        if self.unsealed { self.tick(now) } else { Ok(()) }
+    }
+
+    /// Appends a seal whatever was committed: time goes on with it. For the server's timer, when
+    /// a slot is due that nothing else closes.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn tick(&mut self, now: Timestamp) -> Result<(), Error> {
         self.check_intake()?;
         let now = now.max(self.snapshot().now());
         let sequence = self.stage(Kind::Seal, now, &Body::new(Vec::new()))?;

@@ -76,6 +76,12 @@ impl From<ClientError> for CliError {
     }
 }
 
+impl From<barrow_client::feed::FeedError> for CliError {
+    fn from(error: barrow_client::feed::FeedError) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
 impl From<std::io::Error> for CliError {
     fn from(error: std::io::Error) -> Self {
         let kind = match error.kind() {

@@ -22,6 +22,7 @@ mod serve;
 mod table;
 mod target;
 mod verify;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -61,6 +62,7 @@ enum Command {
     Import(import::ImportArgs),
     Query(query::QueryArgs),
     Latest(latest::LatestArgs),
+    Watch(watch::WatchArgs),
     Features(features::FeaturesArgs),
     Delete(delete::DeleteArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
@@ -122,6 +124,7 @@ fn execute(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
             Command::Import(args) => import::run(args, out).await,
             Command::Query(args) => query::run(args, out).await,
             Command::Latest(args) => latest::run(args, out).await,
+            Command::Watch(args) => watch::run(args, out).await,
             Command::Features(args) => features::run(args, out).await,
             Command::Delete(args) => delete::run(args, out).await,
             Command::DeadLetters(args) => dead_letters::run(args, out).await,

@@ -89,7 +89,8 @@ pub(crate) fn cell(column: &ArrayRef, row: usize) -> io::Result<String> {
     Ok(formatter.value(row).to_string())
 }
 
-fn rows(batch: &RecordBatch, lines: &mut Vec<Vec<String>>) -> io::Result<()> {
+/// Adds the rows of a batch as texts; nulls are empty.
+pub(crate) fn rows(batch: &RecordBatch, lines: &mut Vec<Vec<String>>) -> io::Result<()> {
     let options = FormatOptions::default().with_null("").with_timestamp_tz_format(Some(TIME));
     let columns: Vec<ArrayRef> = batch.columns().iter().map(with_offset).collect();
     let formatters = columns

@@ -461,11 +461,16 @@ async fn the_row_of_an_instant_is_that_of_the_http_route() {
     });
     let put = client.put(format!("{http}/v1/feature-groups/h")).json(&group).send().await.unwrap();
     assert_eq!(put.status(), 200, "{}", put.text().await.unwrap());
-    let put: serde_json::Value = put.json().await.unwrap();
-    let features = ["c", "d"].map(str::to_owned).to_vec();
-    let live = LiveGroup::new(8, "h", put["version"].as_str().unwrap(), features);
-    live.add_symbol("A");
-    feed.running.app.live.set_groups([Arc::new(live)]);
+    // It is live a moment later.
+    let (group, symbol) = loop {
+        let group = feed.running.app.live.group("h", None);
+        if let Some((group, symbol)) =
+            group.and_then(|group| Some((group.handle, group.symbol("A")?)))
+        {
+            break (group, symbol);
+        }
+        tokio::task::yield_now().await;
+    };
 
     let mut asking = feed.client().await;
     for (mode, word) in [(Mode::Exact, "exact"), (Mode::Latest, "latest")] {
@@ -474,7 +479,7 @@ async fn the_row_of_an_instant_is_that_of_the_http_route() {
             let url = format!("{http}/v1/features/at?groups=h&symbols=A&reasons=true");
             let answer = client.get(format!("{url}&mode={word}&ts={ts}")).send().await.unwrap();
             let answer: serde_json::Value = answer.json().await.unwrap();
-            let reply = asking.ask(Request::At { group: 8, symbol: 0, ts, mode }).await;
+            let reply = asking.ask(Request::At { group, symbol, ts, mode }).await;
             let Reply::Rows(rows) = reply else { panic!("{reply:?}") };
             let [found] = rows.iter().collect::<Vec<_>>()[..] else { panic!("{rows:?}") };
             let Some(expected) = answer["rows"].get(0) else {

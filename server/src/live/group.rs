@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use barrow_protocol::RowLayout;
 use barrow_protocol::frame::{Absence, Which};
+use barrow_protocol::{HEAD_WORDS, Row, RowHead, RowLayout};
 use parking_lot::RwLock;
 
 /// A version of a group whose latest rows are kept ready.
@@ -97,7 +97,33 @@ impl LiveGroup {
     pub(crate) fn store(&self, index: u32, which: Which, row: &[u64]) {
         let mut rows = self.rows.write();
         let place = usize::try_from(index).expect("invariant: 32 bits fit an address");
-        rows[place][place_of(which)] = row.into();
+        put(&mut rows[place][place_of(which)], row);
+    }
+
+    /// Makes a row the newest of a symbol, and that the one before.
+    pub(crate) fn push(&self, index: u32, row: &[u64]) {
+        let mut rows = self.rows.write();
+        let place = usize::try_from(index).expect("invariant: 32 bits fit an address");
+        let [newest, previous, _] = &mut rows[place];
+        std::mem::swap(newest, previous);
+        put(newest, row);
+    }
+
+    /// When the slot of a row starts; `None` if there is no such row.
+    pub(crate) fn ts_of(&self, index: u32, which: Which) -> Option<i64> {
+        let rows = self.rows.read();
+        let row = &rows.get(usize::try_from(index).ok()?)?[place_of(which)];
+        Some(Row::new(self.layout, row)?.head().ts)
+    }
+
+    /// Whether a row is another than the one that is stored, but for the record that it names.
+    pub(crate) fn is_other(&self, index: u32, which: Which, row: &[u64]) -> bool {
+        let rows = self.rows.read();
+        let place = usize::try_from(index).expect("invariant: 32 bits fit an address");
+        let old = &rows[place][place_of(which)];
+        let head =
+            |row| Row::new(self.layout, row).map(|row| RowHead { at_sequence: 0, ..row.head() });
+        head(old) != head(row) || old.get(HEAD_WORDS..) != row.get(HEAD_WORDS..)
     }
 
     /// Copies a row of a symbol.
@@ -113,6 +139,14 @@ impl LiveGroup {
         }
         out.copy_from_slice(row);
         Ok(())
+    }
+}
+
+fn put(place: &mut Box<[u64]>, row: &[u64]) {
+    if place.len() == row.len() {
+        place.copy_from_slice(row);
+    } else {
+        *place = row.into();
     }
 }
 

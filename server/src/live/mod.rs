@@ -2,21 +2,27 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `commits.rs` | what the writer has committed and nobody has looked at |
+//! | `worker.rs` | the thread that makes rows of it |
 //! | `group.rs` | a group's symbols and their latest rows |
+//! | `files.rs` | the same rows in files that clients map |
 //! | `ring.rs` | the newest updates, for all who are told of them |
 //!
 //! Rows are stored before their updates are published: who reads the latest row after an update
 //! finds it, or a newer one.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "rows are stored by who computes them"))]
+mod commits;
+mod files;
 pub(crate) mod group;
-#[cfg_attr(not(test), expect(dead_code, reason = "rows are published by who computes them"))]
 pub(crate) mod ring;
+pub(crate) mod worker;
 
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+pub(crate) use self::commits::Commits;
+pub(crate) use self::files::Folder;
 pub(crate) use self::group::LiveGroup;
 pub(crate) use self::ring::{Bounds, Publisher, Ring};
 
@@ -63,7 +69,6 @@ impl Live {
     }
 
     /// Replaces the groups.
-    #[cfg_attr(not(test), expect(dead_code, reason = "groups are set by who computes them"))]
     pub(crate) fn set_groups(&self, groups: impl Into<Vec<Arc<LiveGroup>>>) {
         let mut groups = groups.into();
         groups.sort_unstable_by_key(|group| group.handle);

@@ -70,6 +70,11 @@ impl Server {
         self.running.http
     }
 
+    /// Where its feature feed listens.
+    pub(crate) fn feed(&self) -> SocketAddr {
+        self.running.feed.expect("the test has switched it on")
+    }
+
     /// Stops it, and says whether it went well.
     pub(crate) async fn try_stop(self) -> Result<(), StopError> {
         self.running.stop().await

@@ -22,6 +22,7 @@ mod ingest;
 mod jobs;
 mod jobs_killed;
 mod lifecycle;
+mod live;
 mod malformed;
 mod quality;
 mod query;

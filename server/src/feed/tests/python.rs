@@ -66,7 +66,7 @@ async fn a_client_written_from_the_document_asks_is_told_and_comes_back() {
     assert_eq!(said["numbers"], json!({"B": 1, "A": 0, "none": null}));
     let row = |sequence: u64, symbol: u32| {
         let cells = json!([f64::from(symbol), null]);
-        json!({"ts": 0, "sequence": sequence, "session": 0, "flags": 0, "cells": cells})
+        json!({"ts": 0, "sequence": sequence, "at_sequence": 0, "flags": 0, "cells": cells})
     };
     assert_eq!(run.next(), json!({"latest": "B", "row": row(101, 1)}));
     assert_eq!(run.next(), json!({"latest": "A", "row": null}));
@@ -74,7 +74,10 @@ async fn a_client_written_from_the_document_asks_is_told_and_comes_back() {
     for (sequence, symbol) in [(102, 0), (102, 3), (102, 1), (103, 0)] {
         feed.publish(sequence, symbol, UpdateKind::Closed);
     }
-    let update = |name: &str, sequence: u64, index: u32, symbol: u32| json!({"update": name, "token": [sequence, index], "row": row(sequence, symbol)});
+    let update = |name: &str, sequence: u64, index: u32, symbol: u32| {
+        let row = row(sequence, symbol);
+        json!({"update": name, "token": [sequence, index], "row": row})
+    };
     assert_eq!(run.next(), update("A", 102, 0, 0));
     assert_eq!(run.next(), update("B", 102, 2, 1));
     let after = run.next()["after"].as_str().unwrap().to_owned();

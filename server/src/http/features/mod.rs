@@ -23,5 +23,5 @@ mod reader;
 mod row;
 
 pub(crate) use check::{lint, verify};
-pub(crate) use named::Ready;
+pub(crate) use named::{Ready, promoted};
 pub(crate) use row::row_at;

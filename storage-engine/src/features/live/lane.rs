@@ -39,8 +39,8 @@ const AGAIN_NANOS: i64 = 1_000_000_000;
 pub(super) struct Done {
     /// The slots that have closed, in order.
     pub(super) closed: Vec<Arc<LiveRow>>,
-    /// From the last but one slot that was there before on to the last, those whose cells are others
-    /// now, or that have come between them.
+    /// From the last but one slot that was there before on to the last, those whose cells are
+    /// others now, or that have come between them.
     pub(super) corrected: Vec<Arc<LiveRow>>,
     /// Whether there are more slots that have closed or that are no longer there.
     pub(super) skipped: bool,
