@@ -99,7 +99,7 @@ class Feed:
         reasons = body.take(f"{(count + 7) // 8 * 8}s")[:count]
         values = [body.take("d") for _ in range(count)]
         cells = [value if reason == 0 else None for value, reason in zip(values, reasons)]
-        return {"ts": ts, "sequence": sequence, "session": session, "flags": flags, "cells": cells}
+        return {"ts": ts, "sequence": sequence, "at_sequence": at_sequence, "flags": flags, "cells": cells}
 
     def latest(self, handle, symbols, count, which=0):
         numbers = struct.pack(f"<{len(symbols)}I", *symbols)

@@ -247,6 +247,8 @@ class Server:
             found = re.match(r"ready\b.*\bhttp=(\S+)", line)
             if found:
                 self.url = "http://" + found.group(1).removeprefix("http://")
+                feed = re.search(r"\bfeed=(\S+)", line)
+                self.feed = feed.group(1) if feed else None
                 return
         self.log.seek(0)
         raise SystemExit(f"`barrow serve` ended before it was ready:\n{self.log.read()}")
