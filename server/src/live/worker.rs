@@ -32,6 +32,9 @@ const HEARTBEAT: Duration = Duration::from_millis(250);
 /// How long after a slot's end the log is asked to go on, if nothing else brings the time.
 const TICK_AFTER: Duration = Duration::from_millis(1);
 
+/// How soon it is asked again: a log that has failed does not go on.
+const TICK_AGAIN: Duration = Duration::from_millis(250);
+
 /// What the thread works with.
 pub(crate) struct Parts {
     pub(crate) live: Arc<Live>,
@@ -65,6 +68,8 @@ pub(crate) struct Worker {
     ready: Ready,
     next_handle: u32,
     beaten: Instant,
+    /// The log is not asked to go on before this.
+    tick_from: Instant,
     words: Vec<u64>,
 }
 
@@ -93,6 +98,7 @@ impl Worker {
             ready: Ready::default(),
             next_handle: 1,
             beaten: Instant::now(),
+            tick_from: Instant::now(),
             words: Vec::new(),
         };
         worker.update(snapshot, BTreeSet::new());
@@ -127,8 +133,9 @@ impl Worker {
                 Next::End => break,
             }
             self.beat();
-            if self.due_in().is_some_and(|wait| wait.is_zero()) {
+            if self.tick_in().is_some_and(|wait| wait.is_zero()) {
                 intake.tick();
+                self.tick_from = Instant::now() + TICK_AGAIN;
             }
         }
         for served in self.served {
@@ -138,17 +145,19 @@ impl Worker {
         }
     }
 
-    /// How long until a slot is due that nothing has closed yet.
-    fn due_in(&self) -> Option<Duration> {
+    /// How long until the log is to be asked to go on, because a slot is due that nothing has
+    /// closed yet.
+    fn tick_in(&self) -> Option<Duration> {
         let due = self.features.next_due()?.nanos();
         let nanos = due.saturating_sub(clock::now().nanos());
-        Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
+        let until_due = Duration::from_nanos(u64::try_from(nanos).unwrap_or(0));
+        Some(until_due.max(self.tick_from.saturating_duration_since(Instant::now())))
     }
 
     fn wake_at(&self) -> Instant {
         let beat = HEARTBEAT.saturating_sub(self.beaten.elapsed());
-        let due = self.due_in().map(|wait| wait + TICK_AFTER);
-        Instant::now() + due.map_or(beat, |due| due.min(beat))
+        let tick = self.tick_in().map(|wait| wait + TICK_AFTER);
+        Instant::now() + tick.map_or(beat, |tick| tick.min(beat))
     }
 
     fn beat(&mut self) {
