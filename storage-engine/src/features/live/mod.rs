@@ -63,6 +63,8 @@ pub struct LiveUpdate<'a> {
 struct Group {
     group: Arc<FeatureGroup>,
     lanes: BTreeMap<Arc<str>, LiveLane>,
+    /// When slots will be due that are not, and of which instruments.
+    due: BTreeSet<(i64, Arc<str>)>,
     /// Other instruments that its features read.
     others: BTreeSet<Arc<str>>,
     room: Room,
@@ -118,15 +120,22 @@ impl LiveFeatures {
 
     /// When the next slot will be due that is not yet; `None` if there is none.
     pub fn next_due(&self) -> Option<Timestamp> {
-        let lanes = self.groups.iter().flat_map(|group| group.lanes.values());
-        lanes.filter_map(|lane| lane.due).min().map(Timestamp::from_nanos)
+        let first = self.groups.iter().filter_map(|group| group.due.first());
+        first.map(|(due, _)| *due).min().map(Timestamp::from_nanos)
     }
 }
 
 impl Group {
     fn new(group: Arc<FeatureGroup>) -> Self {
         let room = Room::new(&group.plan);
-        Self { group, lanes: BTreeMap::new(), others: BTreeSet::new(), room, is_new: true }
+        Self {
+            group,
+            lanes: BTreeMap::new(),
+            due: BTreeSet::new(),
+            others: BTreeSet::new(),
+            room,
+            is_new: true,
+        }
     }
 
     fn update(
@@ -150,14 +159,20 @@ impl Group {
                 self.add(Arc::clone(instrument));
             }
         }
-        for (instrument, lane) in &mut self.lanes {
-            let own = changes.of_each.get(instrument);
-            let is_due = lane.due.is_some_and(|due| due <= now);
-            if !is_all && !of_others && !is_due && own.is_none() {
-                continue;
+        let touched: BTreeSet<Arc<str>> = if is_all || of_others {
+            self.lanes.keys().cloned().collect()
+        } else {
+            let is_due = |(due, _): &&(i64, Arc<str>)| *due <= now;
+            let due = self.due.iter().take_while(is_due).map(|(_, instrument)| instrument);
+            due.chain(changes.of_each.keys()).cloned().collect()
+        };
+        for instrument in &touched {
+            let Some(lane) = self.lanes.get_mut(instrument) else { continue };
+            let own = changes.of_each.get(instrument).into_iter().flatten();
+            let all: Vec<Change> = changes.of_all.iter().chain(own).copied().collect();
+            if let Some(due) = lane.due {
+                self.due.remove(&(due, Arc::clone(instrument)));
             }
-            let mut all: Vec<Change> = changes.of_all.clone();
-            all.extend(own.into_iter().flatten());
             let mut sources = Sources { snapshot, reference, room: &mut self.room };
             match lane.update(&mut sources, &all) {
                 Ok(done) => tell(instrument, lane, done, None),
@@ -166,6 +181,7 @@ impl Group {
                     tell(instrument, lane, done, Some(error));
                 }
             }
+            self.due.extend(lane.due.map(|due| (due, Arc::clone(instrument))));
         }
         self.is_new = false;
     }
