@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use barrow_engine::features::{LiveFeatures, LiveRow, LiveUpdate};
-use barrow_engine::{FeatureGroup, Reference, Snapshot};
+use barrow_engine::{Error, FeatureGroup, Reference, Snapshot};
 use barrow_protocol::frame::Which;
 use barrow_protocol::{RowFlags, RowHead};
 use barrow_types::{SeriesId, Symbol};
@@ -176,10 +176,7 @@ impl Worker {
         let start = Instant::now();
         let reference = match Reference::at(snapshot, None, None) {
             Ok(reference) => reference,
-            Err(error) => {
-                tracing::error!(%error, "live features: the facts cannot be read");
-                return;
-            }
+            Err(error) => return self.begin_anew(&error),
         };
         let is_new = self.reference.as_ref().is_none_or(|old| !Arc::ptr_eq(old, &reference));
         if is_new {
@@ -196,13 +193,19 @@ impl Worker {
         });
         self.features = features;
         if let Err(error) = told {
-            tracing::error!(%error, "live features were not updated");
+            return self.begin_anew(&error);
         }
         if is_new {
             self.show();
         }
         self.parts.publisher.flush();
         self.parts.metrics.live_update(start.elapsed(), rows, sequence);
+    }
+
+    /// What has changed was not taken in: with the next commit all is computed from the begin.
+    fn begin_anew(&mut self, error: &Error) {
+        tracing::error!(%error, "live features stopped: the next commit begins them anew");
+        (self.features, self.reference) = (LiveFeatures::default(), None);
     }
 
     /// Which groups are served: the promoted version of each.
@@ -288,7 +291,9 @@ impl Worker {
         let place = usize::try_from(index).expect("invariant: 32 bits fit an address");
         let of = (live.handle, index);
         let none = RowFlags::default();
-        if update.skipped || update.newest.is_none() {
+        let newest = live.ts_of(index, Which::Newest);
+        let was_there = update.closed.first().is_some_and(|row| Some(row.ts) <= newest);
+        if update.skipped || was_there || update.newest.is_none() {
             for (which, row) in [(Which::Previous, update.previous), (Which::Newest, update.newest)]
             {
                 match row {
