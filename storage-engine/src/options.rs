@@ -22,6 +22,8 @@ pub struct Options {
     pub own_file_bytes: u64,
     /// Length of a file that series share, at most about.
     pub pack_bytes_max: u64,
+    /// Bytes of bars that were made of others and are remembered in memory, at most.
+    pub tile_bytes_max: u64,
 }
 
 impl Default for Options {
@@ -36,6 +38,7 @@ impl Default for Options {
             compact_first_bytes: 256 << 10,
             own_file_bytes: 1 << 20,
             pack_bytes_max: 64 << 20,
+            tile_bytes_max: 256 << 20,
         }
     }
 }

@@ -13,13 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use crate::disk::Disk;
-use crate::rows::Rows;
+use crate::rows::{Column, Rows};
 
 use super::stored_tiles::StoredTiles;
 use super::tile_file::{Entry, Key};
-
-/// Bytes of tiles in memory above which all are dropped, to be made again.
-const BYTES_MAX: usize = 128 << 20;
 
 /// See the module.
 #[derive(Debug)]
@@ -35,6 +32,14 @@ pub(super) struct Tile {
     /// Bars with all columns, then the share of their finer slots that have a row. Those of dates
     /// that it does not tell mean nothing.
     pub(super) rows: Rows,
+}
+
+impl Tile {
+    /// Bytes that it takes in memory, about; one without bars takes some, too.
+    fn byte_len(&self) -> usize {
+        let columns = self.rows.columns.len() * size_of::<Column>();
+        size_of::<(Key, InMemory, Self)>() + columns + self.rows.byte_len()
+    }
 }
 
 /// What is kept now, and what was done for it since the store was opened.
@@ -54,6 +59,8 @@ pub struct TileStats {
     pub stored_bytes: u64,
     /// Tiles taken from the file.
     pub loaded: u64,
+    /// Tiles that left memory to make room for others.
+    pub evicted: u64,
     /// Files and tiles in them that could not be used.
     pub dropped: u64,
 }
@@ -61,6 +68,8 @@ pub struct TileStats {
 /// Tiles that were made before.
 #[derive(Default)]
 pub(crate) struct Tiles {
+    /// Bytes of tiles in memory, at most.
+    bytes_max: usize,
     kept: Mutex<Kept>,
     /// The file of tiles that is in use. It is read under this lock, so that nobody reads one that
     /// was replaced.
@@ -68,18 +77,18 @@ pub(crate) struct Tiles {
     made: AtomicU64,
     used: AtomicU64,
     loaded: AtomicU64,
+    evicted: AtomicU64,
     dropped: AtomicU64,
 }
 
-#[derive(Default)]
-struct Kept {
-    tiles: BTreeMap<Key, Arc<Tile>>,
-    bytes: usize,
-}
-
 impl Tiles {
+    /// None yet. In memory they take at most so many bytes; with 0 none is kept there.
+    pub(crate) fn new(bytes_max: u64) -> Self {
+        Self { bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX), ..Self::default() }
+    }
+
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Tile>> {
-        self.kept.lock().tiles.get(key).cloned()
+        self.kept.lock().get(key)
     }
 
     /// A tile from the file, if it is there. `newest` says which record was the last one, up to
@@ -141,17 +150,12 @@ impl Tiles {
 
     /// Keeps a tile in place of an older one.
     pub(super) fn keep(&self, key: Key, tile: Arc<Tile>) {
-        let mut kept = self.kept.lock();
-        if kept.bytes > BYTES_MAX {
-            *kept = Kept::default();
-        }
-        if kept.tiles.get(&key).is_some_and(|other| other.to > tile.to) {
-            return;
-        }
-        kept.bytes += tile.rows.byte_len();
-        if let Some(old) = kept.tiles.insert(key, tile) {
-            kept.bytes -= old.rows.byte_len();
-        }
+        let evicted = {
+            let mut kept = self.kept.lock();
+            kept.insert(key, tile);
+            if kept.bytes > self.bytes_max { kept.shrink(self.bytes_max / 2) } else { 0 }
+        };
+        self.evicted.fetch_add(evicted, Ordering::Relaxed);
     }
 
     pub(super) fn note_used(&self) {
@@ -166,12 +170,69 @@ impl Tiles {
     pub(crate) fn stats(&self) -> TileStats {
         let (kept, kept_bytes) = {
             let kept = self.kept.lock();
-            (kept.tiles.len() as u64, kept.bytes as u64)
+            (kept.by_key.len() as u64, kept.bytes as u64)
         };
         let stored = self.with_stored(|stored| (stored.entries.len() as u64, stored.len));
         let (stored, stored_bytes) = stored.unwrap_or_default();
-        let [made, used, loaded, dropped] = [&self.made, &self.used, &self.loaded, &self.dropped]
-            .map(|counter| counter.load(Ordering::Relaxed));
-        TileStats { kept, kept_bytes, made, used, stored, stored_bytes, loaded, dropped }
+        let [made, used, loaded, evicted, dropped] =
+            [&self.made, &self.used, &self.loaded, &self.evicted, &self.dropped]
+                .map(|counter| counter.load(Ordering::Relaxed));
+        TileStats { kept, kept_bytes, made, used, stored, stored_bytes, loaded, evicted, dropped }
+    }
+}
+
+/// Tiles in memory.
+#[derive(Default)]
+struct Kept {
+    by_key: BTreeMap<Key, InMemory>,
+    bytes: usize,
+    /// How many times tiles were used.
+    uses: u64,
+}
+
+struct InMemory {
+    tile: Arc<Tile>,
+    /// Which use was its last.
+    used: u64,
+}
+
+impl Kept {
+    fn get(&mut self, key: &Key) -> Option<Arc<Tile>> {
+        let held = self.by_key.get_mut(key)?;
+        self.uses += 1;
+        held.used = self.uses;
+        Some(Arc::clone(&held.tile))
+    }
+
+    /// Adds a tile, or puts it in place of one that does not know more.
+    fn insert(&mut self, key: Key, tile: Arc<Tile>) {
+        if self.by_key.get(&key).is_some_and(|other| other.tile.to > tile.to) {
+            return;
+        }
+        self.uses += 1;
+        self.bytes += tile.byte_len();
+        let held = InMemory { tile, used: self.uses };
+        if let Some(old) = self.by_key.insert(key, held) {
+            self.bytes -= old.tile.byte_len();
+        }
+    }
+
+    /// Lets go of those whose last use is the longest ago, until the others take at most so many
+    /// bytes; returns how many went.
+    fn shrink(&mut self, bytes_max: usize) -> u64 {
+        let by_use = self.by_key.iter().map(|(key, held)| (held.used, *key));
+        let mut by_use: Vec<(u64, Key)> = by_use.collect();
+        by_use.sort_unstable();
+        let mut evicted = 0;
+        for (_, key) in by_use {
+            if self.bytes <= bytes_max {
+                break;
+            }
+            if let Some(old) = self.by_key.remove(&key) {
+                self.bytes -= old.tile.byte_len();
+                evicted += 1;
+            }
+        }
+        evicted
     }
 }

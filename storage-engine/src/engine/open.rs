@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 
 use barrow_types::{DatasetId, PriceSide, Sequence, SeriesKey, Source, Step, Symbol, Timestamp};
 
-use crate::aggregates::find_stored_tiles;
+use crate::aggregates::{Tiles, find_stored_tiles};
 use crate::catalog::{Catalog, LEDGERS};
 use crate::dataset;
 use crate::derived::Found as Derived;
@@ -212,7 +212,8 @@ pub(super) fn open(
     };
     let expected = found.expected();
     let (end, doubtful) = check_log(&*disk, &found.wal_files, expected)?;
-    let Found { format, manifest, generation, wal_files, now } = found;
+    let Found { format, manifest, mut generation, wal_files, now } = found;
+    generation.tiles = Arc::new(Tiles::new(options.tile_bytes_max));
     let epoch = 1 + wal_files.iter().map(|file| file.epoch).fold(manifest.root.epoch, u64::max);
     let next_segment = next_segment(&*disk)?;
     let last = Sequence::new(manifest.root.low - 1);

@@ -135,9 +135,11 @@ proptest! {
         events in events(),
         asked in prop::collection::vec(any::<prop::sample::Index>(), 0..40),
         earlier in any::<prop::sample::Index>(),
+        room in prop::sample::select(vec![256 << 20, 16 << 10, 0]),
     ) {
         let questions = questions();
         let (mut asked_often, mut asked_last) = (Store::new(), Store::new());
+        asked_often.limit_tiles(room);
         let mut asked = asked.into_iter();
         for event in &events {
             event.tell(&mut asked_often);
@@ -196,4 +198,44 @@ fn only_the_session_of_a_late_row_is_made_anew() {
     store.settle();
     assert_eq!(store.told(&ask).len(), 5);
     assert_eq!(made(&store), first + 2, "to be elsewhere is no change");
+}
+
+#[test]
+fn what_was_used_lately_stays_when_room_is_needed() {
+    let mut store = Store::new();
+    for day in [2, 3, 4, 8, 9, 10] {
+        store.bars(Step::M1, &[&format!("{day} 09:30 1 1 1 1 1 1 1")]);
+    }
+    store.settle();
+    let stats = |store: &Store| store.engine.reader().tiles();
+    let asked_often = Ask::of(Step::D1);
+    store.told(&asked_often);
+    // All tiles have a bar a session. Four fit, two stay when a fifth comes.
+    let room = stats(&store).kept_bytes * 9 / 2;
+    store.limit_tiles(room);
+    store.told(&asked_often);
+    let mut evicted = 0;
+    for step in [Step::H4, Step::H1, Step::M30, Step::M15, Step::M5].repeat(3) {
+        store.told(&Ask::of(step));
+        let before = stats(&store);
+        assert!(before.kept_bytes <= room, "{before:?}");
+        evicted = before.evicted;
+        store.told(&asked_often);
+        assert_eq!(stats(&store).made, before.made, "days were used lately");
+    }
+    assert!(evicted > 0, "there is no room for all");
+}
+
+#[test]
+fn without_room_nothing_stays() {
+    let mut store = Store::new();
+    store.bars(Step::M1, &["2 09:30 1 1 1 1 1 1 1"]);
+    store.limit_tiles(0);
+    let first = store.told(&Ask::of(Step::H1));
+    let made_first = store.engine.reader().tiles().made;
+    assert!(made_first > 0);
+    assert_eq!(store.told(&Ask::of(Step::H1)), first);
+    let stats = store.engine.reader().tiles();
+    assert_eq!((stats.kept, stats.kept_bytes, stats.used), (0, 0, 0));
+    assert_eq!(stats.made, 2 * made_first, "as many as the first time");
 }

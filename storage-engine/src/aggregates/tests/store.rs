@@ -119,6 +119,7 @@ impl Ask {
 pub(super) struct Store {
     pub(super) engine: Engine,
     pub(super) disk: Arc<MemoryDisk>,
+    tile_bytes_max: u64,
     records: i64,
 }
 
@@ -155,8 +156,15 @@ impl Store {
     /// What a disk holds. No more records can be sent, unless there are none yet.
     pub(super) fn on(disk: MemoryDisk) -> Self {
         let disk = Arc::new(disk);
-        let engine = open(&disk);
-        Self { engine, disk, records: 0 }
+        let tile_bytes_max = Options::default().tile_bytes_max;
+        let engine = open(&disk, tile_bytes_max);
+        Self { engine, disk, tile_bytes_max, records: 0 }
+    }
+
+    /// Opens it anew, to keep at most so many bytes of tiles in memory from now on.
+    pub(super) fn limit_tiles(&mut self, bytes_max: u64) {
+        self.tile_bytes_max = bytes_max;
+        self.reopen();
     }
 
     /// Opens it anew, as after a crash.
@@ -164,7 +172,7 @@ impl Store {
         let disk = Arc::new(MemoryDisk::from_files(self.disk.files()));
         // A folder without a file is not among the files.
         disk.create_dir("segments").unwrap();
-        (self.engine, self.disk) = (open(&disk), disk);
+        (self.engine, self.disk) = (open(&disk, self.tile_bytes_max), disk);
     }
 
     /// Writes tiles to a file, if that is due.
@@ -355,9 +363,10 @@ impl Store {
     }
 }
 
-fn open(disk: &Arc<MemoryDisk>) -> Engine {
+fn open(disk: &Arc<MemoryDisk>, tile_bytes_max: u64) -> Engine {
     let disk: Arc<dyn Disk> = Arc::clone(disk) as _;
-    Engine::open(disk, Options::default(), [7; 16]).unwrap().0
+    let options = Options { tile_bytes_max, ..Options::default() };
+    Engine::open(disk, options, [7; 16]).unwrap().0
 }
 
 fn times(fields: &[(i64, Vec<Option<f64>>)]) -> Vec<i64> {
