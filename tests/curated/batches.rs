@@ -89,6 +89,7 @@ fn dataset_of(ledger: Ledger) -> DatasetId {
         Ledger::CalendarDays => DatasetId::CALENDAR_DAYS,
         Ledger::Bindings => DatasetId::BINDINGS,
         Ledger::Instruments => DatasetId::INSTRUMENTS,
+        Ledger::Actions => DatasetId::ACTIONS,
         Ledger::Halts => DatasetId::HALTS,
         Ledger::Outages => DatasetId::OUTAGES,
         Ledger::Settings => DatasetId::SETTINGS,
@@ -128,6 +129,9 @@ fn values(fact: &Fact) -> Vec<Value> {
         ],
         Fact::Binding { instrument, .. } => vec![name(instrument)],
         Fact::Attribute { attribute, value, .. } => vec![text(attribute), name(value)],
+        Fact::CorporateAction { kind, hundredths, .. } => {
+            vec![text(kind), Value::F64((f64::from(*hundredths) / 100.0).to_bits())]
+        }
         Fact::Halt { end, note, .. } | Fact::Outage { end, note, .. } => {
             vec![time(*end), name(note)]
         }
@@ -162,7 +166,7 @@ fn column(kind: ColumnType, values: Vec<Value>) -> Column {
     let filled = match kind {
         ColumnType::I64 => Values::I64(values.iter().map(integer).collect()),
         ColumnType::Text => Values::Text(values.iter().map(text).collect::<Texts>()),
-        ColumnType::F64 => panic!("invariant: no fact here has a double"),
+        ColumnType::F64 => Values::F64(values.iter().map(double).collect()),
     };
     let validity = (present.count() < present.len()).then_some(present);
     Column { values: filled, validity }
@@ -170,6 +174,10 @@ fn column(kind: ColumnType, values: Vec<Value>) -> Column {
 
 fn integer(value: &Value) -> i64 {
     if let Value::I64(number) = value { *number } else { 0 }
+}
+
+fn double(value: &Value) -> f64 {
+    if let Value::F64(bits) = value { f64::from_bits(*bits) } else { 0.0 }
 }
 
 fn text(value: &Value) -> &str {

@@ -18,7 +18,7 @@ use barrow_tests::curated_schedule::{Act, Generator, Timed};
 use barrow_tests::faulty_disk::{Done, FaultyDisk};
 use barrow_tests::model::{COLUMN_COUNT, Outcome};
 use barrow_tests::random::Random;
-use barrow_types::{Step, Timestamp};
+use barrow_types::{Adjust, Step, Timestamp};
 
 use crate::answer::{self, Asked};
 use crate::batches::batch_of;
@@ -74,6 +74,8 @@ impl Episode {
             compact_fan_out: 2,
             own_file_bytes: 500,
             pack_bytes_max: 4_000,
+            // Room for all tiles, for few, for none.
+            tile_bytes_max: [256 << 20, 16 << 10, 0][usize::from(seed.to_le_bytes()[0]) % 3],
             ..Options::default()
         };
         let generator = Generator::new(seed);
@@ -209,7 +211,7 @@ impl Episode {
             return Ok(());
         }
         let snapshot = self.engine().snapshot();
-        self.followed.update(&snapshot).map_err(failed("live features"))?;
+        self.followed.update(&snapshot, &mut self.random).map_err(failed("live features"))?;
         if self.random.chance(40) {
             self.tally.live += self.followed.check(&snapshot, &mut self.random)?;
         }
@@ -433,7 +435,9 @@ impl Episode {
         if asked.question.step != Step::S1 && self.random.chance(8) {
             let gap = Gap::ALL[self.random.place(Gap::ALL.len())];
             let kind = [Kind::Plain, Kind::Plain, Kind::Mixed, Kind::Beside][self.random.place(4)];
-            let about = features::Asked { question: &asked.question, gap, kind };
+            let all = if kind == Kind::Plain { &Adjust::ALL[..2] } else { &Adjust::ALL };
+            let adjust = all[self.random.place(all.len())];
+            let about = features::Asked { question: &asked.question, gap, adjust, kind };
             self.tally.features += features::compare(&snapshot, &self.model, about)? as u64;
         }
         match answer::compare(&snapshot, &self.model, &asked)? {

@@ -9,11 +9,12 @@ use barrow_engine::features::{
 use barrow_engine::{ErrorKind, FeatureGroup, FeaturePiece, FeatureScan, Snapshot, Way};
 use barrow_tests::curated_model::CuratedModel;
 use barrow_tests::curated_model::calendar::{Align, SessionSet};
+use barrow_tests::curated_model::facts::Fact;
 use barrow_tests::curated_model::view::{Ask, Cell, Reason};
 use barrow_tests::curated_schedule::questions::Question;
 use barrow_tests::curated_schedule::setting::INSTRUMENTS;
 use barrow_tests::model::Value;
-use barrow_types::{Sequence, Timestamp};
+use barrow_types::{Adjust, Sequence, Step, Timestamp};
 
 use crate::answer::everything;
 use crate::story::readable;
@@ -65,6 +66,8 @@ pub(crate) const BESIDE: [(&str, &str); 3] = [
 pub(crate) struct Asked<'a> {
     pub(crate) question: &'a Question,
     pub(crate) gap: Gap,
+    /// Of [`PLAIN`] splits at most: the model knows nothing of dividends.
+    pub(crate) adjust: Adjust,
     pub(crate) kind: Kind,
 }
 
@@ -101,7 +104,7 @@ pub(crate) fn compare(
         Kind::Beside if question.step.is_dated() => &BESIDE[..1],
         Kind::Beside => &BESIDE,
     };
-    let mut scan = scan(question, asked.gap, texts);
+    let mut scan = scan(question, (asked.gap, asked.adjust), texts);
     scan.due = Timestamp::from_nanos(question.ask(model).due);
     let found = match read(snapshot, &scan) {
         Ok(found) => found,
@@ -114,7 +117,11 @@ pub(crate) fn compare(
             // The other is whatever its name is bound to.
             let mut knows = knows_calendar(&ask.instrument);
             knows &= asked.kind != Kind::Beside || INSTRUMENTS.into_iter().all(knows_calendar);
-            if error.kind() == ErrorKind::Invalid && !knows {
+            // What nobody can adjust: no close before a dividend, an action in the midst of a bar.
+            let adjusts = asked.adjust == Adjust::All
+                || asked.adjust == Adjust::Splits
+                    && (question.step > Step::D1 || asked.kind == Kind::Beside);
+            if error.kind() == ErrorKind::Invalid && (!knows || adjusts) {
                 return Ok(0);
             }
             return told(&format!("answered {error}"));
@@ -137,7 +144,7 @@ pub(crate) fn compare(
     Ok(found.len() * texts.len())
 }
 
-fn scan(question: &Question, gap: Gap, texts: &[(&str, &str)]) -> FeatureScan {
+fn scan(question: &Question, (gap, adjust): (Gap, Adjust), texts: &[(&str, &str)]) -> FeatureScan {
     let bars = FeatureBars {
         session: match question.set {
             SessionSet::Regular => barrow_types::SessionSet::Regular,
@@ -150,6 +157,7 @@ fn scan(question: &Question, gap: Gap, texts: &[(&str, &str)]) -> FeatureScan {
         },
         price: question.side,
         source: question.source.clone(),
+        adjust,
         ..FeatureBars::every(question.step)
     };
     let mut definition = Definition::new("of_schedule", bars);
@@ -199,14 +207,23 @@ fn expected(snapshot: &Snapshot, model: &CuratedModel, asked: Asked<'_>) -> Feat
         .skip_while(|cell| cell.row.is_none())
         .filter(|cell| cell.row.is_some() || asked.gap != Gap::Rows)
         .collect();
+    let splits = Splits::new(model, &ask, asked.adjust, &slots);
     let mut close = None;
     let mut inputs: Vec<[(f64, u8); 7]> = Vec::new();
     for cell in &slots {
         inputs.push(match &cell.row {
             Some(row) => {
-                close = number(&row.values[3]);
+                let ratio = splits.ratio(cell.slot.session);
+                let split = |place: usize| {
+                    number(&row.values[place]).map(|value| match place {
+                        4 => value / ratio,
+                        6 => value,
+                        _ => value * ratio,
+                    })
+                };
+                close = split(3);
                 std::array::from_fn(|place| {
-                    number(&row.values[place]).map_or((0.0, Reason::Missing as u8), |of| (of, 0))
+                    split(place).map_or((0.0, Reason::Missing as u8), |of| (of, 0))
                 })
             }
             None if cell.reason == Reason::NoTrade && asked.gap == Gap::ByReason => {
@@ -223,6 +240,8 @@ fn expected(snapshot: &Snapshot, model: &CuratedModel, asked: Asked<'_>) -> Feat
         }
         let first = at.saturating_sub(LOOKBACK);
         let rows = || slots[first..=at].iter().filter_map(|cell| cell.row.as_ref());
+        let with_row = slots[first..=at].iter().filter(|cell| cell.row.is_some());
+        let split_at = with_row.filter_map(|cell| splits.known_at(cell.slot.session)).max();
         let window = &inputs[first..=at];
         let known = window.iter().filter(|slot| slot[3].1 == 0).count();
         let top = window.iter().filter(|slot| slot[1].1 == 0).map(|slot| slot[1].0);
@@ -234,7 +253,8 @@ fn expected(snapshot: &Snapshot, model: &CuratedModel, asked: Asked<'_>) -> Feat
         piece.ts_end.push(cell.slot.end);
         piece.available_at.push(cell.available_at);
         piece.session.push(i32::try_from(cell.slot.session).expect("dates are small"));
-        piece.known_at.push(rows().map(|row| row.known_at).max().unwrap_or(i64::MIN));
+        let known_at = rows().map(|row| row.known_at).chain(split_at).max();
+        piece.known_at.push(known_at.unwrap_or(i64::MIN));
         piece.sequence.push(rows().map(|row| row.sequence).max().unwrap_or(0));
         piece.provisional.push(false);
         piece.coverage.push(0.0);
@@ -247,6 +267,44 @@ fn expected(snapshot: &Snapshot, model: &CuratedModel, asked: Asked<'_>) -> Feat
         }
     }
     piece
+}
+
+/// The splits of an instrument after its first row: date, what all up to it do, and since when that
+/// is known.
+struct Splits(Vec<(i64, f64, i64)>);
+
+impl Splits {
+    fn new(model: &CuratedModel, ask: &Ask, adjust: Adjust, slots: &[&Cell]) -> Self {
+        let mut splits = Self(Vec::new());
+        let Some(begin) = slots.first().map(|cell| cell.slot.session) else { return splits };
+        if adjust == Adjust::None {
+            return splits;
+        }
+        let mut sum = (1.0, i64::MIN);
+        for stored in model.facts().winners(ask.as_of, ask.at_sequence) {
+            if let Fact::CorporateAction { instrument, date, kind, hundredths } = &stored.fact
+                && (instrument, kind.as_str()) == (&ask.instrument, "split")
+                && *date > begin
+            {
+                let value = f64::from(*hundredths) / 100.0;
+                sum = (sum.0 * value, sum.1.max(stored.known_at));
+                splits.0.push((*date, sum.0, sum.1));
+            }
+        }
+        splits
+    }
+
+    fn of(&self, session: i64) -> Option<&(i64, f64, i64)> {
+        self.0.iter().rfind(|(date, ..)| *date <= session)
+    }
+
+    fn ratio(&self, session: i64) -> f64 {
+        self.of(session).map_or(1.0, |of| of.1)
+    }
+
+    fn known_at(&self, session: i64) -> Option<i64> {
+        self.of(session).map(|of| of.2)
+    }
 }
 
 fn number(value: &Value) -> Option<f64> {

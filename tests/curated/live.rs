@@ -1,6 +1,7 @@
 //! Live features of the same stores: at any time what history says of their last slots.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use barrow_engine::features::{
@@ -9,7 +10,7 @@ use barrow_engine::features::{
 use barrow_engine::{Error, ErrorKind, FeatureGroup, FeatureScan, Snapshot, Way};
 use barrow_tests::curated_schedule::setting::INSTRUMENTS;
 use barrow_tests::random::Random;
-use barrow_types::{Align, SeriesId, SessionSet, Step, Timestamp};
+use barrow_types::{Adjust, Align, SeriesId, SessionSet, Step, Timestamp};
 
 use crate::features::{BESIDE, MIXED, PLAIN};
 
@@ -54,11 +55,35 @@ impl Followed {
         self.touched.extend(touched);
     }
 
-    /// Brings them up to what the store holds.
-    pub(crate) fn update(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+    /// Brings them up to what the store holds; at times it is stopped on the way, and begins anew.
+    pub(crate) fn update(&mut self, snapshot: &Snapshot, random: &mut Random) -> Result<(), Error> {
+        let stop_after = random.chance(12).then(|| random.place(6));
+        match self.update_until(snapshot, stop_after) {
+            Err(error) if error.kind() == ErrorKind::Stopped => {
+                self.told.clear();
+                self.update_until(snapshot, None)
+            }
+            updated => updated,
+        }
+    }
+
+    /// Brings them up to what the store holds, if it is not asked more often whether to go on.
+    fn update_until(
+        &mut self,
+        snapshot: &Snapshot,
+        stop_after: Option<usize>,
+    ) -> Result<(), Error> {
         let told = &mut self.told;
         let touched = std::mem::take(&mut self.touched);
-        self.live.update(snapshot, touched, |update| {
+        let mut asked = 0;
+        let mut pace = || {
+            asked += 1;
+            match stop_after {
+                Some(most) if asked > most => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        };
+        self.live.update(snapshot, touched, &mut pace, |update| {
             let LiveUpdate { group, instrument, closed, corrected, skipped, .. } = update;
             let of_it = told.entry((group, Arc::clone(instrument))).or_default();
             of_it.newest = update.newest.cloned();
@@ -160,20 +185,18 @@ fn expected(
         return Ok(expected);
     };
     scan.end = Timestamp::from_nanos(last.nanos() + 1);
-    let mut due = 0;
     let mut features = snapshot.features(&scan)?;
     while let Some(piece) = features.next()? {
         for at in 0..piece.len() {
-            due += 1;
             expected.previous = expected.newest.replace(LiveRow::of_piece(&piece, at));
         }
     }
     scan.due = Timestamp::MAX;
-    let mut all = 0;
+    // Slots before the last one that is due may be due later than it.
+    let newest = expected.newest.as_ref().map_or(i64::MIN, |row| row.ts);
     let mut features = snapshot.features(&scan)?;
     while let Some(piece) = features.next()? {
-        all += piece.len();
-        if all > due {
+        if piece.ts.last().is_some_and(|last| *last > newest) {
             let row = LiveRow::of_piece(&piece, piece.len() - 1);
             expected.forming = Some(LiveRow { provisional: true, ..row });
         }
@@ -187,6 +210,7 @@ fn group(random: &mut Random) -> FeatureGroup {
     let bars = FeatureBars {
         session: SessionSet::ALL[random.place(SessionSet::ALL.len())],
         align: [Align::Session, Align::Clock][random.place(2)],
+        adjust: Adjust::ALL[random.place(Adjust::ALL.len())],
         ..FeatureBars::every(every)
     };
     let texts: &[(&str, &str)] = match random.place(5) {

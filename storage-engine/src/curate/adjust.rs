@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::reference::{Action, Reference};
 use crate::rows::Values;
 
+use super::closes::Close;
 use super::{Content, Curated, Piece};
 
 /// Number of the column that splits multiply.
@@ -93,14 +94,14 @@ impl Factors {
 
 /// Which values an adjustment touches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     Price,
     Volume,
     Other,
 }
 
 impl Role {
-    fn of(column: ColumnId) -> Self {
+    pub(super) fn of(column: ColumnId) -> Self {
         let prices = OPEN.get()..OPEN.get() + 4;
         match column {
             VWAP => Self::Price,
@@ -147,9 +148,23 @@ impl Adjuster {
 
 /// The actions of one ex-date.
 #[derive(Clone, Copy, Debug, Default)]
-struct Actions {
-    split: Option<f64>,
-    dividend: Option<f64>,
+pub(super) struct Actions {
+    pub(super) split: Option<Stated>,
+    pub(super) dividend: Option<Stated>,
+}
+
+impl Actions {
+    /// New shares for one old.
+    pub(super) fn ratio(&self) -> f64 {
+        self.split.map_or(1.0, |split| split.value)
+    }
+}
+
+/// An action, and when it was learned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stated {
+    pub(super) value: f64,
+    pub(super) known_at: i64,
 }
 
 impl Curated {
@@ -188,21 +203,14 @@ impl Curated {
             }
             self.check_bar_around(ex_date, first)?;
             let left = match dividend {
-                Some(dividend) => self.left_by(reference, &all, ex_date, dividend)?,
+                Some(dividend) => self.left_by(reference, &all, ex_date, dividend.value)?.0,
                 None => 1.0,
             };
-            effects.push(Effect { ex_date, ratio: split.unwrap_or(1.0), left });
+            let ratio = split.map_or(1.0, |split| split.value);
+            effects.push(Effect { ex_date, ratio, left });
         }
         let factors = Factors::new(effects);
-        let (ratio, left) = factors.of(i32::MIN);
-        let are_numbers = [ratio, 1.0 / ratio, left].into_iter().all(|it| it.is_normal());
-        if !are_numbers {
-            return Err(Error::invalid(format!(
-                "adjust: the actions of {} together leave no number: splits of {ratio} and \
-                 dividends that leave {left}; correct them",
-                self.scan.instrument
-            )));
-        }
+        are_numbers(&self.scan.instrument, factors.of(i32::MIN))?;
         let roles = self.scan.columns.iter().map(|&column| Role::of(column)).collect();
         self.adjuster = Some(Adjuster { factors, lacks_splits, roles });
         Ok(self)
@@ -256,7 +264,7 @@ impl Curated {
     }
 
     /// Refuses a bar that began in a session before `ex_date` and ends with it or later.
-    fn check_bar_around(&self, ex_date: i32, first: i32) -> Result<(), Error> {
+    pub(super) fn check_bar_around(&self, ex_date: i32, first: i32) -> Result<(), Error> {
         let step = self.scan.step;
         if !step.is_dated() || step == Step::D1 {
             return Ok(());
@@ -280,17 +288,17 @@ impl Curated {
         )))
     }
 
-    /// What a dividend leaves of the prices before it.
-    fn left_by(
+    /// What a dividend leaves of the prices before it, and the close by which it is measured.
+    pub(super) fn left_by(
         &self,
         reference: &Reference,
         all: &BTreeMap<i32, Actions>,
         ex_date: i32,
         dividend: f64,
-    ) -> Result<f64, Error> {
+    ) -> Result<(f64, Close), Error> {
         let instrument = &self.scan.instrument;
         let shown = date_text(ex_date);
-        let Some((close, carried)) = self.close_before(reference, ex_date)? else {
+        let Some(found) = self.close_before(reference, ex_date)? else {
             let before = self.calendar.as_deref().and_then(|it| it.previous_session(ex_date));
             let before = date_text(before.map_or(ex_date - 1, |session| session.date));
             return Err(Error::invalid(format!(
@@ -300,19 +308,19 @@ impl Curated {
                 self.scan.step.name()
             )));
         };
-        let ratio = |actions: &Actions| actions.split.unwrap_or(1.0);
+        let Close { price: close, carried, .. } = found;
         // The dividend is for one share as it was on the ex-date; the close for one of the day
         // before, or, if the source has adjusted it for splits, as it is after all of them.
         let dividend = match carried {
-            Adjust::None => dividend * ratio(&all[&ex_date]),
+            Adjust::None => dividend * all[&ex_date].ratio(),
             Adjust::Splits | Adjust::All => {
                 let later = all.range(ex_date.saturating_add(1)..);
-                dividend / later.map(|(_, actions)| ratio(actions)).product::<f64>()
+                dividend / later.map(|(_, actions)| actions.ratio()).product::<f64>()
             }
         };
         let left = 1.0 - dividend / close;
         if left > 0.0 && left <= 1.0 {
-            return Ok(left);
+            return Ok((left, found));
         }
         Err(Error::invalid(format!(
             "adjust: the dividend of {instrument} with ex-date {shown} is {dividend}, not below \
@@ -321,8 +329,22 @@ impl Curated {
     }
 }
 
+/// Refuses splits, and what dividends leave, that together are no numbers to reckon with.
+pub(super) fn are_numbers(instrument: &str, (ratio, left): (f64, f64)) -> Result<(), Error> {
+    if [ratio, 1.0 / ratio, left].into_iter().all(|it| it.is_normal()) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "adjust: the actions of {instrument} together leave no number: splits of {ratio} and \
+         dividends that leave {left}; correct them"
+    )))
+}
+
 /// The actions of an instrument by ex-date, with values that make sense.
-fn by_ex_date(instrument: &str, actions: &[Action]) -> Result<BTreeMap<i32, Actions>, Error> {
+pub(super) fn by_ex_date(
+    instrument: &str,
+    actions: &[Action],
+) -> Result<BTreeMap<i32, Actions>, Error> {
     let mut all: BTreeMap<i32, Actions> = BTreeMap::new();
     for action in actions {
         let ex_date =
@@ -341,14 +363,14 @@ fn by_ex_date(instrument: &str, actions: &[Action]) -> Result<BTreeMap<i32, Acti
                 )));
             }
         };
-        *slot = Some(action.value);
+        *slot = Some(Stated { value: action.value, known_at: action.known_at.nanos() });
     }
     Ok(all)
 }
 
 /// When trading of the session of `date` begins, or of the next one; its midnight in UTC where no
 /// calendar knows.
-fn start_of(calendar: Option<&Calendar>, date: i32) -> Timestamp {
+pub(super) fn start_of(calendar: Option<&Calendar>, date: i32) -> Timestamp {
     let session = calendar
         .filter(|calendar| calendar.covers(date))
         .and_then(|calendar| calendar.session(date).or_else(|| calendar.next_session(date)));
@@ -356,7 +378,7 @@ fn start_of(calendar: Option<&Calendar>, date: i32) -> Timestamp {
     Timestamp::from_nanos(session.map_or(midnight, |session| session.pre_open))
 }
 
-fn date_text(date: i32) -> String {
+pub(super) fn date_text(date: i32) -> String {
     let (year, month, day) = civil_from_days(date.into());
     format!("{year:04}-{month:02}-{day:02}")
 }

@@ -17,8 +17,17 @@ const CLOSE: ColumnId = ColumnId::new(4);
 /// How many days before an ex-date its close may lie: markets close for ten days at most.
 const LOOK_BACK_DAYS: i32 = 14;
 
-/// A close, and what the prices of its source carry.
-pub(super) type Close = (f64, Adjust);
+/// A close.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Close {
+    pub(super) price: f64,
+    /// What the prices of its source carry.
+    pub(super) carried: Adjust,
+    /// When its row was learned.
+    pub(super) known_at: i64,
+    /// The record that brought it.
+    pub(super) sequence: u64,
+}
 
 /// What the curated layer says of a session.
 enum Found {
@@ -103,7 +112,12 @@ impl Curated {
                             return Ok(Found::Unknown);
                         }
                         let last = first + span.count as usize - 1;
-                        found = Found::Close((closes[last], carried));
+                        found = Found::Close(Close {
+                            price: closes[last],
+                            carried,
+                            known_at: piece.rows.known_at[last],
+                            sequence: piece.rows.sequence[last],
+                        });
                     }
                     (Content::Empty(Reason::NoTrade | Reason::Halted), _) => {}
                     _ if self.calendar.is_none() => {}

@@ -8,6 +8,7 @@ mod adjust;
 mod candidates;
 mod closes;
 mod contents;
+mod forward;
 mod newest;
 mod reach;
 mod upkeep;
@@ -32,13 +33,14 @@ use crate::reference::Reference;
 use crate::rows::{Column, Rows, Values, flags};
 use crate::snapshot::Snapshot;
 
-use adjust::Adjuster;
+use adjust::{Adjuster, Role};
 pub use adjust::{Adjustment, Anchor};
 pub use barrow_types::Adjust;
 pub use candidates::Candidate;
 use candidates::{Wanted, candidates};
 pub(crate) use candidates::{bound, sources};
 use contents::Contents;
+pub(crate) use forward::{Forward, Unknown};
 pub use newest::Newest;
 pub(crate) use reach::watermarks;
 pub use upkeep::{TilesDone, TilesJob};
@@ -219,6 +221,8 @@ pub struct Curated {
     asked_end: Timestamp,
     /// What corporate actions do to the rows.
     adjuster: Option<Adjuster>,
+    /// What they do to the rows as features take them.
+    forward: Option<Arc<Forward>>,
     /// Whether only masks are read, and pieces have no rows.
     masks_only: bool,
     /// Whether the rows of a session decide together who delivers it.
@@ -317,6 +321,7 @@ impl Curated {
             inspector,
             asked_end,
             adjuster: None,
+            forward: None,
             masks_only,
             by_session,
             stretches,
@@ -479,6 +484,10 @@ impl Curated {
             let mut piece = self.fill(contents, &parts);
             if let Some(adjuster) = &self.adjuster {
                 adjuster.apply(&mut piece);
+            }
+            if let Some(forward) = &self.forward {
+                let roles: Vec<Role> = self.scan.columns.iter().map(|id| Role::of(*id)).collect();
+                forward.apply(&mut piece, &roles);
             }
             if !piece.spans.is_empty() {
                 return Ok(Some(piece));

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use barrow_features::Gap;
-use barrow_types::{DAY_NANOS, Timestamp};
+use barrow_types::{Adjust, DAY_NANOS, Timestamp};
 
 use crate::calendar::{Calendar, SlotGrid};
-use crate::curate::{Content, Curated, CuratedScan, Piece};
+use crate::curate::{Content, Curated, CuratedScan, Forward, Piece, Unknown};
 use crate::error::Error;
 use crate::reference::Reference;
 use crate::rows::Values;
@@ -22,7 +22,7 @@ pub(super) enum Lead {
 }
 
 /// Where to begin.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Begin {
     /// When the first slot to read starts.
     pub(super) start: Timestamp,
@@ -31,6 +31,57 @@ pub(super) struct Begin {
     pub(super) rank: u64,
     /// The close of the last row before it; `None` at the begin.
     pub(super) close: Option<f64>,
+    /// What corporate actions do to the rows.
+    pub(super) forward: Option<Arc<Forward>>,
+}
+
+/// The first slot with a row that is due.
+struct First {
+    start: i64,
+    /// The date of its session.
+    session: i32,
+}
+
+fn first(all: &mut Curated) -> Result<Option<First>, Error> {
+    while let Some(piece) = all.next()? {
+        if let Some(&(session, start, _)) = due_closes(all, &piece).first() {
+            return Ok(Some(First { start, session }));
+        }
+    }
+    Ok(None)
+}
+
+/// What corporate actions do to the rows of `scan`, which reads the close first and begins where
+/// slots count; `None` if there is no row.
+pub(super) fn forward(
+    snapshot: &Snapshot,
+    reference: &Reference,
+    calendar: &Option<Arc<Calendar>>,
+    (scan, adjust): (CuratedScan, Adjust),
+) -> Result<Option<Forward>, Error> {
+    let curated = |start, end| {
+        let scan = CuratedScan { start, end, empty: false, ..scan.clone() };
+        Curated::on(calendar.clone(), snapshot.clone(), reference, scan, false)
+    };
+    let Some(begin) = first(&mut curated(scan.start, scan.end)?)? else { return Ok(None) };
+    told((reference, adjust), &scan, begin.session, curated).map(Some)
+}
+
+/// What corporate actions do to all rows from those of the session of `begin` on.
+fn told(
+    (reference, adjust): (&Reference, Adjust),
+    scan: &CuratedScan,
+    begin: i32,
+    curated: impl Fn(Timestamp, Timestamp) -> Result<Curated, Error>,
+) -> Result<Forward, Error> {
+    let (forward, unknown) =
+        Forward::new(&curated(Timestamp::MIN, scan.end)?, reference, adjust, begin)?;
+    match unknown {
+        Some(Unknown { start, why }) if first(&mut curated(start, scan.end)?)?.is_some() => {
+            Err(why)
+        }
+        _ => Ok(forward),
+    }
 }
 
 /// Where to begin to read `scan`, which reads the close first, if nothing before `since` counts;
@@ -40,40 +91,50 @@ pub(super) fn find(
     reference: &Reference,
     calendar: &Option<Arc<Calendar>>,
     scan: &CuratedScan,
-    (lead, gap, since): (Lead, Gap, Timestamp),
+    (lead, gap, since, adjust): (Lead, Gap, Timestamp, Adjust),
 ) -> Result<Option<Begin>, Error> {
     let curated = |start, end| {
         let scan = CuratedScan { start, end, empty: false, ..scan.clone() };
         Curated::on(calendar.clone(), snapshot.clone(), reference, scan, false)
     };
     let mut all = curated(since, scan.end)?;
-    let begin = loop {
-        let Some(piece) = all.next()? else { return Ok(None) };
-        if let Some((start, _)) = due_closes(&all, &piece).first() {
-            break *start;
-        }
+    let Some(First { start: begin, session }) = first(&mut all)? else { return Ok(None) };
+    let forward = match adjust {
+        Adjust::None => None,
+        adjust => Some(Arc::new(told((reference, adjust), scan, session, curated)?)),
     };
-    let at_begin = Begin { start: Timestamp::from_nanos(begin), rank: 1, close: None };
+    let at_begin = Begin {
+        start: Timestamp::from_nanos(begin),
+        rank: 1,
+        close: None,
+        forward: forward.clone(),
+    };
     let Lead::Slots(count) = lead else { return Ok(Some(at_begin)) };
     if scan.start.nanos() <= begin {
         return Ok(Some(at_begin));
     }
     let walk = Walk { grid: all.grid(), calendar: calendar.as_deref(), begin };
     let rows_of = |from: i64, to: i64| -> Result<Vec<(i64, f64)>, Error> {
-        let mut read = curated(Timestamp::from_nanos(from), Timestamp::from_nanos(to))?;
+        let read = curated(Timestamp::from_nanos(from), Timestamp::from_nanos(to))?;
+        let mut read = read.brought_back(forward.clone());
         let mut rows = Vec::new();
         while let Some(piece) = read.next()? {
-            rows.extend(due_closes(&read, &piece));
+            let closes = due_closes(&read, &piece);
+            rows.extend(closes.into_iter().map(|(_, start, close)| (start, close)));
         }
         Ok(rows)
     };
     if gap == Gap::Rows {
         return walk.back_by_rows(scan.start.nanos(), count, rows_of).map(|start| {
-            Some(start.map_or(at_begin, |(start, close)| Begin {
-                start: Timestamp::from_nanos(start),
-                rank: u64::MAX / 2,
-                close: Some(close),
-            }))
+            Some(match start {
+                None => at_begin,
+                Some((start, close)) => Begin {
+                    start: Timestamp::from_nanos(start),
+                    rank: u64::MAX / 2,
+                    close: Some(close),
+                    forward,
+                },
+            })
         });
     }
     let Some(start) = walk.back_by_slots(scan.start.nanos(), u64::from(count)) else {
@@ -86,7 +147,7 @@ pub(super) fn find(
         Some(close) => Some(close),
         None => rows_of(begin, start)?.first().map(|(_, close)| *close),
     };
-    Ok(Some(Begin { start: Timestamp::from_nanos(start), rank, close }))
+    Ok(Some(Begin { start: Timestamp::from_nanos(start), rank, close, forward }))
 }
 
 struct Walk<'a> {
@@ -155,8 +216,8 @@ pub(super) fn first_start(piece: &Piece) -> i64 {
     first.stretch.start_of(first.first)
 }
 
-/// Start and close of the slots with a row that are due.
-fn due_closes(curated: &Curated, piece: &Piece) -> Vec<(i64, f64)> {
+/// Date of the session, start and close of the slots with a row that are due.
+fn due_closes(curated: &Curated, piece: &Piece) -> Vec<(i32, i64, f64)> {
     let Values::F64(closes) = &piece.rows.columns[0].values else { return Vec::new() };
     let mut all = Vec::with_capacity(closes.len());
     for span in &piece.spans {
@@ -164,7 +225,8 @@ fn due_closes(curated: &Curated, piece: &Piece) -> Vec<(i64, f64)> {
             let last_end = curated.due().nanos().saturating_sub(curated.publish_delay(span).get());
             let places = (span.first..span.first + span.count).zip(first..);
             let due = places.filter(|(at, _)| span.stretch.end_of(*at) <= last_end);
-            all.extend(due.map(|(at, row)| (span.stretch.start_of(at), closes[row])));
+            let date = span.stretch.date;
+            all.extend(due.map(|(at, row)| (date, span.stretch.start_of(at), closes[row])));
         }
     }
     all

@@ -141,7 +141,7 @@ impl Asked<'_> {
         let FeatureScan { group, due, .. } = self.scan;
         let (plan, gap) = (&group.plan, group.gap());
         let lookback = plan.lookback(context);
-        let what = (self.lead(context), gap, self.scan.since);
+        let what = (self.lead(context), gap, self.scan.since, group.definition.bars.adjust);
         let calendar = self.calendar(&scan.instrument)?;
         let begin = begin::find(self.snapshot, self.reference, &calendar, &scan, what)?;
         let mut lane = Lane {
@@ -153,7 +153,7 @@ impl Asked<'_> {
                 self.scan.way,
                 plan,
                 context,
-                begin.map_or(0, |begin| begin.rank - 1),
+                begin.as_ref().map_or(0, |begin| begin.rank - 1),
             ),
             imports: plan.imports(context).collect(),
             exports: plan.exports(context),
@@ -168,7 +168,8 @@ impl Asked<'_> {
         let Some(begin) = begin else { return Ok((lane, scan.start)) };
         scan.start = begin.start;
         let fields: Vec<Field> = plan.fields(context).collect();
-        let reader = SlotReader::new(self.open(scan)?, (&fields, gap), *due, begin.close);
+        let curated = self.open(scan)?.brought_back(begin.forward);
+        let reader = SlotReader::new(curated, (&fields, gap), *due, begin.close);
         lane.reader = Some(reader);
         Ok((lane, begin.start))
     }

@@ -5,6 +5,7 @@
 //! back ([`begin`]), with what bars and the calendar say of each ([`inputs`]).
 
 mod begin;
+mod check;
 mod clocks;
 mod group;
 mod inputs;
@@ -26,6 +27,7 @@ use crate::error::Error;
 use crate::reference::Reference;
 use crate::snapshot::Snapshot;
 
+pub use check::{Changed, GoOn, Linted, Verified};
 pub use group::FeatureGroup;
 use lane::{Asked, Lane};
 pub use live::{LiveFeatures, LiveRow, LiveUpdate};

@@ -26,6 +26,8 @@ pub enum Ledger {
     Bindings,
     /// What an instrument is.
     Instruments,
+    /// What a company did to its shares.
+    Actions,
     /// What a source has delivered is all there is.
     Claims,
     /// A row came and was turned away.
@@ -49,6 +51,7 @@ impl Ledger {
             Self::CalendarDays
             | Self::Bindings
             | Self::Instruments
+            | Self::Actions
             | Self::Settings
             | Self::Rules => true,
             Self::Claims | Self::Rejects | Self::Halts | Self::Outages | Self::Verdicts => false,
@@ -164,6 +167,17 @@ pub enum Fact {
         attribute: String,
         /// Empty: none.
         value: String,
+    },
+    /// `actions`: a split or a dividend. Bars do not show it; features do.
+    CorporateAction {
+        /// Of which instrument.
+        instrument: String,
+        /// The ex-date in days from 1970.
+        date: i64,
+        /// `split`, `dividend`.
+        kind: String,
+        /// Hundredths of new shares for one old, or of cash for one share.
+        hundredths: i32,
     },
     /// `claims`: what was delivered for [start, end) is all there is.
     Claim {
@@ -303,6 +317,9 @@ impl Fact {
             Self::Attribute { instrument, from, attribute, .. } => {
                 key(Ledger::Instruments, instrument, "", *from, attribute)
             }
+            Self::CorporateAction { instrument, date, kind, .. } => {
+                key(Ledger::Actions, instrument, "", date * DAY_NANOS, kind)
+            }
             Self::Claim { of, table, start, end, .. } => {
                 of_series(Ledger::Claims, of, *start, &format!("{table:?} {end}"))
             }
@@ -425,6 +442,11 @@ impl Facts {
 
     /// The facts that are visible at (T, N), in order of key.
     pub fn visible(&self, as_of: i64, at_sequence: u64) -> Vec<&Fact> {
+        self.winners(as_of, at_sequence).into_iter().map(|fact| &fact.fact).collect()
+    }
+
+    /// The same as they are stored.
+    pub fn winners(&self, as_of: i64, at_sequence: u64) -> Vec<&StoredFact> {
         let mut winners: BTreeMap<FactKey, &StoredFact> = BTreeMap::new();
         for fact in &self.stored {
             if fact.known_at <= as_of && fact.sequence <= at_sequence {
@@ -434,7 +456,7 @@ impl Facts {
                 }
             }
         }
-        winners.into_values().filter(|fact| !fact.retract).map(|fact| &fact.fact).collect()
+        winners.into_values().filter(|fact| !fact.retract).collect()
     }
 
     /// Every fact and retraction ever stored, as it came.

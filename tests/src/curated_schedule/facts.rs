@@ -15,13 +15,15 @@ use crate::curated_model::{CuratedModel, FactLoad, Offer};
 use crate::model::{Stored, Table};
 
 /// The ledgers that come from outside, as often as they are drawn. Rejects are the door's.
-const LEDGERS: [Ledger; 18] = [
+const LEDGERS: [Ledger; 20] = [
     Ledger::CalendarDays,
     Ledger::Claims,
     Ledger::Bindings,
     Ledger::Bindings,
     Ledger::Bindings,
     Ledger::Instruments,
+    Ledger::Actions,
+    Ledger::Actions,
     Ledger::Claims,
     Ledger::Claims,
     Ledger::Halts,
@@ -134,6 +136,13 @@ impl Generator {
                 let value = self.random.chance(60).to_string();
                 Fact::Attribute { instrument, from, attribute, value }
             }
+            Ledger::Actions => {
+                let instrument = self.existing_instrument().to_owned();
+                let date = self.date();
+                let kind = ["split", "dividend"][self.random.place(2)].to_owned();
+                let hundredths = self.action(&kind);
+                Fact::CorporateAction { instrument, date, kind, hundredths }
+            }
             Ledger::Halts => {
                 let start = self.moment();
                 let (end, note) = (self.end(start), String::new());
@@ -183,6 +192,10 @@ impl Generator {
                 let value = if attribute == "calendar" { self.calendar() } else { listed };
                 Fact::Attribute { instrument, from, attribute, value }
             }
+            Fact::CorporateAction { instrument, date, kind, .. } => {
+                let hundredths = self.action(&kind);
+                Fact::CorporateAction { instrument, date, kind, hundredths }
+            }
             Fact::Halt { instrument, start, note, .. } => {
                 Fact::Halt { instrument, start, end: self.end(start), note }
             }
@@ -202,6 +215,14 @@ impl Generator {
                 Fact::Verdict { of, ts, rule, act, of_sequence, note }
             }
             Fact::Claim { .. } | Fact::Reject { .. } => fact,
+        }
+    }
+
+    /// What a split or a dividend is: now and then more than a share is worth.
+    fn action(&mut self, kind: &str) -> i32 {
+        match kind {
+            "split" => [200, 150, 10, 700][self.random.place(4)],
+            _ => [1, 10, 50, 100_000][self.random.place(4)],
         }
     }
 

@@ -6,7 +6,7 @@ use crate::curated_model::view::{Ask, Gap, Reason, State};
 use crate::curated_model::world::Fallback;
 
 /// Schedules, acts of each and questions after each that the tests look at.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 400;
 const ACTS: usize = 30;
 const QUESTIONS: usize = 12;
 

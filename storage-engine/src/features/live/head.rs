@@ -25,6 +25,8 @@ pub(super) struct Head {
     pub(super) next: i64,
     /// The end of the last slot in it that was empty, or whose row may change.
     pub(super) unsettled: i64,
+    /// Whether its last slot is empty: it counts only if a row comes after it.
+    pub(super) ends_empty: bool,
     /// The date of the session of its last slot.
     pub(super) session: i32,
     /// How many slots it has taken since it began.
@@ -66,6 +68,7 @@ impl Head {
             close,
             next: start,
             unsettled: i64::MIN,
+            ends_empty: false,
             session: i32::MIN,
             taken: 0,
             unready,
@@ -86,6 +89,7 @@ impl Head {
         }
         self.close = slots.close[at];
         let has_row = slots.reason[at] == Reason::Ok.code();
+        self.ends_empty = !has_row;
         if !has_row || slots.provisional[at] {
             self.unsettled = slots.ts_end[at];
         }

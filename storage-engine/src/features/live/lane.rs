@@ -1,13 +1,14 @@
 //! The features of one group for one instrument, as they are now.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use barrow_types::{DAY_NANOS, Reason, Timestamp};
 
-use crate::curate::{Curated, CuratedScan, watermarks};
+use crate::curate::{Curated, CuratedScan, Forward, watermarks};
 use crate::error::Error;
-use crate::reference::Reference;
+use crate::reference::{Action, Reference};
 use crate::snapshot::Snapshot;
 
 use super::super::begin::{self, Lead};
@@ -30,6 +31,9 @@ const KEPT_OF_RECURSIONS: usize = 16;
 
 /// Slots before the last one with a row that are right too, if there are no more that are not due.
 const SLOTS_BEFORE: u32 = 2;
+
+/// So many slots are taken in before it is asked whether to go on.
+const PACE_SLOTS: usize = 256;
 
 /// How soon is looked again at cells that wait for another instrument's slot to be due.
 const AGAIN_NANOS: i64 = 1_000_000_000;
@@ -59,6 +63,8 @@ pub(super) struct LiveLane {
     /// When the first slot will be due that is not.
     pub(super) due: Option<i64>,
     watermarks: Vec<Option<i64>>,
+    /// What corporate actions do to the rows that the head has taken, if they do anything.
+    forward: Option<Arc<Forward>>,
 }
 
 /// What is read for an update.
@@ -66,6 +72,19 @@ pub(super) struct Sources<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) reference: &'a Reference,
     pub(super) room: &'a mut Room,
+    pub(super) pace: Pace<'a>,
+}
+
+/// Whether an update is to go on.
+type Pace<'a> = &'a mut dyn FnMut() -> ControlFlow<()>;
+
+/// # Errors
+/// `Stopped` if the update is not to go on.
+fn keep(pace: &mut dyn FnMut() -> ControlFlow<()>) -> Result<(), Error> {
+    match pace() {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Error::stopped("the update of live features was stopped")),
+    }
 }
 
 impl LiveLane {
@@ -90,6 +109,7 @@ impl LiveLane {
             forming: None,
             due: None,
             watermarks: Vec::new(),
+            forward: None,
         }
     }
 
@@ -99,6 +119,7 @@ impl LiveLane {
         sources: &mut Sources<'_>,
         changes: &[Change],
     ) -> Result<Done, Error> {
+        keep(sources.pace)?;
         let mut closed = Closed::default();
         if is_alone(&self.scan.group.graph().contexts) {
             self.go_on(sources, changes, &mut closed)?;
@@ -149,16 +170,20 @@ impl LiveLane {
         closed: &mut Closed,
     ) -> Result<(), Error> {
         let scan = self.scan.clone();
-        let Sources { snapshot, reference, room } = sources;
+        let Sources { snapshot, reference, room, pace } = sources;
         let asked = Asked { snapshot, reference, scan: &scan };
         let mut curated = match &self.head {
             Some(head) => Some(asked.open(from(&asked, head.next))?),
             None => None,
         };
         let moved = self.first_final(&asked, changes)?;
-        let first = curated
-            .as_ref()
-            .map_or(i64::MIN, |curated| self.first_changed(curated, changes, moved));
+        let first = match &curated {
+            None => i64::MIN,
+            Some(curated) => {
+                let adjusted = self.first_adjusted(&asked, curated, changes)?;
+                self.first_changed(curated, changes, moved).min(adjusted)
+            }
+        };
         if self.head.as_ref().is_none_or(|head| first < head.next) {
             self.kept.retain(|kept| kept.next <= first);
             self.head = self.kept.last().cloned();
@@ -173,20 +198,29 @@ impl LiveLane {
         }
         let mut before = SLOTS_BEFORE;
         loop {
-            if self.head.is_none() {
-                self.head = beginning(&asked, before)?;
+            if self.head.is_none()
+                && let Some(Beginning { head, forward }) = beginning(&asked, before)?
+            {
+                (self.head, self.forward) = (Some(head), forward);
             }
             if self.head.is_none() {
                 (self.forming, self.due) = (None, None);
                 return Ok(());
             }
-            let is_mixed = self.feed(&asked, curated.take(), room, closed)?;
-            if is_mixed {
+            let fed = self.feed(&asked, curated.take(), (room, *pace), closed)?;
+            if fed == Fed::Mixed {
                 // What its slots say depends on which of them are due.
                 self.head = None;
                 self.kept.clear();
                 *closed = Closed { skipped: closed.skipped, ..Closed::default() };
                 return self.compute(sources, closed);
+            }
+            if fed == Fed::Hollow {
+                // The rows behind the kept head that it was are gone.
+                self.kept.pop();
+                self.head = self.kept.last().cloned();
+                *closed = Closed { skipped: closed.skipped, ..Closed::default() };
+                continue;
             }
             if self.head.as_ref().is_some_and(Head::has_both) {
                 return Ok(());
@@ -199,26 +233,27 @@ impl LiveLane {
         }
     }
 
-    /// Takes in what comes after the head; `curated` reads it. Whether a slot is not due though a
-    /// later one is, because it comes from another source.
+    /// Takes in what comes after the head; `curated` reads it.
     fn feed(
         &mut self,
         asked: &Asked<'_>,
         curated: Option<Curated>,
-        room: &mut Room,
+        (room, pace): (&mut Room, Pace<'_>),
         closed: &mut Closed,
-    ) -> Result<bool, Error> {
+    ) -> Result<Fed, Error> {
         let head = self.head.as_mut().expect("invariant: somebody has begun");
         let curated = match curated {
             Some(curated) => curated,
             None => asked.open(from(asked, head.next))?,
         };
+        let curated = curated.brought_back(self.forward.clone());
         let group = &asked.scan.group;
         let fields = fields(&group.plan);
         let reader = SlotReader::new(curated, (&fields, group.gap()), Timestamp::MAX, head.close);
         let mut feed = Feed {
             group,
             room,
+            pace,
             now: asked.snapshot.now().nanos(),
             head,
             forming: None,
@@ -229,13 +264,18 @@ impl LiveLane {
         };
         feed.all(reader)?;
         let Feed { forming, due, is_mixed, .. } = feed;
+        let fed = match forming {
+            _ if is_mixed => Fed::Mixed,
+            None if head.ends_empty => Fed::Hollow,
+            _ => Fed::Whole,
+        };
         self.due = due;
         self.forming = forming.and_then(|forming| forming.newest);
         (closed.newest, closed.previous) = (head.newest.clone(), head.previous.clone());
         if let Some(row) = self.forming.as_mut().map(Arc::make_mut) {
             row.provisional = true;
         }
-        Ok(is_mixed)
+        Ok(fed)
     }
 
     /// When the first slot starts that the changes may have changed.
@@ -260,6 +300,37 @@ impl LiveLane {
         }
     }
 
+    /// When the first slot starts to which corporate actions do something else now: they are looked
+    /// at anew if a fact, or a close before one of them, may have changed, or another one counts.
+    fn first_adjusted(
+        &mut self,
+        asked: &Asked<'_>,
+        curated: &Curated,
+        changes: &[Change],
+    ) -> Result<i64, Error> {
+        let Some(forward) = &self.forward else { return Ok(i64::MAX) };
+        let last = forward.last_start(curated).unwrap_or(i64::MIN);
+        let is_near = |change: &Change| match *change {
+            Change::All => true,
+            Change::Rows(_, first) | Change::Reasons(first) => first < last,
+        };
+        let actions = asked.reference.actions(&asked.scan.instrument);
+        let head = self.head.as_ref().map_or(i32::MIN, |head| head.session);
+        let end = curated.last_date().unwrap_or(head);
+        let is_new = |action: &Action| (i64::from(head) + 1..=end.into()).contains(&action.ex_date);
+        if !changes.iter().any(is_near) && !actions.iter().any(is_new) {
+            return Ok(i64::MAX);
+        }
+        let calendar = asked.calendar(&asked.scan.instrument)?;
+        let adjust = asked.scan.group.definition.bars.adjust;
+        let all = (from(asked, i64::MIN), adjust);
+        let now = begin::forward(asked.snapshot, asked.reference, &calendar, all)?;
+        let Some(now) = now else { return Ok(i64::MIN) };
+        let first = forward.first_other(&now, curated).unwrap_or(i64::MAX);
+        self.forward = Some(Arc::new(now));
+        Ok(first)
+    }
+
     /// The instant behind which rows have become final, or no longer are, by what watermarks say.
     fn first_final(&mut self, asked: &Asked<'_>, changes: &[Change]) -> Result<i64, Error> {
         if self.head.is_some() && changes.iter().all(|change| matches!(change, Change::Rows(..))) {
@@ -282,7 +353,7 @@ impl LiveLane {
     }
 
     /// Computes the last slots anew, because they read others' slots.
-    fn compute(&mut self, sources: &Sources<'_>, closed: &mut Closed) -> Result<(), Error> {
+    fn compute(&mut self, sources: &mut Sources<'_>, closed: &mut Closed) -> Result<(), Error> {
         let snapshot = sources.snapshot;
         (self.forming, self.due) = (None, None);
         let Some(last) = snapshot.newest_slot(&self.scan)?.map(Timestamp::nanos) else {
@@ -293,12 +364,12 @@ impl LiveLane {
         let mut start = self.previous.as_ref().map_or(last - back, |row| row.ts.min(last));
         loop {
             let now = snapshot.now();
-            let rows = self.rows_from(snapshot, (start, last), now)?;
+            let rows = self.rows_from(sources, (start, last), now)?;
             if rows.len() >= 2 || start == i64::MIN {
                 // What is not due yet, of this instrument or of another.
                 let told = &rows[rows.len().saturating_sub(2)..];
                 let after = told.first().map_or(start, |row| row.ts);
-                let mut later = self.rows_from(snapshot, (after, last), Timestamp::MAX)?;
+                let mut later = self.rows_from(sources, (after, last), Timestamp::MAX)?;
                 if !later.starts_with(told) {
                     self.due = Some(now.nanos().saturating_add(AGAIN_NANOS));
                 }
@@ -321,15 +392,16 @@ impl LiveLane {
     /// The slots that start from one instant to another and are due at `due`.
     fn rows_from(
         &self,
-        snapshot: &Snapshot,
+        sources: &mut Sources<'_>,
         (start, last): (i64, i64),
         due: Timestamp,
     ) -> Result<Vec<Arc<LiveRow>>, Error> {
         let [start, end] = [start, last.saturating_add(1)].map(Timestamp::from_nanos);
         let scan = FeatureScan { start, end, due, ..self.scan.clone() };
-        let mut features = snapshot.features(&scan)?;
+        let mut features = sources.snapshot.features(&scan)?;
         let mut rows = Vec::new();
         while let Some(piece) = features.next()? {
+            keep(sources.pace)?;
             rows.extend((0..piece.len()).map(|at| Arc::new(LiveRow::of_piece(&piece, at))));
         }
         Ok(rows)
@@ -341,8 +413,14 @@ fn from(asked: &Asked<'_>, next: i64) -> CuratedScan {
     CuratedScan { start: Timestamp::from_nanos(next), ..asked.own() }
 }
 
+/// Where to begin.
+struct Beginning {
+    head: Head,
+    forward: Option<Arc<Forward>>,
+}
+
 /// The head before the slots that decide the last ones, so many of them; `None` if there is no row.
-fn beginning(asked: &Asked<'_>, before: u32) -> Result<Option<Head>, Error> {
+fn beginning(asked: &Asked<'_>, before: u32) -> Result<Option<Beginning>, Error> {
     let group = &asked.scan.group;
     let own = asked.own();
     let lead = asked.lead(OWN);
@@ -355,13 +433,25 @@ fn beginning(asked: &Asked<'_>, before: u32) -> Result<Option<Head>, Error> {
         }
     };
     let calendar = asked.calendar(&scan.instrument)?;
-    let what = (lead, group.gap(), asked.scan.since);
+    let what = (lead, group.gap(), asked.scan.since, group.definition.bars.adjust);
     let begin = begin::find(asked.snapshot, asked.reference, &calendar, &scan, what)?;
     Ok(begin.map(|begin| {
         let unready = if begin.rank == 1 { 0 } else { unready };
         let from = (begin.start.nanos(), begin.rank - 1);
-        Head::before(&group.plan, from, unready, begin.close)
+        let head = Head::before(&group.plan, from, unready, begin.close);
+        Beginning { head, forward: begin.forward }
     }))
+}
+
+/// What came of taking slots in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fed {
+    /// The head is what history says.
+    Whole,
+    /// A slot is not due though a later one is, because it comes from another source.
+    Mixed,
+    /// No row is there behind the empty slots that the head ends with.
+    Hollow,
 }
 
 /// The slots that have closed.
@@ -393,6 +483,7 @@ impl Closed {
 struct Feed<'a, 'b> {
     group: &'a FeatureGroup,
     room: &'a mut Room,
+    pace: Pace<'a>,
     now: i64,
     head: &'a mut Head,
     /// What the head would be if the slots that are not due had closed.
@@ -415,9 +506,9 @@ impl Feed<'_, '_> {
             let closed = (0..slots.len()).rfind(closes).map_or(0, |last| last + 1);
             if closed > 0 {
                 for (slots, from) in held.drain(..) {
-                    (from..slots.len()).for_each(|at| self.close(&slots, at));
+                    self.close_all((from..slots.len()).map(|at| (&slots, at)))?;
                 }
-                (0..closed).for_each(|at| self.close(&slots, at));
+                self.close_all((0..closed).map(|at| (&slots, at)))?;
             }
             held.push((slots, closed));
         }
@@ -428,7 +519,7 @@ impl Feed<'_, '_> {
         let Some(last) = last else { return Ok(()) };
         let closed = all[..=last].iter().rposition(|(slots, at)| self.is_due(slots, *at));
         let (closed, forming) = all[..=last].split_at(closed.map_or(0, |last| last + 1));
-        closed.iter().for_each(|(slots, at)| self.close(slots, *at));
+        self.close_all(closed.iter().copied())?;
         for (slots, at) in forming {
             let due = slots.available_at[*at];
             self.due = earlier(self.due, Some(due));
@@ -440,6 +531,19 @@ impl Feed<'_, '_> {
 
     fn is_due(&self, slots: &Slots, at: usize) -> bool {
         slots.available_at[at] <= self.now
+    }
+
+    fn close_all<'s>(
+        &mut self,
+        all: impl Iterator<Item = (&'s Slots, usize)>,
+    ) -> Result<(), Error> {
+        for (count, (slots, at)) in all.enumerate() {
+            if count % PACE_SLOTS == 0 {
+                keep(self.pace)?;
+            }
+            self.close(slots, at);
+        }
+        Ok(())
     }
 
     fn close(&mut self, slots: &Slots, at: usize) {

@@ -14,12 +14,13 @@ mod lane;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, Step, Timestamp};
+use barrow_types::{DatasetId, Sequence, SeriesId, Timestamp};
 
-use crate::aggregates::{Steps, ticks_of};
-use crate::error::Error;
+use crate::aggregates::ticks_of;
+use crate::error::{Error, ErrorKind};
 use crate::reference::Reference;
 use crate::snapshot::Snapshot;
 
@@ -60,6 +61,14 @@ pub struct LiveUpdate<'a> {
     pub failed: Option<&'a Error>,
 }
 
+/// What an update of all groups is about.
+struct All<'a> {
+    snapshot: &'a Snapshot,
+    reference: &'a Reference,
+    changes: &'a Changes,
+    pace: &'a mut dyn FnMut() -> ControlFlow<()>,
+}
+
 struct Group {
     group: Arc<FeatureGroup>,
     lanes: BTreeMap<Arc<str>, LiveLane>,
@@ -87,20 +96,26 @@ impl LiveFeatures {
 
     /// Brings all features up to a snapshot and tells what has changed. `touched` are at least the
     /// series to which the records between the last call's snapshot and this one brought anything.
+    /// `pace` is asked again and again whether to go on.
     ///
     /// # Errors
     /// `Corrupt` if the facts cannot be read; what fails for one instrument is told of it.
+    /// `Stopped` if `pace` broke it off: what was told holds, and the next update begins all groups
+    /// anew.
     pub fn update(
         &mut self,
         snapshot: &Snapshot,
         touched: impl IntoIterator<Item = SeriesId>,
+        pace: &mut dyn FnMut() -> ControlFlow<()>,
         mut tell: impl FnMut(LiveUpdate<'_>),
     ) -> Result<(), Error> {
         let reference = Reference::at(snapshot, None, None)?;
         let changes = Changes::between(self.sequence, snapshot, &reference, touched);
         self.sequence = snapshot.sequence();
+        let mut all = All { snapshot, reference: &reference, changes: &changes, pace };
+        let mut updated = Ok(());
         for (place, group) in self.groups.iter_mut().enumerate() {
-            group.update(snapshot, &reference, &changes, |instrument, lane, done, failed| {
+            updated = group.update(&mut all, |instrument, lane, done, failed| {
                 let Done { closed, corrected, skipped } = done;
                 tell(LiveUpdate {
                     group: place,
@@ -114,8 +129,16 @@ impl LiveFeatures {
                     failed: failed.as_ref(),
                 });
             });
+            if updated.is_err() {
+                break;
+            }
         }
-        Ok(())
+        if updated.is_err() {
+            // Some instruments know the record and some do not.
+            let groups = std::mem::take(&mut self.groups).into_iter();
+            self.groups = groups.map(|group| Group::new(group.group)).collect();
+        }
+        updated
     }
 
     /// When the next slot will be due that is not yet; `None` if there is none.
@@ -138,17 +161,18 @@ impl Group {
         }
     }
 
+    /// # Errors
+    /// `Stopped`: some instruments were not looked at.
     fn update(
         &mut self,
-        snapshot: &Snapshot,
-        reference: &Reference,
-        changes: &Changes,
+        all: &mut All<'_>,
         mut tell: impl FnMut(&Arc<str>, &LiveLane, Done, Option<Error>),
-    ) {
+    ) -> Result<(), Error> {
+        let All { snapshot, reference, changes, ref mut pace } = *all;
         let is_all = self.is_new || !changes.of_all.is_empty();
         if is_all {
             self.others = self.named(reference);
-            for instrument in self.instruments(snapshot, reference) {
+            for instrument in self.group.instruments(snapshot, reference) {
                 self.add(instrument);
             }
         }
@@ -173,9 +197,11 @@ impl Group {
             if let Some(due) = lane.due {
                 self.due.remove(&(due, Arc::clone(instrument)));
             }
-            let mut sources = Sources { snapshot, reference, room: &mut self.room };
+            let room = &mut self.room;
+            let mut sources = Sources { snapshot, reference, room, pace: &mut **pace };
             match lane.update(&mut sources, &all) {
                 Ok(done) => tell(instrument, lane, done, None),
+                Err(error) if error.kind() == ErrorKind::Stopped => return Err(error),
                 Err(error) => {
                     let done = lane.clear();
                     tell(instrument, lane, done, Some(error));
@@ -184,6 +210,7 @@ impl Group {
             self.due.extend(lane.due.map(|due| (due, Arc::clone(instrument))));
         }
         self.is_new = false;
+        Ok(())
     }
 
     fn add(&mut self, instrument: Arc<str>) {
@@ -198,34 +225,6 @@ impl Group {
         names.flat_map(|name| reference.ever_named(name)).collect()
     }
 
-    /// Whether a series may bring slots.
-    fn is_source(&self, key: &SeriesKey) -> bool {
-        let bars = &self.group.definition.bars;
-        let is_wanted = bars.source.as_deref().is_none_or(|source| source == key.source.as_str());
-        let reach = Steps::reach(bars.every);
-        let is_near = match key.dataset {
-            DatasetId::BARS => reach.has(key.step) && key.side == bars.price,
-            ticks => ticks == ticks_of(bars.price) && reach.has(Step::Tick),
-        };
-        is_wanted && is_near
-    }
-
-    /// The instruments that series may bring slots for.
-    fn instruments(&self, snapshot: &Snapshot, reference: &Reference) -> BTreeSet<Arc<str>> {
-        let mut all = BTreeSet::new();
-        for dataset in [DatasetId::BARS, ticks_of(self.group.definition.bars.price)] {
-            for (_, key) in snapshot.series(dataset, None) {
-                if self.is_source(&key) {
-                    let (source, symbol) = (key.source.as_str(), key.symbol.as_str());
-                    let bound = reference.bindings(source, symbol).iter();
-                    all.extend(bound.filter_map(|(_, instrument)| instrument.clone()));
-                    all.insert(symbol.into());
-                }
-            }
-        }
-        all
-    }
-
     /// Whether there may be slots for an instrument.
     fn may_have(&self, snapshot: &Snapshot, reference: &Reference, instrument: &str) -> bool {
         if self.lanes.contains_key(instrument) {
@@ -237,7 +236,7 @@ impl Group {
         datasets.into_iter().any(|dataset| {
             symbols.iter().any(|symbol| {
                 let series = snapshot.series(dataset, Some(symbol));
-                series.iter().any(|(_, key)| self.is_source(key))
+                series.iter().any(|(_, key)| self.group.is_source(key))
             })
         })
     }
