@@ -221,6 +221,7 @@ fn open(config: &Config, disk: Arc<dyn Disk>) -> Result<(Engine, Recovery), Star
         compact_fan_out: settings.compact_fan_out,
         own_file_bytes: settings.own_file_bytes,
         pack_bytes_max: settings.pack_bytes_max,
+        tile_bytes_max: settings.tile_bytes_max,
         ..Options::default()
     };
     let doing = format!("open {}", dir.display());

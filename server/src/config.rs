@@ -168,6 +168,8 @@ section! {
         own_file_bytes: u64 = 1 << 20,
         /// Length of a file that series share, about.
         pack_bytes_max: u64 = 64 << 20,
+        /// Bytes of tiles (bars that were made of others) in memory, at most.
+        tile_bytes_max: u64 = 256 << 20,
     }
 }
 
@@ -188,6 +190,8 @@ section! {
         connections_max: u32 = 1_024,
         /// Requests in work at once.
         requests_max: u32 = 512,
+        /// Streams of events open at once.
+        streams_max: u32 = 256,
         /// Request bodies decoded at once.
         prepare_threads: u32 = 4,
         /// Queries at work at once.

@@ -45,6 +45,8 @@ pub(crate) enum Refusal {
     Queue,
     /// Request bodies take too much memory.
     Bodies,
+    /// All streams of events are in use.
+    Streams,
     /// All connections of the feature feed are in use.
     FeedConnections,
     /// A connection of the feature feed is subscribed to as much as it may be.
@@ -83,6 +85,8 @@ pub(crate) struct Metrics {
     jobs_pending: AtomicGauge,
     jobs_running: AtomicGauge,
     jobs_ended: Family<JobLabel, Counter>,
+    feature_parity_cells: Counter,
+    feature_parity_mismatch: Counter,
     intake_stopped: AtomicGauge,
     sequence: AtomicGauge,
     series: AtomicGauge,
@@ -108,6 +112,7 @@ pub(crate) struct Metrics {
     tiles_made: Counter<u64, AtomicU64>,
     tiles_used: Counter<u64, AtomicU64>,
     tiles_loaded: Counter<u64, AtomicU64>,
+    tiles_evicted: Counter<u64, AtomicU64>,
     tiles_dropped: Counter<u64, AtomicU64>,
     tile_file_seconds: Histogram,
     tile_file_failures: Counter,
@@ -131,6 +136,7 @@ struct LiveMetrics {
     seconds: Histogram,
     rows: Counter,
     sequence: AtomicGauge,
+    answers: Family<WayLabel, Counter>,
 }
 
 impl LiveMetrics {
@@ -139,8 +145,14 @@ impl LiveMetrics {
             seconds: Histogram::new(exponential_buckets(0.000_01, 2.0, 20)),
             rows: Counter::default(),
             sequence: Gauge::default(),
+            answers: Family::default(),
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WayLabel {
+    way: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -156,6 +168,7 @@ struct CodeLabel {
 #[derive(Default)]
 struct FeedMetrics {
     connections: Gauge,
+    streams: Gauge,
     subscriptions: Gauge,
     frames_in: Counter,
     frames_out: Counter,
@@ -189,6 +202,8 @@ impl Metrics {
             jobs_pending: Gauge::default(),
             jobs_running: Gauge::default(),
             jobs_ended: Family::default(),
+            feature_parity_cells: Counter::default(),
+            feature_parity_mismatch: Counter::default(),
             intake_stopped: Gauge::default(),
             sequence: Gauge::default(),
             series: Gauge::default(),
@@ -214,6 +229,7 @@ impl Metrics {
             tiles_made: Counter::default(),
             tiles_used: Counter::default(),
             tiles_loaded: Counter::default(),
+            tiles_evicted: Counter::default(),
             tiles_dropped: Counter::default(),
             tile_file_seconds: Histogram::new(exponential_buckets(0.01, 2.0, 18)),
             tile_file_failures: Counter::default(),
@@ -318,6 +334,16 @@ impl Metrics {
         r.register("jobs_pending_count", "Jobs that wait", self.jobs_pending.clone());
         r.register("jobs_running_count", "Jobs at work", self.jobs_running.clone());
         r.register("jobs_ended", "Jobs that ended, by kind and state", self.jobs_ended.clone());
+        r.register(
+            "feature_parity_cells",
+            "Feature cells that were computed again slot by slot",
+            self.feature_parity_cells.clone(),
+        );
+        r.register(
+            "feature_parity_mismatch",
+            "Those of them that differ from what a range is answered with",
+            self.feature_parity_mismatch.clone(),
+        );
         r.register("tiles_kept_count", "Tiles in memory", self.tiles_kept.clone());
         r.register("tiles_kept_bytes", "Bytes of tiles in memory", self.tiles_kept_bytes.clone());
         r.register("tiles_stored_count", "Tiles in their file", self.tiles_stored.clone());
@@ -329,6 +355,11 @@ impl Metrics {
         r.register("tiles_made", "Sessions whose bars were made", self.tiles_made.clone());
         r.register("tiles_used", "Tiles that answered as they were", self.tiles_used.clone());
         r.register("tiles_loaded", "Tiles taken from their file", self.tiles_loaded.clone());
+        r.register(
+            "tiles_evicted",
+            "Tiles that left memory to make room for others",
+            self.tiles_evicted.clone(),
+        );
         r.register(
             "tiles_dropped",
             "Files of tiles, and tiles in them, that could not be used",
@@ -437,9 +468,19 @@ impl Metrics {
             live.sequence.clone(),
         );
         r.register(
+            "live_answers",
+            "Requests for the latest features, by where the rows came from",
+            live.answers.clone(),
+        );
+        r.register(
             "feed_connections_count",
             "Clients of the feature feed",
             feed.connections.clone(),
+        );
+        r.register(
+            "feed_streams_count",
+            "Streams of events that tell of features over HTTP",
+            feed.streams.clone(),
         );
         r.register(
             "feed_subscriptions_count",
@@ -492,6 +533,7 @@ impl Metrics {
             Refusal::Threads => "threads",
             Refusal::Queue => "queue",
             Refusal::Bodies => "bodies",
+            Refusal::Streams => "streams",
             Refusal::FeedConnections => "feed_connections",
             Refusal::FeedSubscriptions => "feed_subscriptions",
         };
@@ -518,6 +560,12 @@ impl Metrics {
     pub(crate) fn commit(&self, batches: usize, took: Duration) {
         self.group_batches.observe(f64::from(u32::try_from(batches).unwrap_or(u32::MAX)));
         self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Feature cells were computed again slot by slot, and some differ.
+    pub(crate) fn feature_parity(&self, cells: u64, mismatches: u64) {
+        self.feature_parity_cells.inc_by(cells);
+        self.feature_parity_mismatch.inc_by(mismatches);
     }
 
     /// Live features were brought up to a record, with so many new rows.
@@ -580,6 +628,7 @@ impl Metrics {
             (&self.tiles_made, stats.made),
             (&self.tiles_used, stats.used),
             (&self.tiles_loaded, stats.loaded),
+            (&self.tiles_evicted, stats.evicted),
             (&self.tiles_dropped, stats.dropped),
         ] {
             counter.inc_by(value.saturating_sub(counter.get()));
@@ -602,9 +651,19 @@ impl Metrics {
         }
     }
 
+    /// Latest features were answered: `live` from rows that are kept ready, or `computed`.
+    pub(crate) fn latest_answer(&self, way: &'static str) {
+        self.live.answers.get_or_create(&WayLabel { way }).inc();
+    }
+
     /// Clients of the feature feed came or went.
     pub(crate) fn feed_connections(&self, change: i64) {
         self.feed.connections.inc_by(change);
+    }
+
+    /// Streams of events began or ended.
+    pub(crate) fn feed_streams(&self, change: i64) {
+        self.feed.streams.inc_by(change);
     }
 
     /// Subscriptions of the feature feed began or ended.

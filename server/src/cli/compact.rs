@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use barrow_client::JobRequest;
 use clap::Args;
 
 use crate::cli::CliError;
@@ -28,7 +29,7 @@ pub(crate) struct CompactArgs {
 /// Runs the command.
 pub(crate) async fn run(args: CompactArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let target = args.target.open().await?;
-    let done = run_and_wait(&target.client, "compact").await;
+    let done = run_and_wait(&target.client, &JobRequest::new("compact")).await;
     target.close().await?;
     let summary = done?;
     let figure = |name: &str| grouped(summary[name].as_u64().unwrap_or_default());

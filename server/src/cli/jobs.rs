@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use barrow_client::{Client, Job, JobState, JobsQuery};
+use barrow_client::{Client, Job, JobRequest, JobState, JobsQuery};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
@@ -19,7 +19,8 @@ Examples:
   barrow jobs retry 3
 
 Jobs are kept with the data. What was not done when the server stopped goes on when it starts again.
-`barrow compact` and `barrow verify` start one and wait for it.";
+`barrow compact`, `barrow verify`, and `barrow features verify` and `lint` of all symbols start one
+and wait for it.";
 
 /// How often `watch` shows progress.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -51,7 +52,7 @@ struct ListArgs {
     /// Only in these states: PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED
     #[arg(long)]
     state: Option<String>,
-    /// Only of these kinds: compact, verify
+    /// Only of these kinds: compact, verify, verify_features, lint_features
     #[arg(long)]
     kind: Option<String>,
     /// At most so many
@@ -146,18 +147,18 @@ async fn watch(client: &Client, id: &str, out: &mut dyn Write) -> Result<(), Cli
     }
 }
 
-/// Starts a job of `kind`, waits until it is at rest, and returns what came of it.
+/// Starts a job, waits until it is at rest, and returns what came of it.
 ///
 /// # Errors
 /// The server's, or why the job failed.
-pub(crate) async fn run_and_wait(client: &Client, kind: &str) -> Result<Value, CliError> {
-    let job = client.start_job(kind).await?;
+pub(crate) async fn run_and_wait(client: &Client, request: &JobRequest) -> Result<Value, CliError> {
+    let job = client.start_job_with(request).await?;
     let job = client.wait_for_job(&job.job_id).await?;
     match job.state {
         JobState::Succeeded => Ok(job.summary.unwrap_or_default()),
         state => {
             let why = job.error.unwrap_or_else(|| "somebody ended it".to_owned());
-            Err(CliError::failed(format!("{kind}: job {} is {state}: {why}", job.job_id)))
+            Err(CliError::failed(format!("{}: job {} is {state}: {why}", request.kind, job.job_id)))
         }
     }
 }

@@ -108,7 +108,6 @@ fn wrong_usage_is_refused_by_the_grammar() {
         "latest A --max-age 90s",
         "query features --symbols A",
         "features put",
-        "features verify g",
         "verify --server http://x --data d",
         "dead-letters replay 1-0 --set close",
         "dead-letters show",

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use barrow_client::Client;
+use barrow_client::{Client, JobRequest};
 use barrow_engine::disk::{Disk, OsDisk};
 use clap::Args;
 use serde_json::Value;
@@ -42,7 +42,7 @@ pub(crate) struct VerifyArgs {
 pub(crate) async fn run_on_server(server: &str, out: &mut dyn Write) -> Result<(), CliError> {
     let client = Client::new(server)?;
     client.health().await?;
-    let summary = run_and_wait(&client, "verify").await?;
+    let summary = run_and_wait(&client, &JobRequest::new("verify")).await?;
     let figure = |name: &str| grouped(summary[name].as_u64().unwrap_or_default());
     let problems: Vec<&str> =
         summary["problems"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();

@@ -6,7 +6,6 @@
 //! | `listen.rs` | the sockets |
 //! | `connection.rs` | bytes of one client, in and out, within their bounds and times |
 //! | `session.rs` | what a client asks and is answered; knows no socket |
-//! | `subscription.rs` | which updates a client is told of, and how far it is |
 //! | `at.rs` | the row of an instant |
 //!
 //! A client is never waited for: its bytes wait up to a bound, then it is behind, then it is told
@@ -16,7 +15,6 @@ mod at;
 mod connection;
 mod listen;
 mod session;
-mod subscription;
 #[cfg(test)]
 mod tests;
 

@@ -5,17 +5,19 @@
 
 use std::sync::Arc;
 
+use barrow_engine::Reference;
+use barrow_engine::dataset::BARS;
 use barrow_protocol::frame::{
     Absence, ErrorCode, Header, Hello, Limits, Reply, Request, ResolvedWriter, ResyncReason,
-    RowsWriter, Subscribe, Symbols, Texts, Token, VERSION, Welcome, Which,
+    RowsWriter, Subscribe, Symbols, Texts, VERSION, Welcome, Which,
 };
+use barrow_types::Timestamp;
 
 use super::at::Asked;
-use super::subscription::{Made, Subscription, resync};
 use crate::auth::{Denied, Role};
 use crate::http::App;
 use crate::live::LiveGroup;
-use crate::live::ring::{NoPlace, Position};
+use crate::live::subscription::{Made, Subscription, begin, resync};
 use crate::metrics::Refusal;
 
 /// Longest text of an error.
@@ -202,10 +204,11 @@ impl<'a> Session<'a> {
         } else {
             names.iter().map(|name| self.named(name)).collect::<Result<_, _>>()?
         };
+        let symbols = symbols.map(|names| self.instruments(names)).transpose()?;
         let len_max = u64::from(self.app.config.feed.answer_bytes_max);
         let mut writer = ResolvedWriter::begin(out, request);
         for group in groups {
-            let written = write_group(&mut writer, &group, symbols, len_max);
+            let written = write_group(&mut writer, &group, symbols.as_deref(), len_max);
             if written.is_err() {
                 writer.discard();
                 let text = format!(
@@ -219,21 +222,19 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Names and the ids of the instruments that they mean, as over HTTP.
+    fn instruments<'n>(&self, names: Texts<'n>) -> Result<Vec<(&'n str, Arc<str>)>, Refused> {
+        let facts = Reference::at(&self.app.engine.snapshot(), None, None);
+        let facts = facts.or_else(|error| {
+            tracing::error!(%error, "the feed could not read what names mean");
+            refused(ErrorCode::Internal, error.to_string())
+        })?;
+        let last = Timestamp::MAX;
+        Ok(names.iter().map(|name| (name, facts.instrument(BARS.name, name, last))).collect())
+    }
+
     fn named(&self, text: &str) -> Result<Arc<LiveGroup>, Refused> {
-        let (name, version) = match text.split_once('@') {
-            Some((name, version)) => (name, Some(version)),
-            None => (text, None),
-        };
-        match self.app.live.group(name, version) {
-            Some(group) => Ok(group),
-            None => {
-                let groups = self.app.live.groups();
-                let names = groups.iter().map(|group| format!("{}@{}", group.name, group.version));
-                let names = names.collect::<Vec<_>>().join(", ");
-                let names = if names.is_empty() { "none".to_owned() } else { names };
-                refused(ErrorCode::NotFound, format!("no live group '{text}' (there are: {names})"))
-            }
-        }
+        self.app.live.named(text).or_else(|text| refused(ErrorCode::NotFound, text))
     }
 
     fn latest(
@@ -276,7 +277,7 @@ impl<'a> Session<'a> {
         out: &mut Vec<u8>,
     ) -> Result<(), Refused> {
         let group = self.group(wanted.group)?;
-        if self.subscriptions.iter().any(|other| other.group == wanted.group) {
+        if self.subscriptions.iter().any(|other| other.is_of(wanted.group)) {
             let text = format!("{} is subscribed on this connection already", group.name);
             return refused(ErrorCode::Subscription, text);
         }
@@ -294,37 +295,19 @@ impl<'a> Session<'a> {
                 return refused(ErrorCode::UnknownSymbol, no_symbol(index, &group));
             }
         }
-        let (token, position, missed) = self.begin(wanted.resume);
+        let (token, position, missed) = begin(&self.app.live, wanted.resume);
         put(&Reply::Subscribed { group: wanted.group, token }, request, out);
         if let Some(reason) = missed {
             self.app.metrics.feed_resync(reason.name());
             resync(wanted.group, reason, token, out);
         }
-        self.subscriptions.push(Subscription::new(wanted, position));
+        self.subscriptions.push(Subscription::asked(wanted, position));
         self.app.metrics.feed_subscriptions(1);
         Ok(())
     }
 
-    /// Where updates begin, and why some were left out, if so.
-    fn begin(&self, resume: Option<([u8; 16], Token)>) -> (Token, Position, Option<ResyncReason>) {
-        let ring = self.app.live.ring();
-        let anew = |reason| {
-            let (token, position) = ring.newest();
-            (token, position, reason)
-        };
-        let Some((instance, token)) = resume else { return anew(None) };
-        if instance != self.app.live.identity().instance {
-            return anew(Some(ResyncReason::Unknown));
-        }
-        match ring.position_of(token) {
-            Ok(position) => (token, position, None),
-            Err(NoPlace::Old) => anew(Some(ResyncReason::Old)),
-            Err(NoPlace::Unknown) => anew(Some(ResyncReason::Unknown)),
-        }
-    }
-
     fn unsubscribe(&mut self, group: u32, request: u32, out: &mut Vec<u8>) -> Result<(), Refused> {
-        let Some(at) = self.subscriptions.iter().position(|other| other.group == group) else {
+        let Some(at) = self.subscriptions.iter().position(|other| other.is_of(group)) else {
             let text = format!("the handle {group} is not subscribed on this connection");
             return refused(ErrorCode::Subscription, text);
         };
@@ -367,7 +350,7 @@ pub(super) fn put(reply: &Reply<'_>, request: u32, out: &mut Vec<u8>) {
 fn write_group(
     writer: &mut ResolvedWriter<'_>,
     group: &LiveGroup,
-    symbols: Option<Texts<'_>>,
+    symbols: Option<&[(&str, Arc<str>)]>,
     len_max: u64,
 ) -> Result<(), ()> {
     let version = (group.version.as_str(), group.is_promoted());
@@ -378,8 +361,8 @@ fn write_group(
     };
     match symbols {
         Some(names) => {
-            for name in names.iter() {
-                write(group.symbol(name), name)?;
+            for (name, instrument) in names {
+                write(group.symbol(instrument), name)?;
             }
         }
         None => {

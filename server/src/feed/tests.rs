@@ -19,6 +19,7 @@ use crate::live::ring::UpdateKind;
 use crate::live::{LiveGroup, Publisher};
 
 mod clients;
+mod events;
 mod hostile;
 mod limits;
 mod python;

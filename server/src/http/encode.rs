@@ -246,6 +246,26 @@ fn json_end(trailer: &Trailer) -> Vec<u8> {
     out
 }
 
+/// Rows of one symbol each, as JSON objects that stand alone.
+pub(crate) struct Objects(Text);
+
+impl Objects {
+    /// Of these columns; the layout's names of symbols and instruments are not looked at.
+    pub(crate) fn new(layout: &Layout, zone: Zone) -> Self {
+        Self(Text::new(layout, zone))
+    }
+
+    /// The first row of a piece of the first symbol.
+    pub(crate) fn object(&mut self, symbol: &str, instrument: &str, piece: &Piece) -> String {
+        let Self(text) = self;
+        text.layout.symbols = vec![symbol.to_owned()];
+        text.layout.instruments = vec![instrument.to_owned()];
+        let mut out = Vec::new();
+        text.json_row(piece, 0, &mut out);
+        String::from_utf8(out).expect("invariant: JSON is UTF-8")
+    }
+}
+
 impl Text {
     fn new(layout: &Layout, zone: Zone) -> Self {
         let keys = layout
@@ -277,33 +297,37 @@ impl Text {
         for at in rows {
             out.extend(if self.first { &b"\n"[..] } else { &b",\n"[..] });
             self.first = false;
-            for (&(column, place), key) in self.columns.iter().zip(&self.keys) {
-                out.extend(key);
-                match column.kind() {
-                    _ if piece.is_null(column, at) => out.extend(b"null"),
-                    OutType::Date => {
-                        out.push(b'"');
-                        write_date(piece, at, &mut out);
-                        out.push(b'"');
-                    }
-                    OutType::Timestamp => {
-                        out.push(b'"');
-                        self.write_time(column, piece, at, &mut out);
-                        out.push(b'"');
-                    }
-                    OutType::Name => json(self.name(column, piece, at), &mut out),
-                    _ => match self.cell(column, place, piece, at) {
-                        Cell::Null => out.extend(b"null"),
-                        Cell::F64(value) => json(&value, &mut out),
-                        Cell::I64(value) => json(&value, &mut out),
-                        Cell::Text(text) => json(text, &mut out),
-                        Cell::Bool(flag) => json(&flag, &mut out),
-                    },
-                }
-            }
-            out.push(b'}');
+            self.json_row(piece, at, &mut out);
         }
         out
+    }
+
+    fn json_row(&self, piece: &Piece, at: usize, out: &mut Vec<u8>) {
+        for (&(column, place), key) in self.columns.iter().zip(&self.keys) {
+            out.extend(key);
+            match column.kind() {
+                _ if piece.is_null(column, at) => out.extend(b"null"),
+                OutType::Date => {
+                    out.push(b'"');
+                    write_date(piece, at, out);
+                    out.push(b'"');
+                }
+                OutType::Timestamp => {
+                    out.push(b'"');
+                    self.write_time(column, piece, at, out);
+                    out.push(b'"');
+                }
+                OutType::Name => json(self.name(column, piece, at), out),
+                _ => match self.cell(column, place, piece, at) {
+                    Cell::Null => out.extend(b"null"),
+                    Cell::F64(value) => json(&value, out),
+                    Cell::I64(value) => json(&value, out),
+                    Cell::Text(text) => json(text, out),
+                    Cell::Bool(flag) => json(&flag, out),
+                },
+            }
+        }
+        out.push(b'}');
     }
 
     fn csv_rows(&self, piece: &Piece, rows: Range<usize>) -> Vec<u8> {

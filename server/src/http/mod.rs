@@ -24,7 +24,7 @@ mod jobs;
 mod latest;
 mod not_built;
 mod page;
-mod params;
+pub(crate) mod params;
 mod parts;
 mod quality;
 mod range;
@@ -41,7 +41,6 @@ mod when;
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -50,7 +49,7 @@ use axum::http::{Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -102,7 +101,8 @@ pub(crate) struct App {
     requests: Arc<Semaphore>,
     prepares: Arc<Semaphore>,
     queries: Arc<Semaphore>,
-    stopping: AtomicBool,
+    streams: Arc<Semaphore>,
+    stopping: watch::Sender<bool>,
 }
 
 fn semaphore(permits: u32) -> Arc<Semaphore> {
@@ -127,7 +127,8 @@ impl App {
             requests: semaphore(http.requests_max),
             prepares: semaphore(http.prepare_threads),
             queries: semaphore(http.query_threads),
-            stopping: AtomicBool::new(false),
+            streams: semaphore(http.streams_max),
+            stopping: watch::Sender::new(false),
             groups: features::Ready::default(),
             jobs,
             live,
@@ -142,13 +143,28 @@ impl App {
 
     /// From now on `/readyz` says that the server is going down, and jobs are put aside.
     pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.stopping.send_replace(true);
         self.jobs.stop();
     }
 
     /// Whether the server is going down.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        *self.stopping.borrow()
+    }
+
+    /// Is told when the server goes down.
+    pub(crate) fn watch_stop(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
+    }
+
+    /// The right to one stream of events.
+    pub(crate) fn stream_permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| {
+            self.metrics.refused(Refusal::Streams);
+            let detail = "as many streams are open as [http] streams_max allows; end one or try \
+                          again later";
+            Problem::new(Code::Busy, detail)
+        })
     }
 
     /// Whether who knows `secret` may do what needs `role`.
@@ -252,6 +268,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/calendars/{name}/sessions", get(calendars::sessions))
         .route("/v1/features", get(features::range::get))
         .route("/v1/features/latest", get(features::point::latest))
+        .route("/v1/features/stream", get(features::events::get))
         .route("/v1/features/at", get(features::point::at))
         .route("/v1/features/join", post(features::join::post))
         .route("/v1/feature-groups", get(features::groups::list))

@@ -22,9 +22,20 @@ impl Params {
     /// # Errors
     /// One is unknown, not built, given twice or not UTF-8; the problem names it.
     pub(crate) fn parse(query: Option<&str>, known: &Known) -> Result<Self, Problem> {
+        let fields = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        Self::of(fields.map(|(name, value)| (name.into_owned(), value.into_owned())), known)
+    }
+
+    /// The parameters of these names and values.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub(crate) fn of(
+        fields: impl IntoIterator<Item = (String, String)>,
+        known: &Known,
+    ) -> Result<Self, Problem> {
         let mut params: Vec<(String, String)> = Vec::new();
-        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            let name = name.into_owned();
+        for (name, value) in fields {
             if known.not_built.contains(&name.as_str()) {
                 let detail = format!("{name} is not available in this version");
                 return Err(Problem::not_available(&name, detail));
@@ -39,7 +50,7 @@ impl Params {
             if value.contains('\u{FFFD}') {
                 return Err(Problem::parameter(&name, "is not UTF-8"));
             }
-            params.push((name, value.into_owned()));
+            params.push((name, value));
         }
         Ok(Self(params))
     }

@@ -117,11 +117,41 @@ pub(crate) async fn send<P: Pieces>(
     let lost = |_| Problem::new(Code::Internal, "the query broke off");
     let Head { format, trailer } = head_ready.await.map_err(lost)??;
     let stream = Bytestream { parts, ended: false };
-    let mut response = Response::new(Body::from_stream(stream));
+    Ok(response(Body::from_stream(stream), format, &trailer))
+}
+
+/// Sends what is short and ready.
+///
+/// # Errors
+/// It cannot be encoded; that would be a fault of ours.
+pub(crate) fn send_now<P: Pieces>(app: &App, answer: Answer<P>) -> Result<Response, Problem> {
+    let Answer { mut pieces, mut trailer, if_empty, format, zone } = answer;
+    let (mut encoder, mut bytes) =
+        Encoder::start(format, pieces.layout(), zone).map_err(|error| internal(&error))?;
+    let mut rows = 0;
+    while let Some(piece) = pieces.next().map_err(|error| Problem::read(&error))? {
+        rows += piece.rows.len();
+        let mut take = |part: Vec<u8>| {
+            bytes.extend(part);
+            true
+        };
+        encoder.piece(piece, &mut take).map_err(|error| internal(&error))?;
+    }
+    if rows == 0 {
+        trailer.warnings.extend(if_empty);
+    }
+    app.metrics.rows_read(rows);
+    bytes.extend(encoder.finish(&trailer).map_err(|error| internal(&error))?);
+    Ok(response(Body::from(bytes), format, &trailer))
+}
+
+fn response(body: Body, format: Format, trailer: &Trailer) -> Response {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     headers.insert(HeaderName::from_static("barrow-sequence"), trailer.sequence.into());
-    if let Some(cursor) = trailer.cursor.and_then(|cursor| HeaderValue::from_str(&cursor).ok()) {
+    let cursor = trailer.cursor.as_deref();
+    if let Some(cursor) = cursor.and_then(|cursor| HeaderValue::from_str(cursor).ok()) {
         headers.insert(HeaderName::from_static("barrow-cursor"), cursor);
     }
     for warning in &trailer.warnings {
@@ -130,7 +160,7 @@ pub(crate) async fn send<P: Pieces>(
             headers.append(HeaderName::from_static("barrow-warning"), warning);
         }
     }
-    Ok(response)
+    response
 }
 
 struct Head {

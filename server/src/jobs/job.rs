@@ -1,7 +1,7 @@
 //! What a job is.
 
 use barrow_types::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// How far a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,15 @@ pub(crate) struct Asked {
     pub(crate) request_id: Option<String>,
     /// The job that it does again.
     pub(crate) retry_of: Option<u64>,
+}
+
+impl Asked {
+    /// The kind's own parameters; `None` if another version stored something else.
+    pub(super) fn own_params(&self) -> Option<Map<String, Value>> {
+        let mut params = self.params.as_object()?.clone();
+        params.remove("kind");
+        Some(params)
+    }
 }
 
 /// A job, as its newest row says.

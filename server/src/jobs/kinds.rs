@@ -1,5 +1,6 @@
 //! The kinds of jobs. A new one is a file beside these and a line in [`KINDS`].
 
+mod check_features;
 mod compact;
 mod verify;
 
@@ -8,6 +9,8 @@ use std::pin::Pin;
 use serde_json::{Map, Value};
 
 use super::work::{Broken, Work};
+use crate::http::features::{LintSum, VerifySum};
+use check_features::CheckFeatures;
 
 /// What comes of a job: its summary, or why there is none.
 pub(crate) type Outcome<'a> = Pin<Box<dyn Future<Output = Result<Value, Broken>> + Send + 'a>>;
@@ -41,7 +44,12 @@ pub(crate) trait Kind: Sync {
 }
 
 /// Every kind there is.
-pub(crate) static KINDS: [&dyn Kind; 2] = [&compact::Compact, &verify::Verify];
+pub(crate) static KINDS: [&dyn Kind; 4] = [
+    &compact::Compact,
+    &verify::Verify,
+    &CheckFeatures::<VerifySum>::new("verify_features"),
+    &CheckFeatures::<LintSum>::new("lint_features"),
+];
 
 /// The kind of that name.
 pub(crate) fn kind(name: &str) -> Option<&'static dyn Kind> {

@@ -149,6 +149,10 @@ impl Jobs {
         &self.0.intake
     }
 
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
     pub(super) fn checkpoint_every(&self) -> Duration {
         self.0.checkpoint_every
     }
@@ -489,11 +493,8 @@ impl Jobs {
 fn doable(job: &Job) -> Result<&'static dyn Kind, String> {
     let name = &job.asked.kind;
     let kind = kind(name).ok_or_else(|| format!("this version knows no jobs of kind {name}"))?;
-    let Value::Object(params) = &job.asked.params else {
-        return Err("its parameters cannot be read by this version".to_owned());
-    };
-    let mut params = params.clone();
-    params.remove("kind");
+    let params = job.asked.own_params();
+    let params = params.ok_or("its parameters cannot be read by this version")?;
     kind.check(&params).map_err(|bad| format!("{}: {}", bad.field, bad.fault))?;
     if job.attempts >= ATTEMPTS_MAX {
         return Err(format!(

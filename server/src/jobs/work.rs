@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use barrow_engine::Snapshot;
 use parking_lot::Mutex;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::job::Job;
 use super::store::Jobs;
+use crate::metrics::Metrics;
 use crate::writer::Intake;
 
 /// What others want of a job at work.
@@ -46,6 +47,10 @@ impl Live {
         Arc::new(Self { progress, wish: watch::Sender::new(Wish::GoOn) })
     }
 
+    fn wish(&self) -> Wish {
+        *self.wish.borrow()
+    }
+
     /// From 0 to 1.
     pub(super) fn progress(&self) -> f64 {
         f64::from_bits(self.progress.load(Ordering::Relaxed))
@@ -60,6 +65,16 @@ impl Live {
             }
             goes_on
         });
+    }
+}
+
+/// See [`Work::wishes`].
+pub(crate) struct Wishes(Arc<Live>);
+
+impl Wishes {
+    /// Whether it may go on.
+    pub(crate) fn go_on(&self) -> bool {
+        self.0.wish() == Wish::GoOn
     }
 }
 
@@ -83,7 +98,22 @@ impl Work {
 
     /// What others want of it.
     pub(super) fn wish(&self) -> Wish {
-        *self.live.wish.borrow()
+        self.live.wish()
+    }
+
+    /// What others want of it, for a thread of its own.
+    pub(crate) fn wishes(&self) -> Wishes {
+        Wishes(Arc::clone(&self.live))
+    }
+
+    /// What was asked for, the kind not among it.
+    pub(crate) fn params(&self) -> Map<String, Value> {
+        self.job.asked.own_params().unwrap_or_default()
+    }
+
+    /// Where figures are counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        self.jobs.metrics()
     }
 
     /// What it kept when it was broken off; `None` if it begins.

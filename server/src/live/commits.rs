@@ -1,6 +1,7 @@
 //! What the writer has committed and live features have not seen yet.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use barrow_engine::Snapshot;
@@ -12,13 +13,13 @@ use parking_lot::{Condvar, Mutex};
 pub(crate) struct Commits {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    has_ended: AtomicBool,
 }
 
 #[derive(Default)]
 struct Waiting {
     snapshot: Option<Snapshot>,
     touched: BTreeSet<SeriesId>,
-    has_ended: bool,
 }
 
 /// What there is.
@@ -27,7 +28,7 @@ pub(crate) enum Next {
     Commits(Snapshot, BTreeSet<SeriesId>),
     /// Nothing yet.
     Nothing,
-    /// There will be nothing any more.
+    /// Nobody is to look any more.
     End,
 }
 
@@ -40,21 +41,28 @@ impl Commits {
         self.changed.notify_one();
     }
 
-    /// There will be no more commits.
+    /// Nobody is to look at commits any more.
     pub(crate) fn end(&self) {
-        self.waiting.lock().has_ended = true;
+        self.has_ended.store(true, Ordering::Relaxed);
+        // Whoever is about to wait holds the lock until it does.
+        let _waiting = self.waiting.lock();
         self.changed.notify_one();
+    }
+
+    /// Whether nobody is to look at commits any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Relaxed)
     }
 
     /// Waits for commits until then.
     pub(crate) fn next(&self, until: Instant) -> Next {
         let mut waiting = self.waiting.lock();
         loop {
+            if self.has_ended() {
+                return Next::End;
+            }
             if let Some(snapshot) = waiting.snapshot.take() {
                 return Next::Commits(snapshot, std::mem::take(&mut waiting.touched));
-            }
-            if waiting.has_ended {
-                return Next::End;
             }
             if self.changed.wait_until(&mut waiting, until).timed_out() {
                 return Next::Nothing;

@@ -5,16 +5,20 @@
 //! | `commits.rs` | what the writer has committed and nobody has looked at |
 //! | `worker.rs` | the thread that makes rows of it |
 //! | `group.rs` | a group's symbols and their latest rows |
+//! | `cut.rs` | as of which record all of them are |
 //! | `files.rs` | the same rows in files that clients map |
 //! | `ring.rs` | the newest updates, for all who are told of them |
+//! | `subscription.rs` | which of them a client is told of, and how far it is |
 //!
 //! Rows are stored before their updates are published: who reads the latest row after an update
 //! finds it, or a newer one.
 
 mod commits;
+mod cut;
 mod files;
 pub(crate) mod group;
 pub(crate) mod ring;
+pub(crate) mod subscription;
 pub(crate) mod worker;
 
 use std::sync::Arc;
@@ -22,6 +26,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 pub(crate) use self::commits::Commits;
+pub(crate) use self::cut::{Cut, Cuts, Needed};
 pub(crate) use self::files::Folder;
 pub(crate) use self::group::LiveGroup;
 pub(crate) use self::ring::{Bounds, Publisher, Ring};
@@ -40,6 +45,7 @@ pub(crate) struct Live {
     identity: Identity,
     /// In the order of their handles.
     groups: RwLock<Arc<[Arc<LiveGroup>]>>,
+    cuts: Cuts,
     ring: Arc<Ring>,
 }
 
@@ -49,7 +55,8 @@ impl Live {
     pub(crate) fn new(identity: Identity, bounds: Bounds, sequence: u64) -> (Arc<Self>, Publisher) {
         let ring = Ring::new(bounds, sequence);
         let publisher = Publisher::new(Arc::clone(&ring));
-        let live = Self { identity, groups: RwLock::new(Arc::default()), ring };
+        let (groups, cuts) = (RwLock::default(), Cuts::default());
+        let live = Self { identity, groups, cuts, ring };
         (Arc::new(live), publisher)
     }
 
@@ -61,6 +68,11 @@ impl Live {
     /// News.
     pub(crate) const fn ring(&self) -> &Arc<Ring> {
         &self.ring
+    }
+
+    /// As of which record the rows are.
+    pub(crate) const fn cuts(&self) -> &Cuts {
+        &self.cuts
     }
 
     /// Every version of a group that is live, in the order of their handles.
@@ -83,6 +95,24 @@ impl Live {
                 && version.map_or_else(|| group.is_promoted(), |version| group.version == version)
         });
         found.cloned()
+    }
+
+    /// The group that `NAME` or `NAME@VERSION` means.
+    ///
+    /// # Errors
+    /// There is none; the text says which there are.
+    pub(crate) fn named(&self, text: &str) -> Result<Arc<LiveGroup>, String> {
+        let found = match text.split_once('@') {
+            Some((name, version)) => self.group(name, Some(version)),
+            None => self.group(text, None),
+        };
+        found.ok_or_else(|| {
+            let groups = self.groups();
+            let names = groups.iter().map(|group| format!("{}@{}", group.name, group.version));
+            let names = names.collect::<Vec<_>>().join(", ");
+            let names = if names.is_empty() { "none".to_owned() } else { names };
+            format!("no live group '{text}' (there are: {names})")
+        })
     }
 
     /// The group with this handle.

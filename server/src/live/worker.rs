@@ -5,22 +5,23 @@
 //! together. Each row names the record up to which it knows everything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use barrow_engine::features::{LiveFeatures, LiveRow, LiveUpdate};
-use barrow_engine::{Error, FeatureGroup, Reference, Snapshot};
+use barrow_engine::{Error, ErrorKind, FeatureGroup, Reference, Snapshot};
 use barrow_protocol::frame::Which;
 use barrow_protocol::{RowFlags, RowHead};
 use barrow_types::{SeriesId, Symbol};
 
-use super::Live;
 use super::commits::{Commits, Next};
 use super::files::{Folder, TableFile};
 use super::group::LiveGroup;
 use super::ring::{Publisher, UpdateKind};
+use super::{Cut, Live};
 use crate::clock;
 use crate::http::features::{Ready, promoted};
 use crate::metrics::Metrics;
@@ -80,7 +81,8 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// Lets it finish what was committed, close its tables and end. Blocks.
+    /// Lets it leave what it is at, close its tables and end; the next start makes all rows anew.
+    /// Blocks.
     pub(crate) fn stop(self) {
         self.commits.end();
         self.thread.join().expect("invariant: the thread aborts, it does not unwind");
@@ -138,6 +140,8 @@ impl Worker {
                 self.tick_from = Instant::now() + TICK_AGAIN;
             }
         }
+        let cuts = self.parts.live.cuts();
+        cuts.end(cuts.change(), None);
         for served in self.served {
             if let Some(file) = served.file {
                 file.close();
@@ -176,28 +180,49 @@ impl Worker {
         let start = Instant::now();
         let reference = match Reference::at(snapshot, None, None) {
             Ok(reference) => reference,
-            Err(error) => return self.begin_anew(&error),
+            Err(error) => {
+                let cuts = self.parts.live.cuts();
+                cuts.end(cuts.change(), None);
+                return self.begin_anew(&error);
+            }
         };
         let is_new = self.reference.as_ref().is_none_or(|old| !Arc::ptr_eq(old, &reference));
         if is_new {
             self.choose(&reference);
-            self.reference = Some(reference);
+            self.reference = Some(Arc::clone(&reference));
         }
         let mut features = std::mem::take(&mut self.features);
         let sequence = snapshot.sequence().get();
         let mut rows = 0;
-        let told = features.update(snapshot, touched, |update| {
+        let live = Arc::clone(&self.parts.live);
+        let mut changing = None;
+        let commits = Arc::clone(&self.parts.commits);
+        let mut pace = || match commits.has_ended() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        };
+        let told = features.update(snapshot, touched, &mut pace, |update| {
+            changing.get_or_insert_with(|| live.cuts().change());
             rows += update.closed.len() + update.corrected.len();
             self.tell(&update, sequence);
             self.beat();
         });
         self.features = features;
+        let changing = changing.unwrap_or_else(|| live.cuts().change());
         if let Err(error) = told {
-            return self.begin_anew(&error);
+            live.cuts().end(changing, None);
+            if error.kind() == ErrorKind::Stopped {
+                tracing::debug!("an update of live features was left: the server stops");
+            } else {
+                self.begin_anew(&error);
+            }
+            return;
         }
         if is_new {
             self.show();
         }
+        let due = self.features.next_due();
+        live.cuts().end(changing, Some(Cut { sequence, due, reference }));
         self.parts.publisher.flush();
         self.parts.metrics.live_update(start.elapsed(), rows, sequence);
     }

@@ -111,6 +111,87 @@ async fn a_range_has_a_row_for_each_slot_and_a_reason_for_each_null() {
     server.stop().await;
 }
 
+/// Closes 10, 6 and 2.9 of three days; a split of 2 on the second, a dividend of 1 on the third.
+async fn three_days(server: &Server) {
+    let bars = "symbol,ts,open,high,low,close,volume\n\
+                A,2013-10-07T13:30:00Z,10,10,10,10,100\n\
+                A,2013-10-08T13:30:00Z,6,6,6,6,300\n\
+                A,2013-10-09T13:30:00Z,2.9,2.9,2.9,2.9,400\n";
+    server.load("&source=x", bars).await;
+    let actions = json!({"actions": [
+        {"ex_date": "2013-10-08", "kind": "split", "value": 2},
+        {"ex_date": "2013-10-09", "kind": "dividend", "value": 1},
+        {"ex_date": "2013-10-07", "kind": "split", "value": 3},
+        {"ex_date": "2013-10-10", "kind": "split", "value": 5},
+    ]});
+    put(server, "/v1/instruments/A", &actions).await;
+}
+
+fn adjusted(adjust: &str) -> Value {
+    json!({
+        "kind": "FeatureSet",
+        "name": "g",
+        "bars": {"every": "1m", "adjust": adjust},
+        "options": {"gap": "rows", "warmup": 1, "min_valid": 1},
+        "features": [
+            {"name": "close", "expr": "$close"},
+            {"name": "volume", "expr": "$volume"},
+            {"name": "ret", "expr": "Ret($close, 1)"},
+        ],
+    })
+}
+
+#[tokio::test]
+async fn actions_up_to_a_slot_bring_its_row_back_to_the_shares_of_the_first() {
+    let server = Server::start().await;
+    three_days(&server).await;
+    let closes = async |server: &Server| {
+        let text = server.text(&format!("{BASE}&columns=close,volume,ret&format=csv")).await;
+        let number = |text: &str| text.parse().unwrap_or(f64::NAN);
+        let lines = text.lines().skip(1);
+        lines.map(|line| line.split(',').map(number).collect()).collect::<Vec<Vec<f64>>>()
+    };
+    for (adjust, expected) in [
+        ("none", [[10.0, 100.0], [6.0, 300.0], [2.9, 400.0]]),
+        ("splits", [[10.0, 100.0], [12.0, 150.0], [5.8, 200.0]]),
+        // The dividend leaves 5/6 of the close of 6 before it.
+        ("all", [[10.0, 100.0], [12.0, 150.0], [5.8 / (1.0 - 1.0 / 6.0), 200.0]]),
+    ] {
+        let version = put(&server, GROUP, &adjusted(adjust)).await["version"].clone();
+        let path = format!("{GROUP}/promote");
+        send(&server, Method::POST, &path, &json!({"version": version})).await;
+        let found = closes(&server).await;
+        let firsts: Vec<&[f64]> = found.iter().map(|line| &line[..2]).collect();
+        assert_eq!(firsts, expected, "{adjust}");
+        let [_, one, two] = expected.map(|line| line[0]);
+        assert_eq!(found[1][2], one / 10.0 - 1.0, "{adjust}");
+        assert_eq!(found[2][2], two / one - 1.0, "{adjust}");
+    }
+    // The second day alone is as it is among the others.
+    let alone = "&start=2013-10-08T00:00:00Z&end=2013-10-09T00:00:00Z&columns=close&format=csv";
+    assert_eq!(server.text(&format!("{BASE}{alone}")).await, "close\n12.0\n");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_adjusted_is_refused_where_a_row_comes_after_it() {
+    let server = Server::start().await;
+    three_days(&server).await;
+    put(&server, GROUP, &adjusted("all")).await;
+    let huge = json!({"actions": [{"ex_date": "2013-10-09", "kind": "dividend", "value": 7}]});
+    put(&server, "/v1/instruments/A", &huge).await;
+    let before = "&end=2013-10-09T00:00:00Z&columns=close&format=csv";
+    assert_eq!(server.text(&format!("{BASE}{before}")).await, "close\n10.0\n12.0\n");
+    let (status, problem) = server.get(BASE).await;
+    assert_eq!(status, 400, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("2013-10-09 is 7"), "{problem}");
+    put(&server, "/v1/sources/bars", &json!({"adjustment": {"x": "splits"}})).await;
+    let (status, problem) = server.get(&format!("{BASE}{before}")).await;
+    assert_eq!(status, 400, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("adjustment:x"), "{problem}");
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn every_format_has_the_same_cells() {
     let server = three_bars().await;
@@ -491,14 +572,10 @@ async fn a_document_that_cannot_be_is_refused_with_its_field_and_character() {
         assert_eq!(problem["excerpt"], line, "{problem}");
         assert_eq!(problem["detail"].as_str().unwrap().lines().count(), 1, "{problem}");
     }
-    for (pointer, value, field) in [
-        ("/history", json!("materialized"), "history"),
-        ("/bars/adjust", json!("splits"), "bars.adjust"),
-    ] {
-        let (status, problem) = send(&server, Method::PUT, GROUP, &with(pointer, value)).await;
-        let told = (&problem["code"], &problem["field"]);
-        assert_eq!((status, told), (400, (&json!("not_available"), &json!(field))), "{problem}");
-    }
+    let document = with("/history", json!("materialized"));
+    let (status, problem) = send(&server, Method::PUT, GROUP, &document).await;
+    let told = (&problem["code"], &problem["field"]);
+    assert_eq!((status, told), (400, (&json!("not_available"), &json!("history"))), "{problem}");
     let twice = r#"{"kind": "FeatureSet", "kind": "FeatureSet"}"#;
     let request = server.request(Method::PUT, GROUP).header("content-type", "application/json");
     let (status, problem) = answer(request.body(twice).send().await.unwrap()).await;

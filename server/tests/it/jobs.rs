@@ -151,6 +151,20 @@ async fn what_is_no_job_is_refused_with_its_field() {
         (json!({ "kind": "compact", "request_id": "" }), 400, "invalid_body", "request_id"),
         (json!({ "kind": "compact", "request_id": long }), 400, "invalid_body", "request_id"),
         (json!({ "kind": "x".repeat(70_000) }), 413, "too_large", "body"),
+        (json!({ "kind": "verify_features" }), 400, "invalid_body", "group"),
+        (json!({ "kind": "lint_features", "group": "g", "n": 1 }), 400, "invalid_body", "n"),
+        (
+            json!({ "kind": "verify_features", "group": "g", "symbols": ["A", "A"] }),
+            400,
+            "invalid_body",
+            "symbols",
+        ),
+        (
+            json!({ "kind": "verify_features", "group": "g", "start": true }),
+            400,
+            "invalid_body",
+            "start",
+        ),
     ] {
         let (found, problem) = start(&server, body).await;
         assert_eq!((found, &problem["code"]), (status, &json!(code)), "{problem}");
@@ -170,6 +184,57 @@ async fn what_is_no_job_is_refused_with_its_field() {
     let (status, problem) = server.get("/v1/jobs/77?wait=31").await;
     assert_eq!((status, &problem["field"]), (400, &json!("wait")));
     assert_eq!(server.get("/v1/jobs").await.1["jobs"], json!([]));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn features_of_all_symbols_are_checked_and_a_restart_checks_none_twice() {
+    let mut config = config();
+    config.jobs.checkpoint_ms = 1;
+    let server = Server::start_with(config).await;
+    let symbols = ["A", "B", "C", "D"];
+    for symbol in symbols {
+        server.load("", &csv(symbol, "30 1\n31 2\n33 1.5")).await;
+    }
+    let group = json!({
+        "kind": "FeatureSet",
+        "name": "g",
+        "bars": {"every": "1m"},
+        "features": [{"name": "mean", "expr": "Mean($close, 2)"}],
+    });
+    let put = server.request(Method::PUT, "/v1/feature-groups/g").json(&group);
+    assert_eq!(answer(put.send().await.unwrap()).await.0, 200);
+    let before = server.text("/metrics").await;
+    assert!(before.contains("barrow_feature_parity_cells_total 0"), "{before}");
+
+    let body = |kind: &str| json!({ "kind": kind, "group": "g" });
+    let verify = id(&start(&server, body("verify_features")).await.1);
+    let lint = id(&start(&server, body("lint_features")).await.1);
+    let server = server.restart().await;
+    let (verified, linted) = (ended(&server, &verify).await, ended(&server, &lint).await);
+    // Four slots of each, the one without a row among them.
+    let summary = &verified["summary"];
+    assert_eq!((&summary["cells"], &summary["mismatches"]), (&json!(16), &json!(0)), "{verified}");
+    let of = |one: &Value| one["symbol"].as_str().unwrap().to_owned();
+    let named: Vec<String> = summary["symbols"].as_array().unwrap().iter().map(of).collect();
+    assert_eq!(named, symbols);
+    assert_eq!(linted["summary"]["is_ok"], true, "{linted}");
+    let all = "symbols=A,B,C,D";
+    for (what, summary) in [("verify", summary), ("lint", &linted["summary"])] {
+        let path = format!("/v1/feature-groups/g/{what}?{all}");
+        let (status, mut told) = post(&server, &path, json!({})).await;
+        assert_eq!(status, 200, "{told}");
+        told["sequence"] = summary["sequence"].clone();
+        assert_eq!(&told, summary);
+    }
+    let after = server.text("/metrics").await;
+    assert!(after.contains("barrow_feature_parity_mismatch_total 0"), "{after}");
+    assert!(!after.contains("barrow_feature_parity_cells_total 0"), "{after}");
+
+    let missing = json!({ "kind": "verify_features", "group": "none" });
+    let job = ended(&server, &id(&start(&server, missing).await.1)).await;
+    assert_eq!(job["state"], "FAILED", "{job}");
+    assert!(job["error"].as_str().unwrap().contains("none"), "{job}");
     server.stop().await;
 }
 

@@ -173,3 +173,99 @@ async fn another_version_is_live_once_it_is_promoted() {
     assert!(gone.to_string().contains("resolve"), "{gone}");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn names_mean_what_they_do_over_http() {
+    let server = start().await;
+    let meta = json!({
+        "name": [{"value": "FB", "since": "2012-05-18"}, {"value": "META", "since": "2022-06-09"}],
+        "bindings": [{"source": "x", "symbol": "FB", "since": "2012-05-18", "until": "2022-06-09"}],
+    });
+    put(&server, "/v1/instruments/meta", &meta).await;
+    // Somebody else has the old name since.
+    put(&server, "/v1/instruments/etf", &json!({"name": {"value": "FB", "since": "2023-01-03"}}))
+        .await;
+    let bound = json!({"bindings": [{"source": "y", "symbol": "SPDR", "since": "2012-05-18"}]});
+    put(&server, "/v1/instruments/spy", &bound).await;
+    put(&server, "/v1/sources/bars", &json!({"sources": ["x", "y"]})).await;
+    server.load("&source=x", &csv("FB", "30 1\n31 2\n32 3")).await;
+    server.load("&source=y", &csv("SPDR", "30 4\n31 5\n32 6")).await;
+    server.load("&source=x", &csv("A", "30 7\n31 8\n32 9")).await;
+    let mut feed = Feed::tcp(server.feed(), &FeedOptions::default()).await.unwrap();
+    let names = ["META", "id:meta", "meta", "SPDR", "id:spy", "A", "id:A", "FB", "id:FB"];
+    let group = loop {
+        let mut groups = feed.resolve(&["g"], &names).await.unwrap_or_default();
+        if let Some(group) = groups.pop()
+            && group.symbols[..7].iter().all(|symbol| symbol.index.is_some())
+        {
+            break group;
+        }
+        feed.ping().await.unwrap();
+    };
+    let mut rows = RowSet::default();
+    for (symbol, name) in group.symbols.iter().zip(names) {
+        assert_eq!(symbol.name, name);
+        let (status, http) =
+            server.get(&format!("/v1/features/latest?groups=g&symbols={name}")).await;
+        let Some(index) = symbol.index else {
+            assert_eq!(status, 404, "{name}: {http}");
+            continue;
+        };
+        feed.latest(&group, Which::Newest, &[index], &mut rows).await.unwrap();
+        let value = rows.get(0).unwrap().value(0);
+        assert_eq!(value, http["rows"][0]["x"].as_f64(), "{name}: {http}");
+        let ids = feed.resolve_all(&["g"]).await.unwrap().remove(0);
+        let id = ids.symbols.iter().find(|other| other.index == Some(index)).unwrap();
+        assert_eq!(http["rows"][0]["instrument_id"], id.name, "{name}");
+    }
+    let indices: Vec<bool> = group.symbols.iter().map(|symbol| symbol.index.is_some()).collect();
+    assert_eq!(indices, [true, true, true, true, true, true, true, false, false]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_of_events_tells_the_rows_that_are_then_the_latest() {
+    let server = start().await;
+    server.load("&source=x", &csv("A", "30 1\n31 2")).await;
+    let query = "groups=g&symbols=A,id:B&reasons=true";
+    let mut stream = loop {
+        let request = server.request(Method::GET, &format!("/v1/features/stream?{query}"));
+        let response = request.send().await.unwrap();
+        // It is live a moment later.
+        if response.status() == 200 {
+            break response;
+        }
+    };
+    let mut text = String::new();
+    for (symbol, row) in [("A", "32 3"), ("B", "32 4"), ("A", "33 7"), ("B", "34 5")] {
+        server.load("&source=x", &csv(symbol, row)).await;
+        let told: Value = loop {
+            let Some((event, rest)) = text.split_once("\n\n") else {
+                text.push_str(
+                    std::str::from_utf8(&stream.chunk().await.unwrap().unwrap()).unwrap(),
+                );
+                continue;
+            };
+            let data = event.lines().find_map(|line| line.strip_prefix("data: "));
+            let told = data.map(|data| serde_json::from_str(data).unwrap());
+            text = rest.to_owned();
+            if let Some(told) = told {
+                break told;
+            }
+        };
+        let timeless = |mut row: Value| {
+            assert!(row.as_object_mut().unwrap().remove("age").unwrap().is_number(), "{row}");
+            row
+        };
+        let name = if symbol == "B" { "id:B" } else { symbol };
+        let path = format!("/v1/features/latest?groups=g&symbols={name}&reasons=true");
+        let (_, latest) = server.get(&path).await;
+        // The slot between its rows is told first.
+        if told["ts"] != latest["rows"][0]["ts"] {
+            assert_eq!((symbol, row, &told["ts"]), ("B", "34 5", &json!("2013-10-07T13:33:00Z")));
+            continue;
+        }
+        assert_eq!(timeless(told), timeless(latest["rows"][0].clone()));
+    }
+    server.stop().await;
+}

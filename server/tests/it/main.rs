@@ -21,6 +21,7 @@ mod health;
 mod ingest;
 mod jobs;
 mod jobs_killed;
+mod latest;
 mod lifecycle;
 mod live;
 mod malformed;

@@ -211,7 +211,13 @@ macro_rules! numbers {
             pub(super) fn put(&self, out: &mut Vec<u8>) {
                 match self.0 {
                     Numbers::Native(numbers) => {
-                        out.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+                        // Into room that is there: a loop that is compiled to one copy.
+                        let start = out.len();
+                        out.resize(start + size_of_val(numbers), 0);
+                        let (places, _) = out[start..].as_chunks_mut();
+                        for (place, number) in places.iter_mut().zip(numbers) {
+                            *place = number.to_le_bytes();
+                        }
                     }
                     Numbers::Bytes(chunks) => out.extend_from_slice(chunks.as_flattened()),
                 }

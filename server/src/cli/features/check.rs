@@ -2,11 +2,13 @@
 
 use std::io::Write;
 
-use barrow_client::{Client, FeaturesRange};
+use barrow_client::{Client, FeaturesRange, JobRequest, LintReport, VerifyReport};
 use clap::Args;
+use serde::de::DeserializeOwned;
 
 use crate::cli::CliError;
 use crate::cli::import::grouped;
+use crate::cli::jobs::run_and_wait;
 use crate::cli::target::TargetArgs;
 
 /// Which cells to check
@@ -15,8 +17,8 @@ pub(super) struct CheckArgs {
     /// NAME or NAME@VERSION
     #[arg(value_name = "NAME[@VERSION]")]
     name: String,
-    /// Of which symbols
-    #[arg(long, required = true, value_delimiter = ',')]
+    /// Of which symbols; of all as a job of the server: see `barrow jobs --help`
+    #[arg(long, value_delimiter = ',')]
     symbols: Vec<String>,
     /// First time
     #[arg(long)]
@@ -45,6 +47,28 @@ impl CheckArgs {
         };
         (self.name, range)
     }
+
+    /// The same for all symbols.
+    fn job(self, kind: &str) -> JobRequest {
+        let params = [
+            ("start", self.start),
+            ("end", self.end),
+            ("as_of", self.as_of),
+            ("at_sequence", self.at_sequence),
+        ];
+        let request = JobRequest::new(kind).param("group", self.name);
+        params.into_iter().fold(request, |request, (name, value)| match value {
+            Some(value) => request.param(name, value),
+            None => request,
+        })
+    }
+}
+
+/// What came of a job.
+async fn done<T: DeserializeOwned>(client: &Client, job: &JobRequest) -> Result<T, CliError> {
+    let summary = run_and_wait(client, job).await?;
+    serde_json::from_value(summary)
+        .map_err(|error| CliError::failed(format!("{}: its summary: {error}", job.kind)))
 }
 
 /// Compares with a computation of each slot by itself.
@@ -53,8 +77,12 @@ pub(super) async fn verify(
     args: CheckArgs,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let (name, range) = args.range();
-    let report = client.verify_features(&name, &range).await?;
+    let report: VerifyReport = if args.symbols.is_empty() {
+        done(client, &args.job("verify_features")).await?
+    } else {
+        let (name, range) = args.range();
+        client.verify_features(&name, &range).await?
+    };
     let name = format!("{}@{}", report.name, report.version);
     for symbol in &report.symbols {
         let cells = grouped(symbol.cells);
@@ -84,8 +112,12 @@ pub(super) async fn lint(
     args: CheckArgs,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let (name, range) = args.range();
-    let report = client.lint_features(&name, &range).await?;
+    let report: LintReport = if args.symbols.is_empty() {
+        done(client, &args.job("lint_features")).await?
+    } else {
+        let (name, range) = args.range();
+        client.lint_features(&name, &range).await?
+    };
     let name = format!("{}@{}", report.name, report.version);
     let mut wrong = 0;
     for feature in &report.features {

@@ -29,6 +29,7 @@ Examples:
   barrow features describe core
   barrow features verify core --symbols SPY,IBM --start 2013-10-07 --end 2013-10-08
   barrow features lint core@6c1b1f0e22d0a9a4 --symbols SPY
+  barrow features verify core
 
 NAME is the promoted version of a group, NAME@VERSION that one. The first version that is put is
 promoted. Their cells: barrow query features, barrow latest SYMBOL --group NAME.";

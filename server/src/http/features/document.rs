@@ -89,16 +89,12 @@ fn bars(fields: &Fields<'_>) -> Result<FeatureBars, Problem> {
     let align = parsed(&fields, "align", Align::parse, &Align::ALL.map(Align::name))?;
     let price = parsed(&fields, "price", PriceSide::parse, &PriceSide::ALL.map(PriceSide::name))?;
     let adjust = parsed(&fields, "adjust", Adjust::parse, &Adjust::ALL.map(Adjust::name))?;
-    if adjust.is_some_and(|adjust| adjust != Adjust::None) {
-        let detail = "bars.adjust: only none is available in this version";
-        return Err(Problem::not_available("bars.adjust", detail));
-    }
     Ok(FeatureBars {
         every,
         session: session.unwrap_or_default(),
         align: align.unwrap_or_default(),
         price: price.unwrap_or(PriceSide::Trade),
-        adjust: Adjust::None,
+        adjust: adjust.unwrap_or_default(),
         source: fields.source("source")?.map(|source| source.to_string()),
     })
 }

@@ -8,20 +8,24 @@
 //! | `reader.rs` | cells on their way out |
 //! | `range.rs` | `GET /v1/features` |
 //! | `point.rs` | `GET /v1/features/latest` and `/at`: one slot of each symbol |
+//! | `newest.rs` | the same from rows that are kept ready |
+//! | `events.rs` | `GET /v1/features/stream`: rows as they come |
 //! | `join.rs` | `POST /v1/features/join`: a slot for each of many rows |
 //! | `row.rs` | one slot as the words of a row |
-//! | `check.rs` | `verify` and `lint` |
+//! | `check.rs` | `verify` and `lint`, as requests and as jobs |
 
 mod check;
 mod document;
+pub(crate) mod events;
 pub(crate) mod groups;
 pub(crate) mod join;
 mod named;
+mod newest;
 pub(crate) mod point;
 pub(crate) mod range;
 mod reader;
 mod row;
 
-pub(crate) use check::{lint, verify};
+pub(crate) use check::{Check, KNOWN as CHECKED, LintSum, Sum, VerifySum, lint, verify};
 pub(crate) use named::{Ready, promoted};
 pub(crate) use row::row_at;

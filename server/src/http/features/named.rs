@@ -18,7 +18,7 @@ pub(crate) const FEATURES: &str = "features";
 const READY_MAX: usize = 256;
 
 /// Groups of one answer.
-const GROUPS_MAX: usize = 16;
+pub(super) const GROUPS_MAX: usize = 16;
 
 /// The key of the setting that says which version of a group is promoted.
 pub(crate) fn promoted_key(name: &str) -> String {

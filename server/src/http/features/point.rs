@@ -9,15 +9,17 @@ use barrow_engine::{Error, FeaturePiece, Reference, Snapshot};
 use barrow_types::{DAY_NANOS, Timestamp};
 
 use super::super::App;
-use super::super::columns::{Layout, Out, Piece};
+use super::super::columns::{Layout, Piece};
 use super::super::encode::{Format, Trailer};
 use super::super::error::Problem;
 use super::super::params::{Known, Params};
+use super::super::range::{check_consistency, reach};
 use super::super::reader::place_of;
 use super::super::stream::{self, Answer, Pieces};
 use super::super::time::{Zone, parse_parameter};
 use super::groups::reference;
-use super::reader::{Asked, Lane, missing, piece};
+use super::newest;
+use super::reader::{Asked, Lane, missing, piece, with_age};
 
 const LATEST: Known = Known {
     built: &[
@@ -28,6 +30,8 @@ const LATEST: Known = Known {
         "peek",
         "as_of",
         "at_sequence",
+        "consistency",
+        "min_sequence",
         "reasons",
         "tz",
         "format",
@@ -58,11 +62,43 @@ pub(crate) async fn latest(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let params = Params::parse(query.as_deref(), &LATEST)?;
+    check_consistency(&params)?;
     let slot = params.read("slot", parse_parameter)?;
     let which = slot.map_or(Which::Newest, Which::Starting);
     let max_age = params.read("max_age", age)?;
     let peek = params.flag("peek")?;
-    answer(app, params, headers, (which, max_age, peek)).await
+    if let Some(sequence) = params.integer("min_sequence")? {
+        reach(&app, sequence).await?;
+    }
+    let snapshot = app.engine.snapshot();
+    let wanted = Wanted { params, headers, which, max_age, peek };
+    let needed = newest::needed(&wanted, &snapshot)?;
+    let needed = match needed {
+        Some(needed) if app.live.cuts().reach(needed).await => Some(needed),
+        _ => None,
+    };
+    if let Some(needed) = needed
+        && newest::is_short(&app, &wanted.params)
+    {
+        let ready =
+            app.live.cuts().try_read(needed, |cut| newest::read(&app, &wanted, &snapshot, cut));
+        if let Some(ready) = ready.flatten() {
+            app.metrics.latest_answer("live");
+            return stream::send_now(&app, ready.answer(&wanted)?);
+        }
+    }
+    let of = Arc::clone(&app);
+    stream::send(&app, move || {
+        let ready = needed.and_then(|needed| {
+            of.live.cuts().read(needed, |cut| newest::read(&of, &wanted, &snapshot, cut)).flatten()
+        });
+        of.metrics.latest_answer(if ready.is_some() { "live" } else { "computed" });
+        match ready {
+            Some(ready) => ready.answer(&wanted),
+            None => plan(&of, &wanted, &snapshot),
+        }
+    })
+    .await
 }
 
 /// Answers the slot of an instant.
@@ -82,7 +118,10 @@ pub(crate) async fn at(
             return Err(Problem::parameter("mode", fault));
         }
     };
-    answer(app, params, headers, (which, None, false)).await
+    let wanted = Wanted { params, headers, which, max_age: None, peek: false };
+    let snapshot = app.engine.snapshot();
+    let of = Arc::clone(&app);
+    stream::send(&app, move || plan(&of, &wanted, &snapshot)).await
 }
 
 /// A span such as `90s`, `5m`, `2h`, `1d`, in nanoseconds.
@@ -101,83 +140,108 @@ fn age(text: &str) -> Result<i64, String> {
     digits.parse().ok().and_then(|count: i64| count.checked_mul(unit)).ok_or_else(wrong)
 }
 
-async fn answer(
-    app: Arc<App>,
-    params: Params,
-    headers: HeaderMap,
-    which: (Which, Option<i64>, bool),
-) -> Result<Response, Problem> {
-    let snapshot = app.engine.snapshot();
-    let of = Arc::clone(&app);
-    stream::send(&app, move || plan(&of, &params, &headers, which, &snapshot)).await
+/// What a request wants.
+pub(super) struct Wanted {
+    pub(super) params: Params,
+    pub(super) headers: HeaderMap,
+    pub(super) which: Which,
+    /// Rows that could be had longer ago are left out, in nanoseconds.
+    pub(super) max_age: Option<i64>,
+    /// Whether slots that are not due count, too.
+    pub(super) peek: bool,
 }
 
-fn plan(
-    app: &App,
-    params: &Params,
-    headers: &HeaderMap,
-    (which, max_age, peek): (Which, Option<i64>, bool),
-    snapshot: &Snapshot,
-) -> Result<Answer<Points>, Problem> {
+/// The slot of one symbol, and what there is to say of it.
+pub(super) struct Found {
+    /// Whether anybody has delivered anything of the symbol.
+    pub(super) is_delivered: bool,
+    pub(super) calendar: Option<String>,
+    pub(super) slot: Option<FeaturePiece>,
+}
+
+/// Computes the slots.
+fn plan(app: &App, wanted: &Wanted, snapshot: &Snapshot) -> Result<Answer<Points>, Problem> {
     let failed = |error: Error| Problem::read(&error);
+    let Wanted { params, which, peek, .. } = wanted;
     let groups = app.groups.of(&*reference(snapshot)?, params)?;
     let mut asked = Asked::read(params, snapshot, groups, params.symbols()?)?;
     let (as_of, at_sequence, now) = (asked.as_of, asked.at_sequence, asked.due);
-    if peek {
+    if *peek {
         asked.due = Timestamp::MAX;
     }
     let reference = Reference::at(snapshot, as_of, at_sequence).map_err(failed)?;
     let instruments = asked.instruments(&reference);
-    let mut layout = asked.layout(&instruments)?;
-    let before_coverage = layout.columns.iter().position(|column| *column == Out::Coverage);
-    layout.columns.insert(before_coverage.unwrap_or(0), Out::Age);
-    let mut pieces = Vec::new();
-    let mut delivered = Vec::new();
-    let mut calendars: Vec<String> = Vec::new();
-    let mut warnings = Vec::new();
-    for (place, (symbol, instrument)) in (0..).zip(asked.symbols.iter().zip(&instruments)) {
-        let seek = Seek { snapshot, asked: &asked, instrument };
-        let (lane, found) = seek.find(which).map_err(failed)?;
-        delivered.push(lane.is_delivered());
-        if !lane.is_delivered() {
-            continue;
-        }
-        place_of(&mut calendars, lane.calendar().unwrap_or("none"));
-        let Some(found) = found else {
-            warnings.push(format!("{symbol}: has no such slot"));
-            continue;
-        };
-        let age = now.nanos().saturating_sub(found.available_at[0]);
-        if let Some(max_age) = max_age.filter(|max_age| age > *max_age) {
-            let (age, max_age) = (seconds(age), seconds(max_age));
-            warnings.push(format!("{symbol}: its newest is {age} s old, more than {max_age} s"));
-            continue;
-        }
-        let mut row = piece(place, asked.bars(), found);
-        if let Some(features) = &mut row.features {
-            features.age = vec![seconds(age)];
-        }
-        pieces.push(row);
-    }
-    warnings.splice(0..0, missing(&asked, &delivered)?);
+    let find = |instrument: &Arc<str>| {
+        let (lane, slot) = Seek { snapshot, asked: &asked, instrument }.find(*which)?;
+        let calendar = lane.calendar().map(ToOwned::to_owned);
+        Ok(Found { is_delivered: lane.is_delivered(), calendar, slot })
+    };
+    let found = instruments.iter().map(find).collect::<Result<_, _>>().map_err(failed)?;
     let newest = snapshot.sequence();
     let sequence = at_sequence.map_or(newest, |asked| asked.min(newest)).get();
-    let calendar = (!calendars.is_empty()).then(|| calendars.join(","));
-    // A symbol without a row has said why.
-    let if_empty = as_of.filter(|_| warnings.is_empty());
-    let if_empty = if_empty.map(|_| "nothing of this was known at as_of".to_owned());
-    let trailer = Trailer { sequence, cursor: None, calendar, warnings };
-    Ok(Answer {
-        pieces: Points { layout, pieces: pieces.into_iter() },
-        trailer,
-        if_empty,
-        format: Format::negotiate(params, headers)?,
-        zone: params.read("tz", Zone::parse)?.unwrap_or(Zone::Utc),
-    })
+    Slots { asked, instruments, found, now, sequence }.answer(wanted)
 }
 
+/// One slot of each symbol.
+pub(super) struct Slots {
+    pub(super) asked: Asked,
+    pub(super) instruments: Vec<Arc<str>>,
+    /// Of each symbol.
+    pub(super) found: Vec<Found>,
+    pub(super) now: Timestamp,
+    /// The record that they are as of.
+    pub(super) sequence: u64,
+}
+
+impl Slots {
+    /// The answer that says them.
+    pub(super) fn answer(self, wanted: &Wanted) -> Result<Answer<Points>, Problem> {
+        let Self { asked, instruments, found, now, sequence } = self;
+        let mut layout = asked.layout(&instruments)?;
+        layout.columns = with_age(layout.columns);
+        let delivered: Vec<bool> = found.iter().map(|found| found.is_delivered).collect();
+        let mut warnings = missing(&asked, &delivered)?;
+        let mut pieces = Vec::new();
+        let mut calendars: Vec<String> = Vec::new();
+        for (place, (symbol, found)) in (0..).zip(asked.symbols.iter().zip(found)) {
+            if !found.is_delivered {
+                continue;
+            }
+            place_of(&mut calendars, found.calendar.as_deref().unwrap_or("none"));
+            let Some(slot) = found.slot else {
+                warnings.push(format!("{symbol}: has no such slot"));
+                continue;
+            };
+            let age = now.nanos().saturating_sub(slot.available_at[0]);
+            if let Some(max_age) = wanted.max_age.filter(|max_age| age > *max_age) {
+                let (age, max_age) = (seconds(age), seconds(max_age));
+                warnings
+                    .push(format!("{symbol}: its newest is {age} s old, more than {max_age} s"));
+                continue;
+            }
+            let mut row = piece(place, asked.bars(), slot);
+            if let Some(features) = &mut row.features {
+                features.age = vec![seconds(age)];
+            }
+            pieces.push(row);
+        }
+        let calendar = (!calendars.is_empty()).then(|| calendars.join(","));
+        // A symbol without a row has said why.
+        let if_empty = asked.as_of.filter(|_| warnings.is_empty());
+        let if_empty = if_empty.map(|_| "nothing of this was known at as_of".to_owned());
+        Ok(Answer {
+            pieces: Points { layout, pieces: pieces.into_iter() },
+            trailer: Trailer { sequence, cursor: None, calendar, warnings },
+            if_empty,
+            format: Format::negotiate(&wanted.params, &wanted.headers)?,
+            zone: wanted.params.read("tz", Zone::parse)?.unwrap_or(Zone::Utc),
+        })
+    }
+}
+
+/// A span in seconds.
 #[expect(clippy::cast_precision_loss, reason = "an age is told to the microsecond")]
-fn seconds(nanos: i64) -> f64 {
+pub(super) fn seconds(nanos: i64) -> f64 {
     nanos as f64 / 1e9
 }
 
@@ -240,7 +304,8 @@ impl Seek<'_> {
     }
 }
 
-struct Points {
+/// The rows on their way out, one a piece.
+pub(super) struct Points {
     layout: Layout,
     pieces: std::vec::IntoIter<Piece>,
 }

@@ -119,22 +119,7 @@ impl Asked {
                 });
             }
         }
-        let mut columns = vec![Out::Symbol, Out::Ts];
-        for place in 0..features.len() {
-            columns.push(Out::Feature(place));
-            columns.extend(self.reasons.then_some(Out::FeatureReason(place)));
-        }
-        columns.extend([
-            Out::TsEnd,
-            Out::Session,
-            Out::Coverage,
-            Out::Provisional,
-            Out::AvailableAt,
-            Out::KnownAt,
-            Out::Sequence,
-            Out::Version,
-            Out::InstrumentId,
-        ]);
+        let columns = columns_of(features.len(), self.reasons);
         let versions: Vec<String> = self.groups.iter().map(ToString::to_string).collect();
         let mut layout = Layout {
             columns,
@@ -296,6 +281,34 @@ impl Lane {
         }
         Ok(joined)
     }
+}
+
+/// The columns of rows of so many features.
+pub(crate) fn columns_of(features: usize, reasons: bool) -> Vec<Out> {
+    let mut columns = vec![Out::Symbol, Out::Ts];
+    for place in 0..features {
+        columns.push(Out::Feature(place));
+        columns.extend(reasons.then_some(Out::FeatureReason(place)));
+    }
+    columns.extend([
+        Out::TsEnd,
+        Out::Session,
+        Out::Coverage,
+        Out::Provisional,
+        Out::AvailableAt,
+        Out::KnownAt,
+        Out::Sequence,
+        Out::Version,
+        Out::InstrumentId,
+    ]);
+    columns
+}
+
+/// The same with the age of a row, where it is asked for now.
+pub(crate) fn with_age(mut columns: Vec<Out>) -> Vec<Out> {
+    let before_coverage = columns.iter().position(|column| *column == Out::Coverage);
+    columns.insert(before_coverage.unwrap_or(0), Out::Age);
+    columns
 }
 
 /// Turns what the engine says into a piece of an answer.

@@ -1,34 +1,36 @@
-//! One slot of a symbol as the words of a row, as they stand in frames and in shared memory.
+//! One slot of a symbol as the words of a row, as they stand in frames and in shared memory, and
+//! back.
 
-use barrow_engine::{Error, FeaturePiece, Reference};
+use std::sync::Arc;
+
+use barrow_engine::features::{Cell, Column};
+use barrow_engine::{Error, FeaturePiece};
 use barrow_protocol::frame::Mode;
-use barrow_protocol::{RowFlags, RowHead, RowLayout};
-use barrow_types::{Reason, Symbol, Timestamp};
+use barrow_protocol::{Row, RowFlags, RowHead, RowLayout};
+use barrow_types::{Reason, Timestamp};
 
 use super::super::App;
-use super::super::error::{Code, Problem};
+use super::super::error::Problem;
 use super::groups::reference;
 use super::point::{Seek, Which};
 use super::reader::Asked;
 use crate::clock;
 
-/// The row of a symbol that an instant means, as it is now; `None` if there is none. `group` is
-/// `NAME@VERSION`.
+/// The row of an instrument that an instant means, as it is now; `None` if there is none. `group`
+/// is `NAME@VERSION`.
 ///
 /// # Errors
 /// There is no such group, or stored bytes cannot be read.
 pub(crate) fn row_at(
     app: &App,
-    (group, symbol): (&str, &str),
+    (group, instrument): (&str, &Arc<str>),
     (ts, mode): (Timestamp, Mode),
 ) -> Result<Option<Vec<u64>>, Problem> {
     let failed = |error: Error| Problem::read(&error);
     let snapshot = app.engine.snapshot();
     let named = app.groups.named(&*reference(&snapshot)?, group)?;
-    let symbol = Symbol::new(symbol)
-        .map_err(|error| Problem::new(Code::Internal, format!("a live symbol is none: {error}")))?;
     let asked = Asked {
-        symbols: vec![symbol],
+        symbols: Vec::new(),
         groups: vec![named],
         start: None,
         end: None,
@@ -38,13 +40,9 @@ pub(crate) fn row_at(
         reasons: true,
         columns: None,
     };
-    let reference = Reference::at(&snapshot, None, None).map_err(failed)?;
     let which = match mode {
         Mode::Exact => Which::Starting(ts),
         Mode::Latest => Which::AvailableAt(ts),
-    };
-    let [instrument] = &asked.instruments(&reference)[..] else {
-        return Err(Problem::new(Code::Internal, "one symbol is not one instrument"));
     };
     let seek = Seek { snapshot: &snapshot, asked: &asked, instrument };
     let (_, found) = seek.find(which).map_err(failed)?;
@@ -78,4 +76,28 @@ pub(crate) fn words(
     });
     head.encode(layout, cells, &mut words);
     words
+}
+
+/// The slot of a row that the server itself has made.
+pub(crate) fn piece_of(row: Row<'_>) -> FeaturePiece {
+    let head = row.head();
+    let cell = |at| {
+        let mut column = Column::new();
+        column.push(match row.value(at) {
+            Some(value) => Cell::number(value),
+            None => Cell::null(row.reason(at).expect("invariant: the server knows its reasons")),
+        });
+        column
+    };
+    FeaturePiece {
+        ts: vec![head.ts],
+        ts_end: vec![head.ts_end],
+        available_at: vec![head.available_at],
+        session: vec![head.session],
+        known_at: vec![head.known_at],
+        sequence: vec![head.sequence],
+        provisional: vec![head.flags.has(RowFlags::PROVISIONAL)],
+        coverage: vec![row.coverage()],
+        cells: (0..row.len()).map(cell).collect(),
+    }
 }

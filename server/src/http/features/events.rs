@@ -1,0 +1,328 @@
+//! `GET /v1/features/stream`: rows as they come, as server-sent events. What a client is told of,
+//! and how it comes back, is decided where the feed decides it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use barrow_engine::dataset::BARS;
+use barrow_protocol::Row;
+use barrow_protocol::frame::{Header, Reply, ResyncReason, Token};
+use barrow_types::{PriceSide, Step, Timestamp};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::super::App;
+use super::super::columns::{Hollow, Layout};
+use super::super::encode::Objects;
+use super::super::error::{Code, Problem};
+use super::super::params::{Known, Params};
+use super::super::time::Zone;
+use super::groups::reference;
+use super::named::GROUPS_MAX;
+use super::point::seconds;
+use super::reader::{columns_of, piece, with_age};
+use super::row::piece_of;
+use crate::clock;
+use crate::live::subscription::{Made, Subscription, Wish, begin};
+use crate::live::{LiveGroup, Needed};
+
+const KNOWN: Known = Known {
+    built: &["groups", "symbols", "corrections", "provisional", "reasons", "tz"],
+    not_built: &[],
+};
+
+/// Where a client that comes back says what it has seen.
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// How often a client to whom nothing is told gets a sign of life.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Events that wait for a client; beyond them it is behind.
+const WAITING_MAX: usize = 64;
+
+/// Bytes of frames that are turned into events at once.
+const FRAMES_BYTES: usize = 16 << 10;
+
+/// Rows of features name neither a step nor a side.
+const BARS_OF_NONE: (Step, PriceSide) = (Step::Tick, PriceSide::Trade);
+
+/// Answers rows as they come.
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    // Whoever has just put a group finds it live.
+    let sequence = app.engine.snapshot().sequence().get();
+    app.live.cuts().reach(Needed { sequence, now: None }).await;
+    let (told, wishes, warnings) = Told::read(&app, &params)?;
+    let which = (params.flag("corrections")?, params.flag("provisional")?);
+    let resume = headers.get(LAST_EVENT_ID).map(|value| {
+        let id = value.to_str().ok().and_then(parse_id);
+        id.ok_or_else(|| {
+            let fault = "is none that this route gave; leave it out to begin with the next row";
+            Problem::parameter("Last-Event-ID", fault)
+        })
+    });
+    let resume = resume.transpose()?;
+    let permit = app.stream_permit()?;
+    let (token, position, missed) = begin(&app.live, resume);
+    let subscription = Subscription::new(wishes, which, position);
+    let (events, receiver) = mpsc::channel(WAITING_MAX);
+    let mut stream = Stream { told, subscription, events };
+    app.metrics.feed_streams(1);
+    tokio::spawn(async move {
+        // Who is gone, or does not read, is told nothing more.
+        let _ = stream.run(&app, (token, missed)).await;
+        app.metrics.feed_streams(-1);
+        drop(permit);
+    });
+    let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("heartbeat");
+    let mut response =
+        Sse::new(ReceiverStream::new(receiver)).keep_alive(heartbeat).into_response();
+    for warning in warnings {
+        // Names that are not ASCII cannot stand in a header.
+        if let Ok(warning) = HeaderValue::from_str(&warning) {
+            response.headers_mut().append(HeaderName::from_static("barrow-warning"), warning);
+        }
+    }
+    Ok(response)
+}
+
+/// The token of an update, as the id of its event.
+fn id(instance: [u8; 16], token: Token) -> String {
+    let mut id = String::with_capacity(64);
+    for byte in instance {
+        write!(id, "{byte:02x}").expect("invariant: writing to a String succeeds");
+    }
+    write!(id, "-{}-{}", token.sequence, token.index)
+        .expect("invariant: writing to a String succeeds");
+    id
+}
+
+fn parse_id(text: &str) -> Option<([u8; 16], Token)> {
+    let mut parts = text.split('-');
+    let (digits, sequence, index) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if !is_hex || digits.len() != 32 || parts.next().is_some() {
+        return None;
+    }
+    let mut instance = [0; 16];
+    for (byte, at) in instance.iter_mut().zip((0..).step_by(2)) {
+        *byte = u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()?;
+    }
+    let token = Token { sequence: sequence.parse().ok()?, index: index.parse().ok()? };
+    Some((instance, token))
+}
+
+/// What a client is told of, and how it looks.
+struct Told {
+    /// By handle.
+    groups: BTreeMap<u32, Group>,
+    /// By instrument, the name it was asked for by; none: all instruments, by their ids.
+    names: BTreeMap<Arc<str>, String>,
+    reasons: bool,
+    zone: Zone,
+}
+
+struct Group {
+    live: Arc<LiveGroup>,
+    rows: Objects,
+}
+
+impl Told {
+    /// As asked, with what to be told of and what a person should know.
+    fn read(app: &App, params: &Params) -> Result<(Self, Vec<Wish>, Vec<String>), Problem> {
+        let mut told = Self {
+            groups: BTreeMap::new(),
+            names: BTreeMap::new(),
+            reasons: params.flag("reasons")?,
+            zone: params.read("tz", Zone::parse)?.unwrap_or(Zone::Utc),
+        };
+        for text in params.required("groups")?.split(',') {
+            let missing = |fault| {
+                let detail = format!("groups: {fault}; live is the promoted version of each");
+                Problem::new(Code::NotFound, detail).about("groups")
+            };
+            let live = app.live.named(text).map_err(missing)?;
+            let handle = live.handle;
+            let group = Group { rows: told.objects(&live), live };
+            if told.groups.insert(handle, group).is_some() {
+                return Err(Problem::parameter("groups", format!("'{text}' is named twice")));
+            }
+        }
+        if told.groups.len() > GROUPS_MAX {
+            return Err(Problem::parameter("groups", format!("are more than {GROUPS_MAX}")));
+        }
+        let mut warnings = Vec::new();
+        let mut is_any = params.get("symbols").is_none();
+        let facts = reference(&app.engine.snapshot())?;
+        let symbols = if is_any { Vec::new() } else { params.symbols()? };
+        for symbol in symbols {
+            let instrument = facts.instrument(BARS.name, symbol.as_str(), Timestamp::MAX);
+            let mut groups = told.groups.values();
+            match groups.any(|group| group.live.symbol(&instrument).is_some()) {
+                true => is_any = true,
+                false => warnings.push(format!("{symbol}: has no row yet")),
+            }
+            if let Some(other) = told.names.insert(instrument, symbol.to_string()) {
+                let fault = format!("'{other}' and '{symbol}' are one instrument");
+                return Err(Problem::parameter("symbols", fault));
+            }
+        }
+        if !is_any {
+            let detail = format!("symbols: {}", warnings.join("; "));
+            return Err(Problem::new(Code::NotFound, detail).about("symbols"));
+        }
+        let names: BTreeSet<Arc<str>> = told.names.keys().cloned().collect();
+        let names = (!names.is_empty()).then_some(names);
+        let wish = |group: &Group| Wish::new(&group.live, names.clone());
+        let wishes = told.groups.values().map(wish).collect();
+        Ok((told, wishes, warnings))
+    }
+
+    fn objects(&self, group: &LiveGroup) -> Objects {
+        let layout = Layout {
+            columns: with_age(columns_of(group.features.len(), self.reasons)),
+            hollow: Hollow::None,
+            features: group.features.clone(),
+            version: format!("{}@{}", group.name, group.version),
+            ..Layout::default()
+        };
+        Objects::new(&layout, self.zone.clone())
+    }
+
+    /// The event of a frame that the server itself has made.
+    fn event(&mut self, instance: [u8; 16], reply: &Reply<'_>) -> Event {
+        const OWN: &str = "invariant: it is of a group that was asked for";
+        match reply {
+            Reply::Update(update) => {
+                let Group { live, rows } = self.groups.get_mut(&update.group).expect(OWN);
+                let words: Vec<u64> = update.row.iter().collect();
+                let row = Row::new(live.layout, &words);
+                let slot = piece_of(row.expect("invariant: rows of a group are of one length"));
+                let age = clock::now().nanos().saturating_sub(slot.available_at[0]);
+                let mut row = piece(0, BARS_OF_NONE, slot);
+                if let Some(features) = &mut row.features {
+                    features.age = vec![seconds(age)];
+                }
+                let instrument = live.name_of(update.symbol);
+                let instrument = instrument.expect("invariant: a symbol that is told has a name");
+                let name = self.names.get(&instrument).map_or(&*instrument, String::as_str);
+                let data = rows.object(name, &instrument, &row);
+                Event::default().event("row").id(id(instance, update.token)).data(data)
+            }
+            Reply::Resync { group, reason, token } => {
+                let group = &self.groups.get(group).expect(OWN).live;
+                resync(group, *reason).id(id(instance, *token))
+            }
+            Reply::Progress { token, .. } => {
+                Event::default().id(id(instance, *token)).comment("nothing was left out")
+            }
+            other => panic!("invariant: no update is {other:?}"),
+        }
+    }
+}
+
+/// Tells a client to read the latest rows.
+fn resync(group: &LiveGroup, reason: Option<ResyncReason>) -> Event {
+    let reason = reason.map(ResyncReason::name);
+    let data = json!({"group": group.name, "version": group.version, "reason": reason});
+    Event::default().event("resync").data(data.to_string())
+}
+
+/// The client takes no more, or the server stops.
+struct Ended;
+
+/// What is told to one client.
+struct Stream {
+    told: Told,
+    subscription: Subscription,
+    events: mpsc::Sender<Result<Event, Infallible>>,
+}
+
+impl Stream {
+    async fn run(
+        &mut self,
+        app: &App,
+        (token, missed): (Token, Option<ResyncReason>),
+    ) -> Result<(), Ended> {
+        let instance = app.live.identity().instance;
+        let mut news = app.live.ring().watch();
+        let mut stop = app.watch_stop();
+        let begun = Event::default().id(id(instance, token)).comment("subscribed");
+        self.send(app, begun).await?;
+        if let Some(reason) = missed {
+            app.metrics.feed_resync(reason.name());
+            for group in self.told.groups.values() {
+                let event = resync(&group.live, Some(reason)).id(id(instance, token));
+                self.send(app, event).await?;
+            }
+        }
+        let mut frames = Vec::new();
+        loop {
+            frames.clear();
+            let Made { lagged, .. } =
+                self.subscription.pump(app.live.ring(), &mut frames, FRAMES_BYTES);
+            for _ in 0..lagged {
+                app.metrics.feed_resync(ResyncReason::Slow.name());
+            }
+            let mut rest = &frames[..];
+            while let Ok(Some(header)) = Header::read(rest) {
+                let (frame, after) = rest.split_at(header.frame_len());
+                let body = &frame[frame.len() - header.body_len()..];
+                let reply = Reply::decode(header, body);
+                let reply = reply.expect("invariant: the server reads its own frames");
+                let event = self.told.event(instance, &reply);
+                tokio::select! {
+                    sent = self.send(app, event) => sent?,
+                    _ = stop.wait_for(|stop| *stop) => return Err(Ended),
+                }
+                rest = after;
+            }
+            // Whoever asks again for a group of which another version is promoted gets that one.
+            if self.told.groups.keys().any(|handle| app.live.by_handle(*handle).is_none()) {
+                return Ok(());
+            }
+            if !frames.is_empty() {
+                continue;
+            }
+            tokio::select! {
+                changed = news.changed() => changed.map_err(|_| Ended)?,
+                _ = stop.wait_for(|stop| *stop) => return Err(Ended),
+                () = self.events.closed() => return Err(Ended),
+            }
+        }
+    }
+
+    async fn send(&self, app: &App, event: Event) -> Result<(), Ended> {
+        let wait = Duration::from_secs(app.config.feed.write_seconds_max);
+        self.events.send_timeout(Ok(event), wait).await.map_err(|_| Ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_it_was_written_and_nothing_else_is() {
+        let token = Token { sequence: u64::MAX, index: 7 };
+        let instance = std::array::from_fn(|at| u8::try_from(at).unwrap());
+        let text = id(instance, token);
+        assert_eq!(text, "000102030405060708090a0b0c0d0e0f-18446744073709551615-7");
+        assert_eq!(parse_id(&text), Some((instance, token)));
+        for wrong in ["", "1-2-3", &text[1..], &format!("{text}-1"), &text.replace('7', "x")] {
+            assert_eq!(parse_id(wrong), None, "{wrong}");
+        }
+    }
+}
