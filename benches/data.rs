@@ -107,20 +107,22 @@ impl Bars {
 /// A random stream: xorshift64*, Vigna, "An experimental exploration of Marsaglia's xorshift
 /// generators", seeded by splitmix64.
 #[derive(Clone, Debug)]
-struct Random {
+pub struct Random {
     state: u64,
     spare: Option<f64>,
 }
 
 impl Random {
-    fn new(stream: u64) -> Self {
+    /// The stream of a number.
+    pub fn new(stream: u64) -> Self {
         let mut state = SEED.wrapping_add(stream.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         Self { state: (state ^ (state >> 31)) | 1, spare: None }
     }
 
-    fn next(&mut self) -> u64 {
+    /// The next 64 bits.
+    pub fn bits(&mut self) -> u64 {
         self.state ^= self.state >> 12;
         self.state ^= self.state << 25;
         self.state ^= self.state >> 27;
@@ -129,7 +131,7 @@ impl Random {
 
     /// Uniform in (0, 1).
     fn uniform(&mut self) -> f64 {
-        let bits = u32::try_from(self.next() >> 32).expect("invariant: 32 bits are left");
+        let bits = u32::try_from(self.bits() >> 32).expect("invariant: 32 bits are left");
         (f64::from(bits) + 0.5) / 4_294_967_296.0
     }
 

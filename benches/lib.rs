@@ -5,14 +5,20 @@
 //! [`figure`]. `run.py` runs all of them in turn with other systems and makes tables of the lines.
 
 pub mod arguments;
+pub mod bars;
 pub mod data;
+pub mod echo;
 pub mod facts;
 pub mod figure;
 pub mod http;
+pub mod live;
 pub mod load;
 pub mod machine;
+pub mod pace;
+pub mod redis;
 pub mod server;
 pub mod source;
+pub mod talk;
 
 /// The allocator of the server: what is measured in process allocates as it does.
 #[global_allocator]

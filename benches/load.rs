@@ -12,7 +12,7 @@ use arrow::datatypes::{Field, Int32Type, Schema};
 use arrow::ipc::writer::StreamWriter;
 use barrow_engine::batch::{Act, Batch, KnownAt, Symbols};
 use barrow_engine::disk::{Disk, OsDisk};
-use barrow_engine::rows::{Column, Values};
+use barrow_engine::rows::{Column, ColumnType, Values};
 use barrow_engine::{Engine, Options, Prepared, Reader, prepare};
 use barrow_types::{DatasetId, PriceSide, Step, Timestamp};
 
@@ -22,7 +22,7 @@ use crate::data::{Bars, DAY, Ticks, open_of, symbol};
 pub const SOURCE: &str = "bench";
 
 /// An instant after every generated row.
-pub const NOW: Timestamp = Timestamp::from_nanos(crate::data::OPEN + 2_000 * DAY);
+pub const NOW: Timestamp = Timestamp::from_nanos(crate::data::OPEN + 40_000 * DAY);
 
 /// The batch of these bars.
 pub fn batch(id: String, bars: &Bars) -> Batch {
@@ -53,6 +53,22 @@ pub fn batch(id: String, bars: &Bars) -> Batch {
         numbers: None,
         raw: None,
         refused: Vec::new(),
+    }
+}
+
+/// The batch of these trades of one symbol.
+pub fn ticks_batch(id: String, ticks: &Ticks) -> Batch {
+    let name = ticks.symbol.first().copied().unwrap_or_default();
+    let column = |values: &Vec<f64>| Column::new(Values::F64(values.clone()));
+    let nothing = || Column::nulls(ColumnType::Text, ticks.ts.len());
+    let columns = vec![column(&ticks.price), column(&ticks.size), nothing(), nothing(), nothing()];
+    Batch {
+        dataset: DatasetId::TRADES,
+        step: Step::Tick,
+        symbols: Symbols::one(&symbol(name), ticks.ts.len()),
+        ts: Column::new(Values::I64(ticks.ts.clone())),
+        columns,
+        ..batch(id, &Bars::default())
     }
 }
 
@@ -91,9 +107,17 @@ impl Store {
     /// # Panics
     /// The disk fails.
     pub fn flush_if_due(&mut self) {
-        if self.engine.flush_due()
-            && let Some(job) = self.engine.plan_flush()
-        {
+        if self.engine.flush_due() {
+            self.flush();
+        }
+    }
+
+    /// Writes the rows in memory to a segment.
+    ///
+    /// # Panics
+    /// The disk fails.
+    pub fn flush(&mut self) {
+        if let Some(job) = self.engine.plan_flush() {
             let done = job.run(self.disk.as_ref());
             self.engine.install(done).expect("the disk works");
         }
@@ -108,6 +132,18 @@ impl Store {
             let done = job.run(self.disk.as_ref(), &mut || ControlFlow::Continue(()));
             self.engine.install_masks(done).expect("the disk works");
         }
+    }
+
+    /// Writes the bars that are made of what is in segments to a file, if that is due; whether it
+    /// was.
+    ///
+    /// # Panics
+    /// The disk fails.
+    pub fn write_tiles_if_due(&mut self) -> bool {
+        let Some(job) = self.engine.plan_tiles() else { return false };
+        let done = job.run(self.disk.as_ref(), &mut || ControlFlow::Continue(()));
+        self.engine.install_tiles(done).expect("the disk works");
+        true
     }
 }
 

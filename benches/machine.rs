@@ -40,6 +40,14 @@ pub fn memory_mib(pid: u32, name: &str) -> f64 {
     kib.parse::<f64>().expect("invariant: a number") / 1024.0
 }
 
+/// Counts `VmHWM` of this process from what it has now on.
+///
+/// # Panics
+/// The kernel does not let it.
+pub fn reset_peak() {
+    fs::write("/proc/self/clear_refs", "5").expect("a process may reset its own peak");
+}
+
 /// Bytes of the files below `dir`; none if it is not there.
 ///
 /// # Panics

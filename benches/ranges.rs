@@ -5,16 +5,12 @@
 //! in the server, in a process of its own; the client is the same. `--rows N` is how many rows are
 //! then read, in requests for 50 symbols with all their sessions, decoded by the client.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use arrow::ipc::reader::StreamReader;
-use axum::Router;
-use axum::body::Bytes;
-use axum::routing::get;
 use barrow_benches::data::symbol;
+use barrow_benches::echo::{self, Echo};
 use barrow_benches::http::Connection;
 use barrow_benches::server::Server;
 use barrow_benches::{arguments, figure, load, machine};
@@ -27,15 +23,13 @@ const ROUNDS: usize = 5;
 const COLUMNS: &str = "&columns=symbol,ts,open,high,low,close,volume,vwap,trades";
 
 fn main() {
-    if let Some(len) = arguments::optional::<usize>("--bare") {
-        reply_for_ever(len);
-        return;
-    }
+    echo::serve_if_asked();
     let Some(dir) = arguments::optional::<PathBuf>("--data") else { return };
     let symbols = arguments::value("--symbols", 500);
     let server = Server::start(&dir);
+    let echo = Echo::start(&dir);
     for (name, columns) in [("all columns", ""), ("the columns sent", COLUMNS)] {
-        month(&server, symbols, name, columns);
+        month((&server, &echo), symbols, name, columns);
     }
     let rows = arguments::value("--rows", 0);
     if rows > 0 {
@@ -44,7 +38,7 @@ fn main() {
     server.stop();
 }
 
-fn month(server: &Server, symbols: u32, name: &str, columns: &str) {
+fn month((server, echo): (&Server, &Echo), symbols: u32, name: &str, columns: &str) {
     let (start, end) = load::sessions(0, MONTH);
     let path = |symbol: String| {
         format!("/v1/bars?symbols={symbol}&start={start}&end={end}&frequency=1m&layer=raw{columns}")
@@ -52,11 +46,8 @@ fn month(server: &Server, symbols: u32, name: &str, columns: &str) {
     let mut connection = Connection::open(&server.address);
     let mut bytes = Vec::new();
     connection.get(&path(symbol(0))).into(&mut bytes);
-    let own = std::env::current_exe().expect("Linux knows");
-    let mut bare = Command::new(own);
-    bare.args(["--bare", &bytes.len().to_string()]);
-    let bare = Server::run(bare);
-    let mut bare_connection = Connection::open(&bare.address);
+    let mut bare = Connection::open(echo.http());
+    let bare_path = format!("/{}", bytes.len());
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
     let mut turn = 0;
     let before = machine::cpu_seconds(server.pid());
@@ -65,31 +56,12 @@ fn month(server: &Server, symbols: u32, name: &str, columns: &str) {
             connection.get(&path(symbol(turn * 37 % symbols))).into(&mut bytes);
             turn += 1;
         }));
-        floor.extend(figure::repeat(ROUND, || bare_connection.get("/").into(&mut bytes)));
+        floor.extend(figure::repeat(ROUND, || bare.get(&bare_path).into(&mut bytes)));
     }
     let cpu = (machine::cpu_seconds(server.pid()) - before) * 1e6 / f64::from(turn);
     figure::many(&format!("month over HTTP, {name}"), "us", ours);
     figure::one(&format!("month over HTTP, {name}: server CPU"), "us", cpu);
     figure::many(&format!("bare reply of {} bytes", bytes.len()), "us", floor);
-}
-
-/// Prints where it listens and answers everything with `len` bytes.
-#[tokio::main]
-async fn reply_for_ever(len: usize) {
-    let body = Bytes::from(vec![7; len]);
-    let router = Router::new().route("/", get(move || std::future::ready(body.clone())));
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let listener = tokio::net::TcpListener::bind(any).await.expect("a port is free");
-    let address = listener.local_addr().expect("it is bound");
-    let line = format!("ready http={address} \n");
-    std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes()).expect("somebody reads");
-    loop {
-        let (stream, _) = listener.accept().await.expect("connections come");
-        stream.set_nodelay(true).expect("a socket takes the option");
-        let service = hyper_util::service::TowerToHyperService::new(router.clone());
-        let io = hyper_util::rt::TokioIo::new(stream);
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, service));
-    }
 }
 
 /// Reads at least `rows` rows.

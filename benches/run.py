@@ -2,9 +2,13 @@
 """Builds Barrow and its measuring programs, runs them in turn with other systems, prints tables.
 
     python3 benches/run.py [--only limits,size,ingest,...] [--runs 5] [--scratch DIR] [--force]
+                           [--small]
 
-Sections: limits, size, ingest, reads, commits, writers, ranges, open. The first run installs the
-other systems (compare/requirements.txt) into ~/.cache/barrow. The scratch folder (default
+Sections: limits, size, ingest, reads, commits, writers, ranges, open, aggregates, repairs,
+latest_table, feed, feed_load, feed_hostile. With --small those from aggregates on have few rows or are short, to see
+that they work: their figures mean nothing. The feed is compared with Redis if there is a
+`redis-server` (Debian: apt-get install redis-server). The first run
+installs the other systems (compare/requirements.txt) into ~/.cache/barrow. The scratch folder (default
 ~/.cache/barrow/bench) must lie on the disk to be measured; 25 GB are enough. Before each section
 the machine must be quiet: other work on less than 0.15 of a processor, over two seconds; --force
 only says how much it was.
@@ -32,6 +36,8 @@ DATA = ROOT.parent / "shared" / "data"
 QUIET_MAX = 0.15
 ROWS = 500 * 50 * 390
 YEAR = 252
+# Who makes bars of others' rows, too.
+AGGREGATING = ["duckdb", "chdb", "polars", "arcticdb"]
 
 
 def say(text):
@@ -88,9 +94,17 @@ class Figures:
         return f"{number(p50)} ({number(p10)})"
 
 
+def listing(figures):
+    """A row for each figure: what, unit, p50, p99."""
+    return [
+        [what, lines[0]["unit"], *(number(figures.median(what, part)) for part in ["p50", "p99"])]
+        for what, lines in figures.lines.items()
+    ]
+
+
 class Bench:
     def __init__(self, arguments):
-        self.force, self.runs = arguments.force, arguments.runs
+        self.force, self.runs, self.small = arguments.force, arguments.runs, arguments.small
         self.scratch = Path(arguments.scratch).expanduser()
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.programs, self.python = build(), venv()
@@ -408,6 +422,161 @@ class Bench:
             ])
         table(["what", "s", "CPU s", "rows replayed", "segments", "VmHWM MiB"], rows)
 
+    # ------------------------------------------------------------------ bars made of others
+
+    def aggregates(self):
+        """Each in a process of its own; the peers' first answer warms up, but for `all`."""
+        symbols, sessions, named, days = (20, 5, 3, 3) if self.small else (500, 50, 20, 5)
+        scratch = self.scratch / ("aggregates-small" if self.small else "aggregates")
+        scratch.mkdir(exist_ok=True)
+        size = dict(symbols=str(symbols), sessions=str(sessions))
+        of_ticks = dict(symbols=str(named), sessions=str(days))
+        bars, ticks = scratch / "bars.arrow", scratch / "ticks.arrow"
+        store, traded = scratch / "store", scratch / "traded"
+        if not (scratch / ".complete").exists():
+            shutil.rmtree(traded, ignore_errors=True)
+            self.rust("generate", out=bars, **size)
+            self.rust("generate", out=ticks, rows="ticks", **of_ticks)
+            self.rust("ingest", data=store, **size)
+            self.compact(store)
+            for system in AGGREGATING:
+                self.peer_aggregates(system, "load", scratch, arrow=bars, ticks=ticks)
+            (scratch / ".complete").touch()
+        ours, theirs = Figures(), {system: Figures() for system in AGGREGATING}
+        for _ in range(min(self.runs, 3)):
+            for question in ["all", "hours", "hour", "fives", "minutes"]:
+                data, sizes = (traded, of_ticks) if question == "minutes" else (store, size)
+                ours.add(self.rust("aggregates", data=data, question=question, **sizes))
+                for system in AGGREGATING if question != "fives" else []:
+                    sizes = of_ticks if question == "minutes" else size
+                    made = self.peer_aggregates(system, question, scratch, **sizes)
+                    theirs[system].add(made)
+        self.aggregate_tables(ours, theirs, symbols * sessions * 390, named * days * 100_000)
+        self.keeping(scratch, symbols, sessions)
+
+    def peer_aggregates(self, system, question, scratch, **names):
+        script = COMPARE / "aggregates.py"
+        command = [self.python, script, system, question, "--db", scratch / f"{system}-db"]
+        for name, value in names.items():
+            command += [f"--{name}", value]
+        return figures_of(command)
+
+    def aggregate_tables(self, ours, theirs, bars, ticks):
+        heading(f"Bars made of {bars:,} minutes and of {ticks:,} trades; CPU in the same unit")
+        asked = [
+            ("stored 1h bars of all symbols", "hours", "ms", ["hours, 1 threads", "hours, 2 threads"]),
+            ("stored 1h bars of one symbol", "hour", "us", ["hour"]),
+            ("5m to 1d bars of all symbols, the first time", "all", "ms",
+             ["all, stored", "all, answered, 1 threads", "all, answered, 2 threads"]),
+            ("1-minute bars of all trades", "minutes", "ms",
+             ["minutes, 1 threads", "minutes, 2 threads"]),
+        ]
+        rows = []
+        for title, question, unit, names in asked:
+            cells, best = [], None
+            for figures in theirs.values():
+                used = number(figures.median(f"{question}: CPU"))
+                cells.append(f"{figures.cell(question)}, CPU {used}")
+                took = figures.median(question)
+                best = took if best is None else min(best, took)
+                self.same(question, figures, ours, names)
+            for name in names:
+                used = number(ours.median(f"{name}: CPU"))
+                ratio = f"{best / ours.median(name):.1f}"
+                how = f"{title}: {name}" if len(names) > 1 else title
+                rows.append([how, unit, f"{ours.cell(name)}, CPU {used}", *cells, ratio])
+        table(["what", "unit", "Barrow", *AGGREGATING, "times faster than the fastest"], rows)
+        alone = ("fives", "stored tiles", "hours, 1 threads, first time", "hour, first time")
+        names = [name for name in ours.lines if name.startswith(alone)]
+        rows = [[name, ours.lines[name][0]["unit"], ours.cell(name)] for name in names]
+        table(["Barrow alone", "unit", "p50 (p10)"], rows)
+
+    @staticmethod
+    def same(question, theirs, ours, names):
+        """All closes add up to the same: everybody made the same bars."""
+        expected = theirs.median(f"{question}: check")
+        for name in names:
+            # One symbol is any of them, and what is stored is read by another question.
+            if question != "hour" and ours.has(f"{name}: check"):
+                found = ours.median(f"{name}: check")
+                assert abs(found - expected) <= 1e-9 * expected, f"{name}: {found}, not {expected}"
+
+    def keeping(self, scratch, symbols, sessions):
+        heading("What it costs to keep all bars, beside the ingest of minutes")
+        rows = []
+        for order, days in [("symbol", sessions), ("session", sessions), ("minute", sessions // 5)]:
+            figures = Figures()
+            size = dict(symbols=str(symbols), sessions=str(days))
+            store = scratch / "kept"
+            figures.add(self.rust("aggregates", data=store, question="keep", order=order, **size))
+            rows += [
+                [f"{order} by {order}, {days} sessions: {what}", lines[0]["unit"], figures.cell(what)]
+                for what, lines in figures.lines.items()
+            ]
+        table(["what", "unit", "figure"], rows)
+
+    def repairs(self):
+        heading("Bars put right after late rows; one symbol")
+        years = [2] if self.small else [10]
+        rows = []
+        for question, each in [("late", years), ("spread", years), ("backfill", [*years, years[0] * 4])]:
+            for count in each:
+                figures, store = Figures(), self.scratch / "repairs"
+                arguments = dict(question=question, years=str(count))
+                figures.add(self.rust("repairs", data=store, **arguments))
+                for what, *cells in listing(figures):
+                    rows.append([f"{count} years: {what}", *cells])
+        table(["what", "unit", "p50", "p99"], rows)
+
+    # ------------------------------------------------------------------ the feed
+
+    def feed(self):
+        figures = Figures()
+        seconds = "0.2" if self.small else "2"
+        for _ in range(1 if self.small else self.runs):
+            for part in ["lookups", "http", "arrivals"]:
+                short = ["--bars", "20"] if self.small else []
+                data = self.scratch / "feed"
+                figures.add(self.rust("feed", *short, data=data, part=part, seconds=seconds))
+        asked = {}
+        for what in figures.lines:
+            question, _, side = what.rpartition(": ")
+            asked.setdefault(question, {})[side] = what
+        alone = Figures()
+        for question, sides in asked.items():
+            floor = sides.get("echo, tokio") or sides.get("bare")
+            if floor is None:
+                alone.lines |= {what: figures.lines[what] for what in sides.values()}
+                continue
+            heading(f"{question}, us")
+            rows = []
+            for side, what in sides.items():
+                p50, p99 = (figures.median(what, part) for part in ["p50", "p99"])
+                ratio = p50 / figures.median(floor)
+                rows.append([side, number(p50), number(p99), f"{ratio:.2f}"])
+            table(["who", "p50", "p99", "p50 to the echo's"], rows)
+        heading("From a bar's arrival to its features")
+        table(["what", "unit", "p50", "p99"], listing(alone))
+
+    def latest_table(self):
+        short = ["--seconds", "1"] if self.small else []
+        self.listed("Reads of the latest table", "latest_table", *short)
+
+    def feed_load(self):
+        short = ["--seconds", "2", "--rates", "500,1000"] if self.small else []
+        self.listed("The feed under load", "feed_load", *short)
+
+    def feed_hostile(self):
+        short = ["--seconds", "2"] if self.small else []
+        self.listed("The feed among hostile clients", "feed_hostile", *short)
+
+    def listed(self, title, program, *arguments):
+        """All figures of one run."""
+        heading(title)
+        figures = Figures()
+        figures.add(self.rust(program, *arguments, data=self.scratch / "feed"))
+        table(["what", "unit", "p50", "p99"], listing(figures))
+
 
 # Which real files, and how they are loaded: options as in tests/recipes.toml.
 NEW_YORK = ["--time-zone", "America/New_York"]
@@ -503,7 +672,10 @@ def venv():
     return path / "bin" / "python"
 
 
-SECTIONS = ["limits", "size", "ingest", "reads", "commits", "writers", "ranges", "open"]
+SECTIONS = [
+    "limits", "size", "ingest", "reads", "commits", "writers", "ranges", "open", "aggregates",
+    "repairs", "latest_table", "feed", "feed_load", "feed_hostile",
+]
 
 
 def main():
@@ -512,6 +684,7 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--scratch", default="~/.cache/barrow/bench")
     parser.add_argument("--force", action="store_true")
+    parser.add_argument("--small", action="store_true")
     arguments = parser.parse_args()
     chosen = arguments.only.split(",")
     unknown = [name for name in chosen if name not in SECTIONS]

@@ -21,6 +21,8 @@ pub fn program() -> PathBuf {
 /// A running server; killed when dropped.
 pub struct Server {
     process: Child,
+    /// What it said when it was ready.
+    ready: String,
     /// Where it listens.
     pub address: String,
 }
@@ -31,6 +33,14 @@ impl Server {
     /// # Panics
     /// It does not start.
     pub fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    /// The same with settings: names of environment variables and their values.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start_with(data: &Path, settings: &[(&str, &str)]) -> Self {
         let mut command = Command::new(program());
         command.arg("serve").arg("--data").arg(data).args([
             "--http",
@@ -38,7 +48,7 @@ impl Server {
             "--feed",
             "127.0.0.1:0",
         ]);
-        command.env("BARROW_LOG_LEVEL", "warn");
+        command.env("BARROW_LOG_LEVEL", "warn").envs(settings.iter().copied());
         Self::run(command)
     }
 
@@ -52,9 +62,17 @@ impl Server {
         let mut ready = String::new();
         let out = process.stdout.take().expect("invariant: piped");
         BufReader::new(out).read_line(&mut ready).expect("the program says when it is ready");
-        let address = ready.split(' ').find_map(|word| word.strip_prefix("http="));
-        let address = address.unwrap_or_else(|| panic!("not ready: {ready:?}")).to_owned();
-        Self { process, address }
+        let address = said(&ready, "http=");
+        Self { process, address, ready }
+    }
+
+    /// What stands behind `name` in the line that said that it is ready: `feed=` is the address of
+    /// the feed.
+    ///
+    /// # Panics
+    /// It did not say.
+    pub fn said(&self, name: &str) -> String {
+        said(&self.ready, name)
     }
 
     /// Its process.
@@ -72,6 +90,11 @@ impl Server {
         let status = self.process.wait().expect("it is ours");
         assert!(status.success(), "the server ended with {status}");
     }
+}
+
+fn said(ready: &str, name: &str) -> String {
+    let found = ready.split_whitespace().find_map(|word| word.strip_prefix(name));
+    found.unwrap_or_else(|| panic!("no {name} in {ready:?}")).to_owned()
 }
 
 impl Drop for Server {

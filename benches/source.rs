@@ -46,6 +46,11 @@ impl Source {
         self.first..self.first + self.shape.symbols
     }
 
+    /// From now on a batch holds so many minutes.
+    pub const fn set_minutes(&mut self, minutes: usize) {
+        self.shape.minutes = minutes;
+    }
+
     /// The next rows, symbol by symbol, and a batch id that no other has.
     pub fn bars(&mut self) -> (String, Bars) {
         if self.sessions >= SESSIONS_MAX {

@@ -92,7 +92,7 @@ class Duck(Sql, DuckDb):
         return [self.one(f"SELECT count(*), sum(c) FROM b{step}") for step in STEPS]
 
     def one(self, sql):
-        return self.connection.sql(sql).fetchone()
+        return self.connection.sql(sql).fetchall()[0]
 
 
 class Ch(Sql, ChDb):
