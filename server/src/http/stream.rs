@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use barrow_engine::Error;
 use bytes::Bytes;
@@ -154,13 +154,18 @@ fn response(body: Body, format: Format, trailer: &Trailer) -> Response {
     if let Some(cursor) = cursor.and_then(|cursor| HeaderValue::from_str(cursor).ok()) {
         headers.insert(HeaderName::from_static("barrow-cursor"), cursor);
     }
-    for warning in &trailer.warnings {
+    append_warnings(headers, &trailer.warnings);
+    response
+}
+
+/// Says in headers `barrow-warning` what a person should know.
+pub(crate) fn append_warnings(headers: &mut HeaderMap, warnings: &[String]) {
+    for warning in warnings {
         // Names that are not ASCII cannot stand in a header; JSON answers hold them.
         if let Ok(warning) = HeaderValue::from_str(warning) {
             headers.append(HeaderName::from_static("barrow-warning"), warning);
         }
     }
-    response
 }
 
 struct Head {

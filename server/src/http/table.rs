@@ -11,13 +11,14 @@ use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use axum::Json;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use barrow_types::{DAY_NANOS, Timestamp};
 use serde_json::{Value, json};
 
 use super::encode::{Format, csv_text};
 use super::error::{Code, Problem};
+use super::stream::append_warnings;
 use super::time::{self, Zone};
 use crate::parquet_out::ParquetOut;
 
@@ -45,12 +46,7 @@ pub(crate) fn table_with_warnings(
     warnings: &[String],
 ) -> Result<Response, Problem> {
     let mut response = answer(format, columns, rows, warnings)?;
-    for warning in warnings {
-        // Names that are not ASCII cannot stand in a header; JSON answers hold them.
-        if let Ok(warning) = HeaderValue::from_str(warning) {
-            response.headers_mut().append(HeaderName::from_static("barrow-warning"), warning);
-        }
-    }
+    append_warnings(response.headers_mut(), warnings);
     Ok(response)
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use barrow_engine::dataset::BARS;
@@ -24,11 +24,11 @@ use super::super::columns::{Hollow, Layout};
 use super::super::encode::Objects;
 use super::super::error::{Code, Problem};
 use super::super::params::{Known, Params};
+use super::super::stream::append_warnings;
 use super::super::time::Zone;
 use super::groups::reference;
 use super::named::GROUPS_MAX;
-use super::point::seconds;
-use super::reader::{columns_of, piece, with_age};
+use super::reader::{columns_of, piece_aged, with_age};
 use super::row::piece_of;
 use crate::clock;
 use crate::live::subscription::{Made, Subscription, Wish, begin};
@@ -89,12 +89,7 @@ pub(crate) async fn get(
     let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("heartbeat");
     let mut response =
         Sse::new(ReceiverStream::new(receiver)).keep_alive(heartbeat).into_response();
-    for warning in warnings {
-        // Names that are not ASCII cannot stand in a header.
-        if let Ok(warning) = HeaderValue::from_str(&warning) {
-            response.headers_mut().append(HeaderName::from_static("barrow-warning"), warning);
-        }
-    }
+    append_warnings(response.headers_mut(), &warnings);
     Ok(response)
 }
 
@@ -210,11 +205,7 @@ impl Told {
                 let words: Vec<u64> = update.row.iter().collect();
                 let row = Row::new(live.layout, &words);
                 let slot = piece_of(row.expect("invariant: rows of a group are of one length"));
-                let age = clock::now().nanos().saturating_sub(slot.available_at[0]);
-                let mut row = piece(0, BARS_OF_NONE, slot);
-                if let Some(features) = &mut row.features {
-                    features.age = vec![seconds(age)];
-                }
+                let row = piece_aged(0, BARS_OF_NONE, slot, clock::now());
                 let instrument = live.name_of(update.symbol);
                 let instrument = instrument.expect("invariant: a symbol that is told has a name");
                 let name = self.names.get(&instrument).map_or(&*instrument, String::as_str);

@@ -19,7 +19,7 @@ use super::super::stream::{self, Answer, Pieces};
 use super::super::time::{Zone, parse_parameter};
 use super::groups::reference;
 use super::newest;
-use super::reader::{Asked, Lane, missing, piece, with_age};
+use super::reader::{Asked, Lane, missing, piece_aged, seconds, with_age};
 
 const LATEST: Known = Known {
     built: &[
@@ -219,11 +219,7 @@ impl Slots {
                     .push(format!("{symbol}: its newest is {age} s old, more than {max_age} s"));
                 continue;
             }
-            let mut row = piece(place, asked.bars(), slot);
-            if let Some(features) = &mut row.features {
-                features.age = vec![seconds(age)];
-            }
-            pieces.push(row);
+            pieces.push(piece_aged(place, asked.bars(), slot, now));
         }
         let calendar = (!calendars.is_empty()).then(|| calendars.join(","));
         // A symbol without a row has said why.
@@ -237,12 +233,6 @@ impl Slots {
             zone: wanted.params.read("tz", Zone::parse)?.unwrap_or(Zone::Utc),
         })
     }
-}
-
-/// A span in seconds.
-#[expect(clippy::cast_precision_loss, reason = "an age is told to the microsecond")]
-pub(super) fn seconds(nanos: i64) -> f64 {
-    nanos as f64 / 1e9
 }
 
 /// Finds one slot of an instrument.

@@ -357,6 +357,28 @@ pub(crate) fn piece(symbol: u32, bars: (Step, PriceSide), found: FeaturePiece) -
     }
 }
 
+/// The same with the age of each row at an instant.
+pub(super) fn piece_aged(
+    symbol: u32,
+    bars: (Step, PriceSide),
+    found: FeaturePiece,
+    now: Timestamp,
+) -> Piece {
+    let ages = found.available_at.iter().map(|at| seconds(now.nanos().saturating_sub(*at)));
+    let age = ages.collect();
+    let mut piece = piece(symbol, bars, found);
+    if let Some(features) = &mut piece.features {
+        features.age = age;
+    }
+    piece
+}
+
+/// A span in seconds.
+#[expect(clippy::cast_precision_loss, reason = "an age is told to the microsecond")]
+pub(super) fn seconds(nanos: i64) -> f64 {
+    nanos as f64 / 1e9
+}
+
 /// The features of all symbols, one symbol after the other.
 pub(crate) struct Reader {
     lanes: std::vec::IntoIter<(u32, Lane)>,
