@@ -5,17 +5,18 @@
 //! the anchor's session are as they were traded. The rule is told in `docs/CURATION.md`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use barrow_types::{
     Adjust, ColumnId, DAY_NANOS, DatasetId, Sequence, Step, Timestamp, civil_from_days,
 };
 
-use crate::calendar::{Calendar, slot_begin, slot_of};
+use crate::calendar::Calendar;
 use crate::catalog::ledger_series;
 use crate::dataset::{OPEN, VWAP};
 use crate::error::Error;
 use crate::reference::{Action, Reference};
-use crate::rows::Values;
+use crate::rows::{Rows, Values};
 
 use super::closes::Close;
 use super::{Content, Curated, Piece};
@@ -131,17 +132,26 @@ impl Adjuster {
             let (ratio, left) = self.factors.of(span.stretch.date);
             let ratio = if self.lacks_splits[candidate] { ratio } else { 1.0 };
             let places = first..first + span.count as usize;
-            for (column, role) in piece.rows.columns.iter_mut().zip(&self.roles) {
-                let Values::F64(values) = &mut column.values else { continue };
-                let values = &mut values[places.clone()];
-                match role {
-                    Role::Price => {
-                        values.iter_mut().for_each(|price| *price = *price / ratio * left)
-                    }
-                    Role::Volume => values.iter_mut().for_each(|volume| *volume *= ratio),
-                    Role::Other => {}
-                }
-            }
+            let price = |price| price / ratio * left;
+            change(&mut piece.rows, (&self.roles, places), price, |volume| volume * ratio);
+        }
+    }
+}
+
+/// Changes the prices and volumes of some rows, whose columns have these roles.
+pub(super) fn change(
+    rows: &mut Rows,
+    (roles, places): (&[Role], Range<usize>),
+    price: impl Fn(f64) -> f64,
+    volume: impl Fn(f64) -> f64,
+) {
+    for (column, role) in rows.columns.iter_mut().zip(roles) {
+        let Values::F64(values) = &mut column.values else { continue };
+        let values = values[places.clone()].iter_mut();
+        match role {
+            Role::Price => values.for_each(|value| *value = price(*value)),
+            Role::Volume => values.for_each(|value| *value = volume(*value)),
+            Role::Other => {}
         }
     }
 }
@@ -269,9 +279,7 @@ impl Curated {
         if !step.is_dated() || step == Step::D1 {
             return Ok(());
         }
-        let slot = slot_of(step, i64::from(ex_date) * DAY_NANOS);
-        let begin = slot_begin(step, slot).div_euclid(DAY_NANOS);
-        let begin = i32::try_from(begin).expect("invariant: 2^63 nanoseconds are 106751 days");
+        let begin = self.bar_of(ex_date).start;
         let calendar = self.calendar.as_deref();
         let session = calendar.and_then(|calendar| calendar.next_session(begin - 1));
         let begin = session.map_or(begin, |session| session.date);

@@ -13,9 +13,8 @@ use barrow_types::{Adjust, DAY_NANOS, Timestamp};
 use crate::calendar::{slot_begin, slot_of};
 use crate::error::{Error, ErrorKind};
 use crate::reference::Reference;
-use crate::rows::Values;
 
-use super::adjust::{Role, are_numbers, by_ex_date, carried_by, date_text, start_of};
+use super::adjust::{Role, are_numbers, by_ex_date, carried_by, change, date_text, start_of};
 use super::{Content, Curated, Piece};
 
 /// What the actions up to an ex-date, its own among them, do to bars from it on.
@@ -154,17 +153,9 @@ impl Forward {
             let Content::Rows(first) = span.content else { continue };
             let Some(effect) = self.of(span.stretch.date) else { continue };
             let places = first..first + span.count as usize;
-            for (column, role) in piece.rows.columns.iter_mut().zip(roles) {
-                let Values::F64(values) = &mut column.values else { continue };
-                let values = &mut values[places.clone()];
-                match role {
-                    Role::Price => values
-                        .iter_mut()
-                        .for_each(|price| *price = *price * effect.ratio / effect.left),
-                    Role::Volume => values.iter_mut().for_each(|volume| *volume /= effect.ratio),
-                    Role::Other => {}
-                }
-            }
+            let price = |price| price * effect.ratio / effect.left;
+            let volume = |volume| volume / effect.ratio;
+            change(&mut piece.rows, (roles, places.clone()), price, volume);
             for known_at in &mut piece.rows.known_at[places.clone()] {
                 *known_at = (*known_at).max(effect.known_at);
             }
@@ -179,7 +170,8 @@ impl Curated {
     /// The same slots with prices and volumes as features take them; as they are with `None`.
     #[must_use]
     pub(crate) fn brought_back(mut self, forward: Option<Arc<Forward>>) -> Self {
-        self.forward = forward;
+        let roles = || self.scan.columns.iter().map(|id| Role::of(*id)).collect();
+        self.forward = forward.map(|forward| (forward, roles()));
         self
     }
 
@@ -189,7 +181,7 @@ impl Curated {
     }
 
     /// The dates of the bar that holds a date, its end not one of them.
-    fn bar_of(&self, date: i32) -> Range<i32> {
+    pub(super) fn bar_of(&self, date: i32) -> Range<i32> {
         let step = self.scan.step;
         if !step.is_dated() {
             return date..date.saturating_add(1);

@@ -221,8 +221,8 @@ pub struct Curated {
     asked_end: Timestamp,
     /// What corporate actions do to the rows.
     adjuster: Option<Adjuster>,
-    /// What they do to the rows as features take them.
-    forward: Option<Arc<Forward>>,
+    /// What they do to the rows as features take them, and the role of each column.
+    forward: Option<(Arc<Forward>, Vec<Role>)>,
     /// Whether only masks are read, and pieces have no rows.
     masks_only: bool,
     /// Whether the rows of a session decide together who delivers it.
@@ -485,9 +485,8 @@ impl Curated {
             if let Some(adjuster) = &self.adjuster {
                 adjuster.apply(&mut piece);
             }
-            if let Some(forward) = &self.forward {
-                let roles: Vec<Role> = self.scan.columns.iter().map(|id| Role::of(*id)).collect();
-                forward.apply(&mut piece, &roles);
+            if let Some((forward, roles)) = &self.forward {
+                forward.apply(&mut piece, roles);
             }
             if !piece.spans.is_empty() {
                 return Ok(Some(piece));

@@ -41,11 +41,8 @@ impl Curated {
         let session = self.scan.session;
         let minutes = SlotGrid { step: Step::M1, session, align: Align::Session };
         let after = instant.saturating_sub(MINUTE_NANOS);
-        let (start, end) = (after.saturating_add(1), instant.saturating_add(1));
-        let stretches = minutes.stretches(self.calendar.as_deref(), start, end);
-        let starts =
-            stretches.flat_map(|stretch| (0..stretch.count).map(move |at| stretch.start_of(at)));
-        starts.filter(|minute| (after + 1..=instant).contains(minute)).min().unwrap_or(instant)
+        let first = minutes.next_starting(self.calendar.as_deref(), after.saturating_add(1));
+        first.map_or(instant, |minute| minute.start.min(instant))
     }
 
     /// When the first slot starts that ends after an instant; with `whole` the first of its

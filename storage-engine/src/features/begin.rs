@@ -22,7 +22,7 @@ pub(super) enum Lead {
 }
 
 /// Where to begin.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Begin {
     /// When the first slot to read starts.
     pub(super) start: Timestamp,
