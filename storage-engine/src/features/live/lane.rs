@@ -208,8 +208,8 @@ impl LiveLane {
                 return Ok(());
             }
             let fed = self.feed(&asked, curated.take(), (room, *pace), closed)?;
-            if fed == Fed::Mixed {
-                // What its slots say depends on which of them are due.
+            if matches!(fed, Fed::Mixed | Fed::Early) {
+                // What its slots say depends on which of them are due, or on where the range ends.
                 self.head = None;
                 self.kept.clear();
                 *closed = Closed { skipped: closed.skipped, ..Closed::default() };
@@ -264,8 +264,12 @@ impl LiveLane {
         };
         feed.all(reader)?;
         let Feed { forming, due, is_mixed, .. } = feed;
+        let last = forming.as_ref().unwrap_or(&*head).newest.as_ref().map(|row| row.ts);
+        let calendars = asked.reference.attribute(&asked.scan.instrument, "calendar");
+        let is_early = |last: i64| calendars.iter().any(|(since, _)| *since > last);
         let fed = match forming {
             _ if is_mixed => Fed::Mixed,
+            _ if last.is_some_and(is_early) => Fed::Early,
             None if head.ends_empty => Fed::Hollow,
             _ => Fed::Whole,
         };
@@ -450,6 +454,9 @@ enum Fed {
     Whole,
     /// A slot is not due though a later one is, because it comes from another source.
     Mixed,
+    /// The instrument has another calendar from some time behind the last slot on: a range that
+    /// ends with the slot follows its own.
+    Early,
     /// No row is there behind the empty slots that the head ends with.
     Hollow,
 }
