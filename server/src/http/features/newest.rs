@@ -74,8 +74,8 @@ pub(super) fn read(app: &App, wanted: &Wanted, snapshot: &Snapshot, cut: &Cut) -
     Some(Slots { asked, instruments, found, now, sequence: cut.sequence })
 }
 
-/// Whether calendars and names are from a slot on what they are for ever, as rows that are kept
-/// ready have it; who computes a slot takes those of its time.
+/// Whether calendars and names are from a slot on what they are for ever. Rows that are kept ready
+/// have those of the last slot; who computes a slot takes those of its time.
 fn is_settled(reference: &Reference, named: &Named, instrument: &str, ts: Timestamp) -> bool {
     let keeps_calendar = |instrument: &str| {
         let calendars = reference.attribute(instrument, "calendar");
