@@ -18,6 +18,9 @@ use crate::snapshot::{Revisions, Scan, Snapshot, text};
 /// How many states are kept: the newest and some that questions asked for.
 const KEPT_MAX: usize = 4;
 
+/// What settings of publish delays begin with; the source follows.
+const PUBLISH_DELAY: &str = "publish_delay:";
+
 /// What settings of calendars are of: `zone:NAME` and `version:NAME`.
 const CALENDARS: &str = "calendars";
 
@@ -228,8 +231,15 @@ impl Reference {
 
     /// How long after a bar's end `source` publishes it.
     pub fn publish_delay(&self, dataset: &str, source: &str) -> Nanos {
-        let setting = self.setting(dataset, &format!("publish_delay:{source}"));
+        let setting = self.setting(dataset, &format!("{PUBLISH_DELAY}{source}"));
         Nanos::new(setting.and_then(|value| value.parse().ok()).unwrap_or_default())
+    }
+
+    /// The longest of all sources.
+    pub fn publish_delay_max(&self, dataset: &str) -> Nanos {
+        let delays = self.settings(dataset).filter(|(key, _)| key.starts_with(PUBLISH_DELAY));
+        let longest = delays.filter_map(|(_, value)| value.parse().ok()).max();
+        Nanos::new(longest.unwrap_or_default())
     }
 
     /// What facts say of a rule of a dataset.

@@ -189,13 +189,16 @@ impl Asked<'_> {
         }
     }
 
-    /// When the last slot of a context begins that has ended by `at`.
+    /// When the last slot of a context begins that has ended by `at` and is surely due: one that is
+    /// not, and has none behind it that is, is none that anybody reads.
     fn last_ended(&self, of: &Context, at: Timestamp, end: Timestamp) -> Result<Timestamp, Error> {
         let mut scan = self.curated(of, ContextId(0));
         (scan.start, scan.end, scan.columns) = (at, end, Vec::new());
         let curated = self.open(scan)?;
         let calendar = curated.calendar_shared();
-        let last = curated.grid().last_ending(calendar.as_deref(), at.nanos());
+        let delay = self.reference.publish_delay_max(BARS.name).get();
+        let ended = at.nanos().min(self.scan.due.nanos().saturating_sub(delay));
+        let last = curated.grid().last_ending(calendar.as_deref(), ended);
         Ok(last.map_or(Timestamp::MIN, |bucket| Timestamp::from_nanos(bucket.start)))
     }
 }
