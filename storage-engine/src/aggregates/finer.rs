@@ -3,14 +3,14 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use barrow_types::ColumnId;
+use barrow_types::{ColumnId, Step};
 
-use crate::calendar::{SlotGrid, Stretch};
+use crate::calendar::{Bucket, SlotGrid, Stretch, slot_of};
 use crate::error::Error;
 
 use super::bars::Fine;
-use super::lineage::Origin;
-use super::make::{Coverage, Maker, Wanted};
+use super::lineage::{Origin, Steps};
+use super::make::{Coverage, Maker, Wanted, origin_of};
 
 /// Readings that are kept at a time: those of a block.
 const KEPT_MAX: usize = 4;
@@ -24,6 +24,33 @@ pub(super) struct Read {
     pub(super) fine: Fine,
     /// When those slots begin that have only quarantined rows; ascending.
     pub(super) blocked: Vec<i64>,
+}
+
+impl Read {
+    /// What the bar of the last slot of a session is made of, and its slot, if it holds rows of the
+    /// session after it.
+    pub(super) fn made_of_last(&self, step: Step, last: &Bucket) -> Option<(i64, Steps)> {
+        let begins = self.fine.begins.as_deref().unwrap_or(&self.fine.rows.ts);
+        let before = |at: i64| begins.partition_point(|begin| *begin < at);
+        let places = before(last.start)..before(last.end);
+        let date_of = |place: usize| {
+            let next = self.stretches.partition_point(|of| of.begin_of(0) <= begins[place]);
+            self.stretches[next.saturating_sub(1)].date
+        };
+        let is_shared = |date: i32| match origin_of(&self.origins, date) {
+            _ if date != last.date => true,
+            Origin::Own => false,
+            Origin::Made(of) => of.last.is_some(),
+        };
+        if places.is_empty() || !is_shared(date_of(places.end - 1)) {
+            return None;
+        }
+        let steps = places.map(|place| match origin_of(&self.origins, date_of(place)) {
+            Origin::Own => Steps::of(step),
+            Origin::Made(of) => of.of(slot_of(step, self.fine.rows.ts[place])),
+        });
+        Some((last.slot, steps.fold(Steps::NONE, Steps::with)))
+    }
 }
 
 /// What was read.

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::quality::Settled;
 use crate::rows::{ColumnType, Rows};
 
-use super::lineage::{Origin, Steps};
+use super::lineage::{MadeOf, Origin};
 use super::make::Made;
 
 /// The rows of some sessions, as they are found.
@@ -77,20 +77,23 @@ impl<'a> Gathered<'a> {
         self.parts.push((rows, settled));
     }
 
-    /// Adds derived rows of a run of sessions: those that have any have found theirs.
+    /// Adds derived rows of a run of sessions: those that have any have found theirs. `made_of` says
+    /// of each, counted in the run, what they were made of.
     pub(super) fn add_made(
         &mut self,
         step: Step,
         run: Range<usize>,
         rows: Rows,
-        origin: impl Fn(usize) -> Origin,
+        made_of: impl Fn(usize) -> MadeOf,
     ) {
         let has_row = |session: &&[Stretch]| {
             let has_row = |stretch: &Stretch| !places_of(step, &rows.ts, stretch).is_empty();
             session.iter().any(has_row)
         };
         let found: Vec<bool> = self.sessions[run.clone()].iter().map(has_row).collect();
-        self.add(step, run, rows, Settled::default(), |at| found[at].then(|| origin(at)));
+        self.add(step, run, rows, Settled::default(), |at| {
+            found[at].then(|| Origin::Made(made_of(at)))
+        });
     }
 
     pub(super) fn finish(self, kinds: Vec<ColumnType>) -> Result<Made, Error> {
@@ -98,8 +101,8 @@ impl<'a> Gathered<'a> {
         blocked.sort_unstable();
         blocked.dedup();
         let origins = sessions.iter().zip(&found).map(|(session, found)| {
-            let origin = found.as_ref().map_or(Origin::Made(Steps::NONE), |(.., origin)| *origin);
-            (session[0].date, origin)
+            let none = Origin::Made(MadeOf::default());
+            (session[0].date, found.as_ref().map_or(none, |(.., origin)| *origin))
         });
         let origins = origins.collect();
         let mut taken: Vec<(usize, Range<usize>)> = Vec::new();

@@ -57,8 +57,34 @@ impl Steps {
 pub(crate) enum Origin {
     /// They are bars of that very step.
     Own,
-    /// They were made of rows of these steps; of none if there are none.
-    Made(Steps),
+    /// They were made of others, or there are none.
+    Made(MadeOf),
+}
+
+/// The steps of the rows that the bars of a session were made of; of none if there are no bars.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MadeOf {
+    /// Of its bars, but the one of
+    pub(super) steps: Steps,
+    /// this slot, its last, which on the clock may hold rows of the session after it.
+    pub(super) last: Option<(i64, Steps)>,
+}
+
+impl MadeOf {
+    /// The same steps for all bars.
+    pub(super) const fn all(steps: Steps) -> Self {
+        Self { steps, last: None }
+    }
+
+    /// Those of any bar.
+    pub(super) fn any(&self) -> Steps {
+        self.last.map_or(self.steps, |(_, steps)| self.steps.with(steps))
+    }
+
+    /// Those of the bar of a slot.
+    pub(crate) fn of(&self, slot: i64) -> Steps {
+        self.last.filter(|(last, _)| *last == slot).map_or(self.steps, |(_, steps)| steps)
+    }
 }
 
 /// What may be asked for rows.

@@ -22,7 +22,7 @@ use super::coverage::{Finer, coverage};
 use super::finer::{Memo, Read};
 use super::gathered::{Gathered, places_of};
 use super::inspect::{Inspected, Inspector};
-use super::lineage::{Lineage, Origin, Steps, Supply};
+use super::lineage::{Lineage, MadeOf, Origin, Steps, Supply};
 use super::reasons::Reasons;
 use super::targets::Targets;
 use super::ticks::{self, TickFold};
@@ -100,7 +100,7 @@ impl Made {
     }
 }
 
-fn origin_of(origins: &[(i32, Origin)], date: i32) -> Origin {
+pub(super) fn origin_of(origins: &[(i32, Origin)], date: i32) -> Origin {
     let found = origins.binary_search_by_key(&date, |(of, _)| *of);
     found.map_or(Origin::Own, |place| origins[place].1)
 }
@@ -250,8 +250,7 @@ impl Maker<'_> {
             rows.columns.push(Column::new(Values::F64(vec![1.0; rows.len()])));
         }
         gathered.blocked.extend(blocked);
-        let made_of = Origin::Made(Steps::of(Step::Tick));
-        gathered.add_made(step, run, rows, |_| made_of);
+        gathered.add_made(step, run, rows, |_| MadeOf::all(Steps::of(Step::Tick)));
         Ok(())
     }
 
@@ -328,21 +327,31 @@ impl Maker<'_> {
             }
         }
         let dates: Vec<i32> = sessions.iter().map(|session| session[0].date).collect();
+        let is_dated = coarse.step.is_dated();
+        let last = |session: &&[Stretch]| {
+            let last = session.last().filter(|_| !is_dated && !origins.is_empty())?;
+            read.made_of_last(grid.step, &last.bucket(last.count - 1))
+        };
+        let lasts: Vec<Option<(i64, Steps)>> = sessions.iter().map(last).collect();
         let delivering = dates_with_rows(fine, stretches);
         let made_of = |at: usize| {
             if origins.is_empty() {
-                return Origin::Made(Steps::of(grid.step));
+                return MadeOf::all(Steps::of(grid.step));
             }
             let from = origins.partition_point(|(date, _)| *date < dates[at]);
-            let next = dates.get(at + 1).copied().unwrap_or(i32::MAX);
+            let next = match is_dated {
+                true => dates.get(at + 1).copied().unwrap_or(i32::MAX),
+                false => dates[at] + 1,
+            };
             let of_session = origins[from..].iter().take_while(|(date, _)| *date < next);
             // A session of which every row is kept out is no part of the bar.
             let delivers = |(date, _): &&(i32, Origin)| delivering.binary_search(date).is_ok();
             let steps = of_session.filter(delivers).map(|(_, origin)| match origin {
                 Origin::Own => Steps::of(grid.step),
-                Origin::Made(steps) => *steps,
+                Origin::Made(of) if is_dated => of.any(),
+                Origin::Made(of) => of.steps,
             });
-            Origin::Made(steps.fold(Steps::NONE, Steps::with))
+            MadeOf { steps: steps.fold(Steps::NONE, Steps::with), last: lasts[at] }
         };
         gathered.add_made(coarse.step, run, folded.rows, made_of);
         Ok(())

@@ -16,7 +16,7 @@ use crate::snapshot::{Revisions, Scan};
 
 use super::bars::doubles;
 use super::gathered::Gathered;
-use super::lineage::{Origin, Steps, Supply};
+use super::lineage::{MadeOf, Steps, Supply};
 use super::make::{Coverage, Maker, SESSION_NANOS_MAX, Wanted, bounds, instants, kinds, ticks_of};
 use super::tile_file::{self, Block, Entry, Key};
 use super::tiles::Tile;
@@ -91,7 +91,7 @@ impl Maker<'_> {
             return Ok(false);
         }
         let rows = rows_of(&parts, wanted)?;
-        gathered.add_made(step, run, rows, |_| Origin::Made(Steps::of(of)));
+        gathered.add_made(step, run, rows, |_| MadeOf::all(Steps::of(of)));
         Ok(true)
     }
 

@@ -431,7 +431,7 @@ impl Curated {
             // What took the place of another is told first: its source has said it twice.
             Origin::Own if is_corrected => return State::Corrected,
             Origin::Own => Steps::of(self.scan.step),
-            Origin::Made(steps) => steps,
+            Origin::Made(of) => of.of(span.stretch.first_slot + i64::from(at)),
         };
         let of_candidate = &self.reasons[span.candidate.unwrap_or(self.candidates.len())];
         if end > self.scan.due.nanos() || of_candidate.are_open(steps, end) {
