@@ -1,6 +1,6 @@
 //! Where days and minutes, and what is kept out or turned away, meet.
 
-use barrow_types::{DatasetId, Step};
+use barrow_types::{Align, DatasetId, Step};
 
 use super::store::{Ask, Store, instant, texts};
 use crate::batch::{Batch, ClaimOrigin};
@@ -30,6 +30,23 @@ fn a_day_that_is_kept_out_does_not_keep_its_week_open() {
     assert_eq!(states(&store), [true]);
     store.quarantine(Step::D1, "2 00:00", &day);
     assert_eq!(states(&store), [false]);
+}
+
+#[test]
+fn an_hour_of_two_sessions_is_open_as_long_as_a_row_of_either_may_come_and_no_other_is() {
+    let mut store = Store::without_calendar();
+    for day in [2, 3] {
+        // From 21:30 of the evening before: three hours before midnight, and half an hour on.
+        store.session(day, ["-3:30", "21:30", "-", "-", "-", "-"]);
+    }
+    store.follow_calendar();
+    store.trades(&["2 14:00:01 3 3", "2 21:10:00 3 3"]);
+    store.bars(Step::S1, &["2 21:40:00 1 1 1 1 1 1 1", "3 10:00:00 1 1 1 1 1 1 1"]);
+    store.claim(DatasetId::BARS, Step::S1, ("1", "2"), ClaimOrigin::Watermark);
+    let told = store.told(&Ask { align: Align::Clock, ..Ask::of(Step::H1) });
+    let states = told.iter().map(|line| (&line[..8], line.contains("provisional")));
+    let expected = [("2 14:00 ", false), ("2 21:00 ", true), ("3 10:00 ", true)];
+    assert!(states.eq(expected), "{told:#?}");
 }
 
 #[test]

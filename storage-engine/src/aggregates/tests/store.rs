@@ -129,24 +129,32 @@ impl Store {
     /// 5th it breaks from 12:00 to 13:00.
     pub(super) fn new() -> Self {
         let mut store = Self::without_calendar();
-        let hour = MINUTE * 60;
         for day in [2, 3, 4, 5, 8, 9, 10, 11, 12] {
-            let close = if day == 4 { 13 * hour } else { 16 * hour };
-            let pause = (day == 5).then_some((12 * hour, 13 * hour));
-            let columns = vec![
-                texts(["regular"]),
-                integers([Some(9 * hour + 30 * MINUTE)]),
-                integers([Some(close)]),
-                integers([pause.map(|(from, _)| from)]),
-                integers([pause.map(|(_, to)| to)]),
-                integers([Some(8 * hour)]),
-                integers([Some(18 * hour)]),
-            ];
-            store.fact(DatasetId::CALENDAR_DAYS, "TEST", midnight(day), columns);
+            let close = if day == 4 { "13:00" } else { "16:00" };
+            let (from, to) = if day == 5 { ("12:00", "13:00") } else { ("-", "-") };
+            store.session(day, ["9:30", close, from, to, "8:00", "18:00"]);
         }
-        let calendar = vec![texts(["calendar"]), texts(["TEST"])];
-        store.fact(DatasetId::INSTRUMENTS, "A", ALWAYS.nanos(), calendar);
+        store.follow_calendar();
         store
+    }
+
+    /// A session of a day: its open and close, a pause from and to, and the begin and end of the
+    /// hours around, as times after the day's midnight; what there is not is `-`.
+    pub(super) fn session(&mut self, day: i64, times: [&str; 6]) {
+        let nanos = |text: &str| {
+            let (hours, minutes) = text.split_once(':')?;
+            let [hours, minutes] = [hours, minutes].map(|text| text.parse::<i64>().unwrap());
+            Some((60 * hours + minutes) * MINUTE)
+        };
+        let times = times.map(|text| integers([nanos(text)]));
+        let columns = [texts(["regular"])].into_iter().chain(times).collect();
+        self.fact(DatasetId::CALENDAR_DAYS, "TEST", midnight(day), columns);
+    }
+
+    /// From now on there are slots in these sessions only.
+    pub(super) fn follow_calendar(&mut self) {
+        let calendar = vec![texts(["calendar"]), texts(["TEST"])];
+        self.fact(DatasetId::INSTRUMENTS, "A", ALWAYS.nanos(), calendar);
     }
 
     pub(super) fn without_calendar() -> Self {
