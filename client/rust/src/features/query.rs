@@ -215,6 +215,10 @@ pub struct LatestFeaturesQuery {
     pub as_of: Option<String>,
     /// Answer from what Barrow held then.
     pub at_sequence: Option<String>,
+    /// Whether rows that are kept ready are taken as they are, be they a commit behind.
+    pub eventual: bool,
+    /// Wait until the server holds this sequence.
+    pub min_sequence: Option<String>,
     /// The zone in which CSV and JSON show times.
     pub tz: Option<String>,
 }
@@ -245,6 +249,21 @@ impl LatestFeaturesQuery {
         self
     }
 
+    /// The rows that are kept ready, as they are: a commit of a moment ago may not be in them yet.
+    #[must_use]
+    pub const fn eventual(mut self) -> Self {
+        self.eventual = true;
+        self
+    }
+
+    /// From a state that holds at least this: the token that the answer to a batch gave, for
+    /// reading what follows from what was just written.
+    #[must_use]
+    pub fn min_sequence(mut self, token: impl Into<String>) -> Self {
+        self.min_sequence = Some(token.into());
+        self
+    }
+
     /// Also a slot that has not ended.
     #[must_use]
     pub const fn peek(mut self) -> Self {
@@ -262,6 +281,8 @@ impl LatestFeaturesQuery {
             ("reasons", &word(self.reasons)),
             ("as_of", &self.as_of),
             ("at_sequence", &self.at_sequence),
+            ("consistency", &self.eventual.then(|| "eventual".to_owned())),
+            ("min_sequence", &self.min_sequence),
             ("tz", &self.tz),
         ];
         push(&mut pairs, &all);
@@ -449,8 +470,9 @@ mod tests {
         assert_eq!(shown(range.end("2").cursor("c").tz("UTC").pairs()), expected);
         let latest = LatestFeaturesQuery::new(["g"], ["A"]).max_age(Duration::from_secs(2));
         let latest = latest.slot("1").peek().with_reasons().as_of("3").at_sequence("4").tz("UTC");
+        let latest = latest.eventual().min_sequence("5");
         let expected = "groups=g&symbols=A&max_age=2000ms&slot=1&peek=true&reasons=true&as_of=3\
-                        &at_sequence=4&tz=UTC";
+                        &at_sequence=4&consistency=eventual&min_sequence=5&tz=UTC";
         assert_eq!(shown(latest.pairs()), expected);
         let at = FeaturesAtQuery::new(["g"], ["A"], "1").exact().with_reasons();
         let expected = "groups=g&symbols=A&ts=1&mode=exact&reasons=true&as_of=3&at_sequence=4&tz=Z";
