@@ -42,6 +42,7 @@ pub(crate) use candidates::{bound, sources};
 use contents::Contents;
 pub(crate) use forward::{Forward, Unknown};
 pub use newest::Newest;
+use reach::minute_of;
 pub(crate) use reach::watermarks;
 pub use upkeep::{TilesDone, TilesJob};
 pub(crate) use verify::{LiveTiles, NextTiles, verify_tile_files};
@@ -781,6 +782,7 @@ fn clip_to_rows(
         } else {
             (first, last)
         };
+        let first = if step < Step::M1 { minute_of(grid, calendar, first) } else { first };
         slots_around(grid, calendar, first, last)
     });
     let Some((first, last)) = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else {

@@ -3,7 +3,7 @@
 use barrow_types::{Align, DAY_NANOS, Step};
 
 use crate::aggregates::{Reasons, Subjects};
-use crate::calendar::{SlotGrid, Stretch, slot_begin, slot_of};
+use crate::calendar::{Calendar, SlotGrid, Stretch, slot_begin, slot_of};
 use crate::error::Error;
 use crate::gaps::FactsAt;
 use crate::reference::Reference;
@@ -23,26 +23,13 @@ impl Curated {
         let of_days = self.scan.step.is_dated();
         let calendar = self.calendar.as_deref();
         let instant = match step {
-            Step::Tick => self.minute_of(first.min(in_hours(calendar, first))),
-            Step::S1 => self.minute_of(first),
+            Step::Tick => minute_of(self.grid(), calendar, first.min(in_hours(calendar, first))),
+            Step::S1 => minute_of(self.grid(), calendar, first),
             _ if step.is_dated() && !of_days => return Some(i64::MAX),
             _ if step.is_dated() => open_of(calendar, first).min(first),
             _ => slot_begin(step, slot_of(step, first)),
         };
         Some(self.first_ending_after(instant, self.by_session))
-    }
-
-    /// When the minute begins in which an instant lies, if slots may be made of minutes: a slot has
-    /// those that begin in it, and minutes of sessions begin as their session does.
-    fn minute_of(&self, instant: i64) -> i64 {
-        if self.scan.step <= Step::M1 {
-            return instant;
-        }
-        let session = self.scan.session;
-        let minutes = SlotGrid { step: Step::M1, session, align: Align::Session };
-        let after = instant.saturating_sub(MINUTE_NANOS);
-        let first = minutes.next_starting(self.calendar.as_deref(), after.saturating_add(1));
-        first.map_or(instant, |minute| minute.start.min(instant))
     }
 
     /// When the first slot starts that ends after an instant; with `whole` the first of its
@@ -77,6 +64,18 @@ impl Curated {
 
 /// How long a minute is.
 const MINUTE_NANOS: i64 = 60_000_000_000;
+
+/// When the minute begins in which an instant lies, if slots of `grid` may be made of minutes: a
+/// slot has those that begin in it, and minutes of sessions begin as their session does.
+pub(super) fn minute_of(grid: SlotGrid, calendar: Option<&Calendar>, instant: i64) -> i64 {
+    if grid.step <= Step::M1 {
+        return instant;
+    }
+    let minutes = SlotGrid { step: Step::M1, align: Align::Session, ..grid };
+    let after = instant.saturating_sub(MINUTE_NANOS);
+    let first = minutes.next_starting(calendar, after.saturating_add(1));
+    first.map_or(instant, |minute| minute.start.min(instant))
+}
 
 /// How far the watermarks of each step have come of all who deliver an instrument at any time;
 /// `None`: there are none.

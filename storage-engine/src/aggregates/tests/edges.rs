@@ -1,6 +1,6 @@
 //! Where days and minutes, and what is kept out or turned away, meet.
 
-use barrow_types::{Align, DatasetId, Step};
+use barrow_types::{Align, DatasetId, Step, Timestamp};
 
 use super::store::{Ask, Store, instant, texts};
 use crate::batch::{Batch, ClaimOrigin};
@@ -47,6 +47,21 @@ fn an_hour_of_two_sessions_is_open_as_long_as_a_row_of_either_may_come_and_no_ot
     let states = told.iter().map(|line| (&line[..8], line.contains("provisional")));
     let expected = [("2 14:00 ", false), ("2 21:00 ", true), ("3 10:00 ", true)];
     assert!(states.eq(expected), "{told:#?}");
+}
+
+#[test]
+fn a_range_without_a_start_has_the_bar_of_a_minute_that_ends_behind_its_slot() {
+    let mut store = Store::without_calendar();
+    // Its first minute begins in the half hour of 14:00, and ends in that of 14:30.
+    store.session(3, ["14:29:30", "16:00", "-", "-", "-", "-"]);
+    store.follow_calendar();
+    store.trades(&["3 14:30:10 3 3"]);
+    let ask = Ask { align: Align::Clock, ..Ask::of(Step::M30) };
+    let told = store.told(&ask);
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].starts_with("3 14:00 3 3 3 3 3 3 1"), "{told:#?}");
+    let open = (Timestamp::MIN.nanos(), Timestamp::MAX.nanos());
+    assert_eq!(store.told(&Ask { range: open, ..ask }), told);
 }
 
 #[test]

@@ -142,9 +142,11 @@ impl Store {
     /// hours around, as times after the day's midnight; what there is not is `-`.
     pub(super) fn session(&mut self, day: i64, times: [&str; 6]) {
         let nanos = |text: &str| {
-            let (hours, minutes) = text.split_once(':')?;
-            let [hours, minutes] = [hours, minutes].map(|text| text.parse::<i64>().unwrap());
-            Some((60 * hours + minutes) * MINUTE)
+            let (hours, rest) = text.split_once(':')?;
+            let (minutes, seconds) = rest.split_once(':').unwrap_or((rest, "0"));
+            let [hours, minutes, seconds] =
+                [hours, minutes, seconds].map(|text| text.parse::<i64>().unwrap());
+            Some((60 * hours + minutes) * MINUTE + seconds * SECOND)
         };
         let times = times.map(|text| integers([nanos(text)]));
         let columns = [texts(["regular"])].into_iter().chain(times).collect();
