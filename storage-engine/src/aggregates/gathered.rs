@@ -77,8 +77,8 @@ impl<'a> Gathered<'a> {
         self.parts.push((rows, settled));
     }
 
-    /// Adds derived rows of a run of sessions: those that have any have found theirs. `made_of` says
-    /// of each, counted in the run, what they were made of.
+    /// Adds derived rows of a run of sessions: those that have any have found theirs. `made_of`
+    /// says of each, counted in the run, what they were made of.
     pub(super) fn add_made(
         &mut self,
         step: Step,
