@@ -36,6 +36,9 @@ struct Effect {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Forward {
     effects: Vec<Effect>,
+    /// Whether an action behind them is left out of which nobody can say what it does: then there
+    /// is no row from its ex-date on.
+    is_cut: bool,
 }
 
 /// From when on nobody can say what actions do to bars, and why.
@@ -118,6 +121,7 @@ impl Forward {
                 Ok(effect) => forward.effects.push(effect),
                 Err(why) if why.kind() == ErrorKind::Invalid => {
                     let start = start_of(all.calendar.as_deref(), all.bar_of(ex_date).start);
+                    forward.is_cut = true;
                     return Ok((forward, Some(Unknown { start, why })));
                 }
                 Err(error) => return Err(error),
@@ -132,10 +136,14 @@ impl Forward {
         next.checked_sub(1).map(|last| &self.effects[last])
     }
 
-    /// When the session of the last ex-date that counts begins.
-    pub(crate) fn last_start(&self, all: &Curated) -> Option<i64> {
-        let last = self.effects.last()?;
-        Some(start_of(all.calendar.as_deref(), last.ex_date).nanos())
+    /// From when on rows cannot change what it does: the begin of the session of the last ex-date
+    /// that counts; the end of time if any may.
+    pub(crate) fn settled_from(&self, all: &Curated) -> i64 {
+        if self.is_cut {
+            return i64::MAX;
+        }
+        let start = |last: &Effect| start_of(all.calendar.as_deref(), last.ex_date).nanos();
+        self.effects.last().map_or(i64::MIN, start)
     }
 
     /// When the first session begins for whose bars the other does something else.

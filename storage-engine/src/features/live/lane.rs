@@ -313,10 +313,10 @@ impl LiveLane {
         changes: &[Change],
     ) -> Result<i64, Error> {
         let Some(forward) = &self.forward else { return Ok(i64::MAX) };
-        let last = forward.last_start(curated).unwrap_or(i64::MIN);
+        let settled = forward.settled_from(curated);
         let is_near = |change: &Change| match *change {
             Change::All => true,
-            Change::Rows(_, first) | Change::Reasons(first) => first < last,
+            Change::Rows(_, first) | Change::Reasons(first) => first < settled,
         };
         let actions = asked.reference.actions(&asked.scan.instrument);
         let head = self.head.as_ref().map_or(i32::MIN, |head| head.session);
