@@ -159,6 +159,11 @@ impl Reference {
         attributes.and_then(|of| of.get(attribute)).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether an attribute is from `at` on for ever what it is then.
+    pub fn keeps(&self, instrument: &str, attribute: &str, at: Timestamp) -> bool {
+        self.attribute(instrument, attribute).iter().all(|(since, _)| *since <= at.nanos())
+    }
+
     /// The value of an attribute in force at `at`.
     pub fn attribute_at(&self, instrument: &str, attribute: &str, at: Timestamp) -> Option<&str> {
         let attributes = self.attributes.get(instrument)?;

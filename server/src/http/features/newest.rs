@@ -77,10 +77,7 @@ pub(super) fn read(app: &App, wanted: &Wanted, snapshot: &Snapshot, cut: &Cut) -
 /// Whether calendars and names are from a slot on what they are for ever. Rows that are kept ready
 /// have those of the last slot; who computes a slot takes those of its time.
 fn is_settled(reference: &Reference, named: &Named, instrument: &str, ts: Timestamp) -> bool {
-    let keeps_calendar = |instrument: &str| {
-        let calendars = reference.attribute(instrument, "calendar");
-        calendars.iter().all(|(since, _)| *since <= ts.nanos())
-    };
+    let keeps_calendar = |instrument: &str| reference.keeps(instrument, "calendar", ts);
     let after = Timestamp::from_nanos(ts.nanos().saturating_add(1));
     let others = named.group.graph().contexts.iter().filter_map(|of| of.instrument.as_deref());
     keeps_calendar(instrument)

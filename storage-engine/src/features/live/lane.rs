@@ -265,8 +265,10 @@ impl LiveLane {
         feed.all(reader)?;
         let Feed { forming, due, is_mixed, .. } = feed;
         let last = forming.as_ref().unwrap_or(&*head).newest.as_ref().map(|row| row.ts);
-        let calendars = asked.reference.attribute(&asked.scan.instrument, "calendar");
-        let is_early = |last: i64| calendars.iter().any(|(since, _)| *since > last);
+        let is_early = |last: i64| {
+            let instrument = &asked.scan.instrument;
+            !asked.reference.keeps(instrument, "calendar", Timestamp::from_nanos(last))
+        };
         let fed = match forming {
             _ if is_mixed => Fed::Mixed,
             _ if last.is_some_and(is_early) => Fed::Early,
