@@ -222,6 +222,7 @@ fn open(config: &Config, disk: Arc<dyn Disk>) -> Result<(Engine, Recovery), Star
         own_file_bytes: settings.own_file_bytes,
         pack_bytes_max: settings.pack_bytes_max,
         tile_bytes_max: settings.tile_bytes_max,
+        checkpoint_bytes_max: settings.checkpoint_bytes_max,
         ..Options::default()
     };
     let doing = format!("open {}", dir.display());

@@ -170,6 +170,8 @@ section! {
         pack_bytes_max: u64 = 64 << 20,
         /// Bytes of tiles (bars that were made of others) in memory, at most.
         tile_bytes_max: u64 = 256 << 20,
+        /// Bytes of states of feature kernels in memory, at most.
+        checkpoint_bytes_max: u64 = 128 << 20,
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use barrow_engine::batch::Counts;
 use barrow_engine::disk::map_faults;
+use barrow_engine::features::CheckpointStats;
 use barrow_engine::{MaskStats, Recovery, Stats, TileStats};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -105,6 +106,10 @@ pub(crate) struct Metrics {
     compacted_bytes: Counter<u64, AtomicU64>,
     write_amplification: Gauge<f64, AtomicU64>,
     retired_files: AtomicGauge,
+    checkpoints_kept: AtomicGauge,
+    checkpoints_kept_bytes: AtomicGauge,
+    checkpoints_used: Counter<u64, AtomicU64>,
+    checkpoints_evicted: Counter<u64, AtomicU64>,
     tiles_kept: AtomicGauge,
     tiles_kept_bytes: AtomicGauge,
     tiles_stored: AtomicGauge,
@@ -222,6 +227,10 @@ impl Metrics {
             compacted_bytes: Counter::default(),
             write_amplification: Gauge::default(),
             retired_files: Gauge::default(),
+            checkpoints_kept: Gauge::default(),
+            checkpoints_kept_bytes: Gauge::default(),
+            checkpoints_used: Counter::default(),
+            checkpoints_evicted: Counter::default(),
             tiles_kept: Gauge::default(),
             tiles_kept_bytes: Gauge::default(),
             tiles_stored: Gauge::default(),
@@ -343,6 +352,26 @@ impl Metrics {
             "feature_parity_mismatch",
             "Those of them that differ from what a range is answered with",
             self.feature_parity_mismatch.clone(),
+        );
+        r.register(
+            "feature_checkpoints_count",
+            "States of feature kernels in memory",
+            self.checkpoints_kept.clone(),
+        );
+        r.register(
+            "feature_checkpoints_bytes",
+            "Bytes of these states",
+            self.checkpoints_kept_bytes.clone(),
+        );
+        r.register(
+            "feature_checkpoints_used",
+            "Ranges of features that went on from such a state",
+            self.checkpoints_used.clone(),
+        );
+        r.register(
+            "feature_checkpoints_evicted",
+            "Such states that left memory to make room for others",
+            self.checkpoints_evicted.clone(),
         );
         r.register("tiles_kept_count", "Tiles in memory", self.tiles_kept.clone());
         r.register("tiles_kept_bytes", "Bytes of tiles in memory", self.tiles_kept_bytes.clone());
@@ -631,6 +660,17 @@ impl Metrics {
             (&self.tiles_evicted, stats.evicted),
             (&self.tiles_dropped, stats.dropped),
         ] {
+            counter.inc_by(value.saturating_sub(counter.get()));
+        }
+    }
+
+    /// What became of states of feature kernels, of which readers keep count.
+    pub(crate) fn checkpoints(&self, stats: &CheckpointStats) {
+        self.checkpoints_kept.set(stats.kept);
+        self.checkpoints_kept_bytes.set(stats.kept_bytes);
+        for (counter, value) in
+            [(&self.checkpoints_used, stats.used), (&self.checkpoints_evicted, stats.evicted)]
+        {
             counter.inc_by(value.saturating_sub(counter.get()));
         }
     }

@@ -25,6 +25,7 @@ use crate::compact::{self, CompactDone, CompactJob, Scope};
 use crate::curate::{TilesDone, TilesJob};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
+use crate::features::CheckpointStats;
 use crate::flush::{FlushDone, FlushJob};
 use crate::gaps::{MaskStats, MasksDone, MasksJob, mask_file};
 use crate::generation::{Generation, Published};
@@ -98,6 +99,11 @@ impl Reader {
     /// Tiles, the bars that were made of others and are remembered: counters and sizes.
     pub fn tiles(&self) -> TileStats {
         self.snapshot().generation().tiles.stats()
+    }
+
+    /// What is kept of the states of feature kernels, and how often one was used.
+    pub fn checkpoints(&self) -> CheckpointStats {
+        self.snapshot().generation().checkpoints.stats()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::aggregates::Tiles;
 use crate::catalog::Catalog;
 use crate::dataset::facts::REFERENCE;
 use crate::disk::Disk;
+use crate::features::Checkpoints;
 use crate::gaps::Masks;
 use crate::memtable::{Memtable, Run};
 use crate::reference::Facts;
@@ -39,6 +40,8 @@ pub(crate) struct Generation {
     pub(crate) masks: Arc<Masks>,
     /// Bars that were made of others; of all generations.
     pub(crate) tiles: Arc<Tiles>,
+    /// States of kernels; of all generations.
+    pub(crate) checkpoints: Arc<Checkpoints>,
 }
 
 impl Generation {
@@ -75,6 +78,7 @@ impl Generation {
             facts,
             masks: Arc::default(),
             tiles: Arc::default(),
+            checkpoints: Arc::default(),
         }
     }
 
@@ -129,6 +133,7 @@ impl Generation {
             facts: Arc::clone(&self.facts),
             masks: Arc::clone(&self.masks),
             tiles: Arc::clone(&self.tiles),
+            checkpoints: Arc::clone(&self.checkpoints),
         }
     }
 

@@ -37,6 +37,7 @@ mod options;
 mod prepare;
 pub mod quality;
 mod reference;
+mod remembered;
 pub mod report;
 pub mod rows;
 pub mod segment;

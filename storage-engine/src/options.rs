@@ -24,6 +24,10 @@ pub struct Options {
     pub pack_bytes_max: u64,
     /// Bytes of bars that were made of others and are remembered in memory, at most.
     pub tile_bytes_max: u64,
+    /// Bytes of states of feature kernels that are remembered in memory, at most.
+    pub checkpoint_bytes_max: u64,
+    /// Slots after which such a state is kept, on the way from the begin of a series.
+    pub checkpoint_slots: u64,
 }
 
 impl Default for Options {
@@ -39,6 +43,8 @@ impl Default for Options {
             own_file_bytes: 1 << 20,
             pack_bytes_max: 64 << 20,
             tile_bytes_max: 256 << 20,
+            checkpoint_bytes_max: 128 << 20,
+            checkpoint_slots: 8_192,
         }
     }
 }

@@ -463,7 +463,8 @@ impl Facts {
         inner.known_at_max = inner.known_at_max.max(known_at);
     }
 
-    fn newest(&self) -> u64 {
+    /// The last record that brought a fact.
+    pub(crate) fn newest(&self) -> u64 {
         self.inner.lock().newest
     }
 

@@ -9,8 +9,8 @@ use barrow_engine::batch::{Applied, Counts};
 use barrow_engine::disk::Disk;
 use barrow_engine::features::Gap;
 use barrow_engine::{
-    CompactDone, Engine, Error, FlushDone, MasksDone, Options, Prepared, Scope, Snapshot,
-    TilesDone, prepare, verify,
+    CompactDone, Engine, Error, FeatureScan, FlushDone, MasksDone, Options, Prepared, Scope,
+    Snapshot, TilesDone, prepare, verify,
 };
 use barrow_tests::bar_store::INSTANCE;
 use barrow_tests::curated_model::{CuratedModel, Offer};
@@ -29,6 +29,9 @@ use crate::tally::Tally;
 
 /// Questions that may be asked again.
 const ASKED_MAX: usize = 12;
+
+/// Features that are asked for again and again.
+const WATCHED_MAX: usize = 3;
 
 /// A batch that was acknowledged.
 struct Known {
@@ -58,6 +61,8 @@ pub(crate) struct Episode {
     old: Option<Snapshot>,
     /// Questions that may be asked again: what was made for them is remembered.
     asked: Vec<Asked>,
+    /// Features that are asked for again and again.
+    watched: Vec<FeatureScan>,
     /// Live features, kept up to date through commits.
     followed: Followed,
     story: Story,
@@ -76,6 +81,8 @@ impl Episode {
             pack_bytes_max: 4_000,
             // Room for all tiles, for few, for none.
             tile_bytes_max: [256 << 20, 16 << 10, 0][usize::from(seed.to_le_bytes()[0]) % 3],
+            checkpoint_bytes_max: [1 << 20, 4 << 10, 0][random.place(3)],
+            checkpoint_slots: [1, 5, 40][random.place(3)],
             ..Options::default()
         };
         let generator = Generator::new(seed);
@@ -96,6 +103,7 @@ impl Episode {
             tiles: None,
             old: None,
             asked: Vec::new(),
+            watched: Vec::new(),
             followed: Followed::default(),
             story: Story::new(is_alone),
             tally: Tally::default(),
@@ -335,6 +343,7 @@ impl Episode {
         self.tally.tiles_loaded += tiles.loaded;
         self.tally.tiles_used += tiles.used;
         self.tally.tile_sessions += tiles.made;
+        self.tally.checkpoints_used += reader.checkpoints().used;
     }
 
     /// The process or the whole computer dies, at rest or in the middle of something.
@@ -439,6 +448,14 @@ impl Episode {
             let adjust = all[self.random.place(all.len())];
             let about = features::Asked { question: &asked.question, gap, adjust, kind };
             self.tally.features += features::compare(&snapshot, &self.model, about)? as u64;
+            if self.watched.len() < WATCHED_MAX && kind != Kind::Beside {
+                self.watched.push(features::watched(about));
+            }
+        }
+        if !self.watched.is_empty() && self.random.chance(20) {
+            let watched = &self.watched[self.random.place(self.watched.len())];
+            let share = [0, 50, 80, 95][self.random.place(4)];
+            self.tally.features += features::ask_again(&snapshot, watched, share)? as u64;
         }
         match answer::compare(&snapshot, &self.model, &asked)? {
             Some(cells) => self.tally.answered(&cells),

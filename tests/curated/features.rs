@@ -144,6 +144,50 @@ pub(crate) fn compare(
     Ok(found.len() * texts.len())
 }
 
+/// The same features of all slots that are due, whatever is known by then: to be asked again and
+/// again, so that what was computed before is gone on from.
+pub(crate) fn watched(asked: Asked<'_>) -> FeatureScan {
+    let scan = scan(asked.question, (asked.gap, asked.adjust), &MIXED);
+    FeatureScan { start: Timestamp::MIN, as_of: None, at_sequence: None, ..scan }
+}
+
+/// Asks again for the slots behind a share of them, for all, and for those once more; how many
+/// cells there are.
+pub(crate) fn ask_again(
+    snapshot: &Snapshot,
+    watched: &FeatureScan,
+    share: usize,
+) -> Result<usize, String> {
+    let whole = FeatureScan { due: snapshot.now(), ..watched.clone() };
+    let slots = read(snapshot, &FeatureScan { way: Way::Slots, ..whole.clone() });
+    let Ok(slots) = slots else { return Ok(0) };
+    if slots.is_empty() {
+        return Ok(0);
+    }
+    let (_, last) = slots.clone().split_at(slots.len() * share / 100);
+    let start = Timestamp::from_nanos(last.ts.first().copied().unwrap_or_default());
+    let [late, all] = [("the last", start, &last), ("all", whole.start, &slots)];
+    for (how, start, expected) in [late, all, late] {
+        let found = read(snapshot, &FeatureScan { start, ..whole.clone() });
+        let other = match &found {
+            Ok(found) if found.provisional == expected.provisional => {
+                difference(expected, found, &MIXED)
+            }
+            Ok(_) => Some("other slots are provisional".to_owned()),
+            Err(error) => Some(format!("answered {error}")),
+        };
+        if let Some(what) = other.filter(|_| !expected.is_empty()) {
+            let (instrument, bars) = (&whole.instrument, &whole.group.definition.bars);
+            let held = snapshot.sequence();
+            return Err(format!(
+                "features of {instrument}, {bars:?}, asked again at {held}: {how} slots, slot by \
+                 slot, then in columns: {what}"
+            ));
+        }
+    }
+    Ok((slots.len() + 2 * last.len()) * MIXED.len())
+}
+
 fn scan(question: &Question, (gap, adjust): (Gap, Adjust), texts: &[(&str, &str)]) -> FeatureScan {
     let bars = FeatureBars {
         session: match question.set {

@@ -20,6 +20,8 @@ pub(crate) struct Tally {
     pub(crate) tiles_used: u64,
     /// Sessions whose bars were made for tiles.
     pub(crate) tile_sessions: u64,
+    /// Ranges of features that went on from a state.
+    pub(crate) checkpoints_used: u64,
     pub(crate) openings: u64,
     pub(crate) crashes: u64,
     pub(crate) questions: u64,
@@ -46,6 +48,7 @@ impl Tally {
         self.tiles_loaded += other.tiles_loaded;
         self.tiles_used += other.tiles_used;
         self.tile_sessions += other.tile_sessions;
+        self.checkpoints_used += other.checkpoints_used;
         self.openings += other.openings;
         self.crashes += other.crashes;
         self.questions += other.questions;
@@ -71,8 +74,8 @@ impl fmt::Display for Tally {
             "{} schedules in {} episodes: {} batches, {} flushes, {} compactions, {} files of \
              masks ({} taken from them), {} files of tiles ({} taken from them), {} sessions made \
              for tiles, {} answers from tiles as they were, {} openings, {} crashes; {} questions \
-             ({} asked again), {} of them refused as they must be, {} cells of features, \
-             {} of live features, {} cells compared:",
+             ({} asked again), {} of them refused as they must be, {} cells of features \
+             ({} ranges went on from a state), {} of live features, {} cells compared:",
             self.schedules,
             self.episodes,
             self.batches,
@@ -90,6 +93,7 @@ impl fmt::Display for Tally {
             self.asked_again,
             self.refused,
             self.features,
+            self.checkpoints_used,
             self.live,
             self.cells.iter().sum::<u64>()
         )?;

@@ -88,6 +88,11 @@ impl Column {
         Self { values: Vec::new(), reasons: Vec::new() }
     }
 
+    /// No cells, with room for so many.
+    pub fn with_capacity(cells: usize) -> Self {
+        Self { values: Vec::with_capacity(cells), reasons: Vec::with_capacity(cells) }
+    }
+
     /// Adds a cell.
     pub fn push(&mut self, cell: Cell) {
         self.values.push(cell.value);

@@ -6,13 +6,13 @@
 //! hash of the sessions, bindings and settings that entered. Before a tile is used that is compared
 //! with what the question would use, so nothing that writes has to know of tiles.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
 use crate::disk::Disk;
+use crate::remembered::Remembered;
 use crate::rows::{Column, Rows};
 
 use super::stored_tiles::StoredTiles;
@@ -38,7 +38,7 @@ impl Tile {
     /// Bytes that it takes in memory, about; one without bars takes some, too.
     fn byte_len(&self) -> usize {
         let columns = self.rows.columns.len() * size_of::<Column>();
-        size_of::<(Key, InMemory, Self)>() + columns + self.rows.byte_len()
+        size_of::<(Key, Self)>() + columns + self.rows.byte_len()
     }
 }
 
@@ -70,7 +70,7 @@ pub struct TileStats {
 pub(crate) struct Tiles {
     /// Bytes of tiles in memory, at most.
     bytes_max: usize,
-    kept: Mutex<Kept>,
+    kept: Mutex<Remembered<Key, Arc<Tile>>>,
     /// The file of tiles that is in use. It is read under this lock, so that nobody reads one that
     /// was replaced.
     stored: RwLock<Option<StoredTiles>>,
@@ -148,13 +148,14 @@ impl Tiles {
         self.stored.read().as_ref().map(look)
     }
 
-    /// Keeps a tile in place of an older one.
+    /// Keeps a tile in place of one that does not know more.
     pub(super) fn keep(&self, key: Key, tile: Arc<Tile>) {
-        let evicted = {
-            let mut kept = self.kept.lock();
-            kept.insert(key, tile);
-            if kept.bytes > self.bytes_max { kept.shrink(self.bytes_max / 2) } else { 0 }
-        };
+        let mut kept = self.kept.lock();
+        if kept.peek(&key).is_some_and(|other| other.to > tile.to) {
+            return;
+        }
+        let bytes = tile.byte_len();
+        let evicted = kept.insert(key, tile, bytes, self.bytes_max);
         self.evicted.fetch_add(evicted, Ordering::Relaxed);
     }
 
@@ -170,7 +171,7 @@ impl Tiles {
     pub(crate) fn stats(&self) -> TileStats {
         let (kept, kept_bytes) = {
             let kept = self.kept.lock();
-            (kept.by_key.len() as u64, kept.bytes as u64)
+            (kept.len() as u64, kept.bytes() as u64)
         };
         let stored = self.with_stored(|stored| (stored.entries.len() as u64, stored.len));
         let (stored, stored_bytes) = stored.unwrap_or_default();
@@ -178,61 +179,5 @@ impl Tiles {
             [&self.made, &self.used, &self.loaded, &self.evicted, &self.dropped]
                 .map(|counter| counter.load(Ordering::Relaxed));
         TileStats { kept, kept_bytes, made, used, stored, stored_bytes, loaded, evicted, dropped }
-    }
-}
-
-/// Tiles in memory.
-#[derive(Default)]
-struct Kept {
-    by_key: BTreeMap<Key, InMemory>,
-    bytes: usize,
-    /// How many times tiles were used.
-    uses: u64,
-}
-
-struct InMemory {
-    tile: Arc<Tile>,
-    /// Which use was its last.
-    used: u64,
-}
-
-impl Kept {
-    fn get(&mut self, key: &Key) -> Option<Arc<Tile>> {
-        let held = self.by_key.get_mut(key)?;
-        self.uses += 1;
-        held.used = self.uses;
-        Some(Arc::clone(&held.tile))
-    }
-
-    /// Adds a tile, or puts it in place of one that does not know more.
-    fn insert(&mut self, key: Key, tile: Arc<Tile>) {
-        if self.by_key.get(&key).is_some_and(|other| other.tile.to > tile.to) {
-            return;
-        }
-        self.uses += 1;
-        self.bytes += tile.byte_len();
-        let held = InMemory { tile, used: self.uses };
-        if let Some(old) = self.by_key.insert(key, held) {
-            self.bytes -= old.tile.byte_len();
-        }
-    }
-
-    /// Lets go of those whose last use is the longest ago, until the others take at most so many
-    /// bytes; returns how many went.
-    fn shrink(&mut self, bytes_max: usize) -> u64 {
-        let by_use = self.by_key.iter().map(|(key, held)| (held.used, *key));
-        let mut by_use: Vec<(u64, Key)> = by_use.collect();
-        by_use.sort_unstable();
-        let mut evicted = 0;
-        for (_, key) in by_use {
-            if self.bytes <= bytes_max {
-                break;
-            }
-            if let Some(old) = self.by_key.remove(&key) {
-                self.bytes -= old.tile.byte_len();
-                evicted += 1;
-            }
-        }
-        evicted
     }
 }

@@ -16,6 +16,7 @@ use crate::dataset;
 use crate::derived::Found as Derived;
 use crate::disk::Disk;
 use crate::error::Error;
+use crate::features::Checkpoints;
 use crate::gaps::find_stored;
 use crate::generation::{Generation, Published};
 use crate::manifest::{self, Manifest};
@@ -214,6 +215,8 @@ pub(super) fn open(
     let (end, doubtful) = check_log(&*disk, &found.wal_files, expected)?;
     let Found { format, manifest, mut generation, wal_files, now } = found;
     generation.tiles = Arc::new(Tiles::new(options.tile_bytes_max));
+    let (bytes_max, slots) = (options.checkpoint_bytes_max, options.checkpoint_slots);
+    generation.checkpoints = Arc::new(Checkpoints::new(bytes_max, slots));
     let epoch = 1 + wal_files.iter().map(|file| file.epoch).fold(manifest.root.epoch, u64::max);
     let next_segment = next_segment(&*disk)?;
     let last = Sequence::new(manifest.root.low - 1);

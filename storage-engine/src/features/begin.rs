@@ -12,6 +12,8 @@ use crate::reference::Reference;
 use crate::rows::Values;
 use crate::snapshot::Snapshot;
 
+use super::checkpoints::Checkpoint;
+
 /// What must be read before the first slot that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lead {
@@ -26,13 +28,21 @@ pub(super) enum Lead {
 pub(super) struct Begin {
     /// When the first slot to read starts.
     pub(super) start: Timestamp,
-    /// How many slots there are from the begin up to it, itself included. Rows are not counted:
-    /// then it is beyond all that anybody waits for.
+    /// How many slots there are from the begin up to it, itself included. Where they are not
+    /// counted it is beyond all that anybody waits for.
     pub(super) rank: u64,
     /// The close of the last row before it; `None` at the begin.
     pub(super) close: Option<f64>,
     /// What corporate actions do to the rows.
     pub(super) forward: Option<Arc<Forward>>,
+}
+
+impl Begin {
+    /// Behind the slots of a checkpoint, whose state knows how many they are.
+    pub(super) fn after(checkpoint: &Checkpoint, forward: Option<Arc<Forward>>) -> Self {
+        let start = Timestamp::from_nanos(checkpoint.next);
+        Self { start, rank: u64::MAX / 2, close: checkpoint.close, forward }
+    }
 }
 
 /// The first slot with a row that is due.

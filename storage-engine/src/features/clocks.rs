@@ -34,6 +34,43 @@ impl<T: Copy + Ord> Greatest<T> {
     }
 }
 
+/// What each cell says of the rows of its lookback.
+#[derive(Clone)]
+pub(super) struct Clocks {
+    known_at: Greatest<i64>,
+    sequence: Greatest<u64>,
+    provisional: Greatest<bool>,
+}
+
+impl Clocks {
+    pub(super) fn new(lookback: Option<u64>) -> Self {
+        Self {
+            known_at: Greatest::new(lookback),
+            sequence: Greatest::new(lookback),
+            provisional: Greatest::new(lookback),
+        }
+    }
+
+    /// Takes in what the next slot's row says; since when its cells are known, which record was the
+    /// last, and whether they may change.
+    pub(super) fn push(
+        &mut self,
+        (known_at, sequence, provisional): (i64, u64, bool),
+    ) -> (i64, u64, bool) {
+        (
+            self.known_at.push(known_at),
+            self.sequence.push(sequence),
+            self.provisional.push(provisional),
+        )
+    }
+
+    /// Bytes behind pointers, about.
+    pub(super) fn byte_len(&self) -> usize {
+        let Self { known_at, sequence, provisional } = self;
+        16 * (known_at.kept.len() + sequence.kept.len() + provisional.kept.len())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

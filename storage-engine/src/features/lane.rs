@@ -1,10 +1,11 @@
 //! The slots of one context of a group, and how cells of other contexts come to them.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use barrow_features::{Cell, Column, Context, ContextId, Field, Gap, Import, Operator};
-use barrow_types::{Reason, Timestamp};
+use barrow_types::{Adjust, Reason, Timestamp};
 
 use crate::calendar::Calendar;
 use crate::curate::{Curated, CuratedScan, calendar_of};
@@ -13,11 +14,19 @@ use crate::error::Error;
 use crate::reference::Reference;
 use crate::snapshot::Snapshot;
 
-use super::begin::{self, Lead};
-use super::clocks::Greatest;
+use super::begin::{self, Begin, Lead};
+use super::checkpoints::Recorder;
+use super::clocks::Clocks;
 use super::inputs::{SlotReader, Slots, columns_of};
 use super::machine::Machine;
 use super::{FeatureGroup, FeaturePiece, FeatureScan, Way, double};
+
+/// A cell's number and reason.
+const CELL_BYTES: usize = 9;
+/// Cells of a piece, about: they stay in the cache until somebody has looked at them.
+const PIECE_BYTES: usize = 1 << 20;
+const PIECE_SLOTS_MIN: usize = 256;
+const PIECE_SLOTS_MAX: usize = 4_096;
 
 /// A question, and what it is answered from.
 pub(super) struct Asked<'a> {
@@ -34,15 +43,17 @@ pub(super) struct Lane {
     /// `None` if there is no row.
     reader: Option<SlotReader>,
     group: Arc<FeatureGroup>,
+    /// Slots that were read, and which of them comes next.
+    read: Option<(Slots, Imported, usize)>,
     machine: Machine,
     imports: Vec<Import>,
     /// How many columns of cells it gives.
     exports: usize,
     /// How many of these, the first, are features that are asked for.
     outputs: usize,
-    known_at: Greatest<i64>,
-    sequence: Greatest<u64>,
-    provisional: Greatest<bool>,
+    clocks: Clocks,
+    /// What keeps its states on the way.
+    recorder: Option<Recorder>,
     /// Cells that others may still ask for.
     kept: VecDeque<FeaturePiece>,
     /// Of each context that reads this one, the end of the last slot that it has read for, and its
@@ -140,33 +151,58 @@ impl Asked<'_> {
     ) -> Result<(Lane, Timestamp), Error> {
         let FeatureScan { group, due, .. } = self.scan;
         let (plan, gap) = (&group.plan, group.gap());
-        let lookback = plan.lookback(context);
-        let what = (self.lead(context), gap, self.scan.since, group.definition.bars.adjust);
+        let adjust = group.definition.bars.adjust;
         let calendar = self.calendar(&scan.instrument)?;
-        let begin = begin::find(self.snapshot, self.reference, &calendar, &scan, what)?;
+        let of = self.checkpoints_of(context, &scan, curated);
+        let checkpoint = match &of {
+            Some(of) => self.checkpoint(of, &scan, curated)?,
+            None => None,
+        };
+        let begin = match &checkpoint {
+            // There is a row before it.
+            Some(checkpoint) if adjust == Adjust::None => Some(Begin::after(checkpoint, None)),
+            _ => {
+                let what = (self.lead(context), gap, self.scan.since, adjust);
+                let begin = begin::find(self.snapshot, self.reference, &calendar, &scan, what)?;
+                match (&checkpoint, begin) {
+                    (Some(checkpoint), Some(begin)) => {
+                        Some(Begin::after(checkpoint, begin.forward))
+                    }
+                    (_, begin) => begin,
+                }
+            }
+        };
+        let machine = match &checkpoint {
+            Some(checkpoint) => Machine::after(plan, context, &checkpoint.state),
+            None => {
+                let slots = begin.as_ref().map_or(0, |begin| begin.rank - 1);
+                Machine::new(self.scan.way, plan, context, slots)
+            }
+        };
         let mut lane = Lane {
             is_delivered: !curated.candidates().is_empty(),
             calendar: curated.calendar().map(|calendar| calendar.name().to_owned()),
             reader: None,
             group: Arc::clone(group),
-            machine: Machine::new(
-                self.scan.way,
-                plan,
-                context,
-                begin.as_ref().map_or(0, |begin| begin.rank - 1),
-            ),
+            machine,
             imports: plan.imports(context).collect(),
             exports: plan.exports(context),
             outputs: if context == ContextId(0) { group.graph().outputs.len() } else { 0 },
-            known_at: Greatest::new(lookback),
-            sequence: Greatest::new(lookback),
-            provisional: Greatest::new(lookback),
+            clocks: match &checkpoint {
+                Some(checkpoint) => checkpoint.clocks.clone(),
+                None => Clocks::new(plan.lookback(context)),
+            },
+            recorder: None,
+            read: None,
             kept: VecDeque::new(),
             readers: Vec::new(),
             is_over: begin.is_none(),
         };
         let Some(begin) = begin else { return Ok((lane, scan.start)) };
         scan.start = begin.start;
+        if let Some(of) = of {
+            lane.recorder = self.recorder(of, &scan, checkpoint.as_deref())?;
+        }
         let fields: Vec<Field> = plan.fields(context).collect();
         let curated = self.open(scan)?.brought_back(begin.forward);
         let reader = SlotReader::new(curated, (&fields, gap), *due, begin.close);
@@ -209,35 +245,60 @@ impl Lane {
         self.calendar.as_deref()
     }
 
-    /// What it makes of its next slots.
-    fn piece(&mut self, slots: Slots, imported: &Imported) -> FeaturePiece {
-        let len = slots.len();
-        let plan = &self.group.plan;
-        let mut cells = vec![Column::new(); self.exports];
-        self.machine.run(plan, (&slots.inputs, &imported.columns, len), &mut cells);
+    /// What it makes of the slots that were read, some at a time; `None` if there are none.
+    fn piece(&mut self) -> Option<FeaturePiece> {
+        let (slots, imported, from) = self.read.take()?;
+        let len = PIECE_BYTES / (CELL_BYTES * self.exports.max(1));
+        let all = from..slots.len().min(from + len.clamp(PIECE_SLOTS_MIN, PIECE_SLOTS_MAX));
+        let (to, len) = (all.end, all.len());
         let mut piece = FeaturePiece {
-            ts: slots.ts,
-            ts_end: slots.ts_end,
-            available_at: slots.available_at,
-            session: slots.session,
+            ts: slots.ts[all.clone()].to_vec(),
+            ts_end: slots.ts_end[all.clone()].to_vec(),
+            available_at: slots.available_at[all.clone()].to_vec(),
+            session: slots.session[all].to_vec(),
             known_at: Vec::with_capacity(len),
             sequence: Vec::with_capacity(len),
             provisional: Vec::with_capacity(len),
-            coverage: Vec::with_capacity(len),
-            cells,
+            coverage: Vec::new(),
+            cells: (0..self.exports).map(|_| Column::with_capacity(len)).collect(),
         };
-        for at in 0..len {
-            let known_at = slots.known_at[at].max(imported.known_at[at]);
-            let sequence = slots.sequence[at].max(imported.sequence[at]);
-            let provisional = slots.provisional[at] || imported.provisional[at];
-            piece.known_at.push(self.known_at.push(known_at));
-            piece.sequence.push(self.sequence.push(sequence));
-            piece.provisional.push(self.provisional.push(provisional));
-            let of_features = piece.cells[..self.outputs].iter();
-            let valid = of_features.filter(|column| column.reasons()[at] == Reason::Ok.code());
-            piece.coverage.push(double(valid.count()) / double(self.outputs.max(1)));
+        let mut next = from;
+        while next < to {
+            let rest = to - next;
+            let part = next..next + self.recorder.as_ref().map_or(rest, |all| all.next(rest));
+            next = part.end;
+            self.add_part(&slots, &imported, part.clone(), &mut piece);
+            if let (Some(recorder), Machine::Columns(history)) = (&mut self.recorder, &self.machine)
+            {
+                recorder.take(&self.group.plan, (&slots, part), (history, &self.clocks));
+            }
         }
-        piece
+        piece.coverage = coverage(&piece.cells[..self.outputs], len);
+        if to < slots.len() {
+            self.read = Some((slots, imported, to));
+        }
+        Some(piece)
+    }
+
+    fn add_part(
+        &mut self,
+        slots: &Slots,
+        imported: &Imported,
+        part: Range<usize>,
+        piece: &mut FeaturePiece,
+    ) {
+        let inputs = (&slots.inputs, imported.columns.as_slice(), part.clone());
+        self.machine.run(&self.group.plan, inputs, &mut piece.cells);
+        for at in part {
+            let (known_at, sequence, provisional) = self.clocks.push((
+                slots.known_at[at].max(imported.known_at[at]),
+                slots.sequence[at].max(imported.sequence[at]),
+                slots.provisional[at] || imported.provisional[at],
+            ));
+            piece.known_at.push(known_at);
+            piece.sequence.push(sequence);
+            piece.provisional.push(provisional);
+        }
     }
 
     /// Drops what no context will ask for any more.
@@ -270,6 +331,18 @@ impl Lane {
     }
 }
 
+/// Of each slot the share of some columns that have a number.
+fn coverage(columns: &[Column], slots: usize) -> Vec<f64> {
+    let mut valid = vec![0_u16; slots];
+    for column in columns {
+        for (valid, reason) in valid.iter_mut().zip(column.reasons()) {
+            *valid += u16::from(*reason == Reason::Ok.code());
+        }
+    }
+    let all = double(columns.len().max(1));
+    valid.into_iter().map(|valid| f64::from(valid) / all).collect()
+}
+
 /// The next slots of a context, with all cells that it gives; `None` at the end.
 pub(super) fn step(
     lanes: &mut [Option<Lane>],
@@ -287,6 +360,9 @@ fn step_of(
     others: &mut [Option<Lane>],
     context: ContextId,
 ) -> Result<Option<FeaturePiece>, Error> {
+    if let Some(piece) = lane.piece() {
+        return Ok(Some(piece));
+    }
     let slots = match &mut lane.reader {
         Some(reader) if !lane.is_over => reader.next()?,
         _ => None,
@@ -296,7 +372,8 @@ fn step_of(
         return Ok(None);
     };
     let imported = import(&lane.imports, &slots, others, context)?;
-    Ok(Some(lane.piece(slots, &imported)))
+    lane.read = Some((slots, imported, 0));
+    Ok(lane.piece())
 }
 
 /// Cells of other contexts, for some slots.

@@ -1,5 +1,7 @@
 //! Kernels at work on one context.
 
+use std::ops::Range;
+
 use barrow_features::{Cell, Column, ContextId, Field, History, Inputs, Live, Plan, Row, Scratch};
 use barrow_types::Reason;
 
@@ -31,18 +33,27 @@ impl Machine {
         }
     }
 
-    /// Computes the slots that come next, so many, and adds their cells to `out`.
+    /// One that goes on from a state that [`History::save`] gave.
+    ///
+    /// # Panics
+    /// If the state is not one of this plan and context.
+    pub(super) fn after(plan: &Plan, context: ContextId, state: &[u8]) -> Self {
+        let history = History::restore(plan, context, state);
+        Self::Columns(Box::new(history.expect("invariant: a state of the same version")))
+    }
+
+    /// Computes the slots that come next, some of those of `inputs`, and adds their cells to `out`.
     pub(super) fn run(
         &mut self,
         plan: &Plan,
-        (inputs, imports, len): (&Inputs, &[Column], usize),
+        (inputs, imports, slots): (&Inputs, &[Column], Range<usize>),
         out: &mut [Column],
     ) {
         match self {
-            Self::Columns(history) => history.run_part(plan, inputs, imports, 0..len, out),
+            Self::Columns(history) => history.run_part(plan, inputs, imports, slots, out),
             Self::Slots(by_slot) => {
                 let BySlot { live, scratch, row } = &mut **by_slot;
-                for at in 0..len {
+                for at in slots {
                     for field in Field::ALL {
                         let column = inputs.column(field);
                         if !column.is_empty() {

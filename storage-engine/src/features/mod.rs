@@ -5,7 +5,9 @@
 //! back ([`begin`]), with what bars and the calendar say of each ([`inputs`]).
 
 mod begin;
+mod changes;
 mod check;
+mod checkpoints;
 mod clocks;
 mod group;
 mod inputs;
@@ -28,6 +30,8 @@ use crate::reference::Reference;
 use crate::snapshot::Snapshot;
 
 pub use check::{Changed, GoOn, Linted, Verified};
+pub use checkpoints::CheckpointStats;
+pub(crate) use checkpoints::Checkpoints;
 pub use group::FeatureGroup;
 use lane::{Asked, Lane};
 pub use live::{LiveFeatures, LiveRow, LiveUpdate};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use barrow_features::{Context, ContextId, Field, Live, Plan, Row, Scratch};
 use barrow_types::Reason;
 
-use super::super::clocks::Greatest;
+use super::super::clocks::Clocks;
 use super::super::inputs::Slots;
 use super::row::LiveRow;
 
@@ -16,9 +16,7 @@ pub(super) const OWN: ContextId = ContextId(0);
 #[derive(Clone)]
 pub(super) struct Head {
     live: Live,
-    known_at: Greatest<i64>,
-    sequence: Greatest<u64>,
-    provisional: Greatest<bool>,
+    clocks: Clocks,
     /// The close of the last row.
     pub(super) close: Option<f64>,
     /// All slots that start before this are in it.
@@ -59,12 +57,9 @@ impl Head {
         unready: u64,
         close: Option<f64>,
     ) -> Self {
-        let lookback = plan.lookback(OWN);
         Self {
             live: Live::after(plan, OWN, slots),
-            known_at: Greatest::new(lookback),
-            sequence: Greatest::new(lookback),
-            provisional: Greatest::new(lookback),
+            clocks: Clocks::new(plan.lookback(OWN)),
             close,
             next: start,
             unsettled: i64::MIN,
@@ -82,6 +77,12 @@ impl Head {
         self.previous.is_some() || self.unready == 0
     }
 
+    /// Where the slots that it has taken end, and up to where some of them may change by
+    /// themselves.
+    pub(super) const fn reach(&self) -> (i64, i64) {
+        (self.next, self.unsettled)
+    }
+
     /// Takes the slot at a place in; whether its cells are right.
     pub(super) fn take(&mut self, plan: &Plan, room: &mut Room, slots: &Slots, at: usize) -> bool {
         for field in plan.fields(OWN) {
@@ -95,9 +96,8 @@ impl Head {
         }
         let Room { scratch, row } = room;
         let cells = self.live.advance(plan, scratch, row, &[]);
-        let known_at = self.known_at.push(slots.known_at[at]);
-        let sequence = self.sequence.push(slots.sequence[at]);
-        let provisional = self.provisional.push(slots.provisional[at]);
+        let of_row = (slots.known_at[at], slots.sequence[at], slots.provisional[at]);
+        let (known_at, sequence, provisional) = self.clocks.push(of_row);
         self.next = slots.ts[at].saturating_add(1);
         self.session = slots.session[at];
         self.taken += 1;

@@ -12,10 +12,10 @@ use crate::reference::{Action, Reference};
 use crate::snapshot::Snapshot;
 
 use super::super::begin::{self, Lead};
+use super::super::changes::{self, Change};
 use super::super::inputs::{SlotReader, Slots};
 use super::super::lane::Asked;
 use super::super::{FeatureGroup, FeatureScan, Way};
-use super::changes::Change;
 use super::head::{Head, OWN, Room, fields, is_alone};
 use super::row::LiveRow;
 
@@ -181,7 +181,8 @@ impl LiveLane {
             None => i64::MIN,
             Some(curated) => {
                 let adjusted = self.first_adjusted(&asked, curated, changes)?;
-                self.first_changed(curated, changes, moved).min(adjusted)
+                let head = self.head.as_ref().map_or((i64::MIN, i64::MIN), Head::reach);
+                changes::first_changed(curated, changes, head, moved).min(adjusted)
             }
         };
         if self.head.as_ref().is_none_or(|head| first < head.next) {
@@ -284,28 +285,6 @@ impl LiveLane {
         Ok(fed)
     }
 
-    /// When the first slot starts that the changes may have changed.
-    fn first_changed(&self, curated: &Curated, changes: &[Change], moved: i64) -> i64 {
-        let Some(head) = &self.head else { return i64::MIN };
-        let ending_after = |instant: i64| match instant {
-            i64::MIN | i64::MAX => instant,
-            instant => curated.first_ending_after(instant, false),
-        };
-        let firsts = changes.iter().map(|change| match *change {
-            Change::All => i64::MIN,
-            Change::Rows(step, first) => curated.first_changed(step, first).unwrap_or(i64::MIN),
-            Change::Reasons(first) if first < head.unsettled => ending_after(first),
-            Change::Reasons(_) => i64::MAX,
-        });
-        let first = firsts.chain([ending_after(moved)]).min().unwrap_or(i64::MAX);
-        // Whoever delivers a session may have changed with it.
-        if first > i64::MIN && first < head.next {
-            curated.first_ending_after(first, true)
-        } else {
-            first
-        }
-    }
-
     /// When the first slot starts to which corporate actions do something else now: they are looked
     /// at anew if a fact, or a close before one of them, may have changed, or another one counts.
     fn first_adjusted(
@@ -344,18 +323,8 @@ impl LiveLane {
         }
         let now = watermarks(asked.snapshot, asked.reference, &asked.own())?;
         let old = std::mem::replace(&mut self.watermarks, now);
-        if old.len() != self.watermarks.len() {
-            return Ok(i64::MIN);
-        }
         let unsettled = self.head.as_ref().map_or(i64::MAX, |head| head.unsettled);
-        let moved = old.into_iter().zip(&self.watermarks).map(|(old, now)| match (old, *now) {
-            (None, None) => i64::MAX,
-            (Some(old), Some(now)) if now < old || now > old && old < unsettled => old.min(now),
-            (Some(_), Some(_)) => i64::MAX,
-            // Where nobody says up to when, all rows are final.
-            (None, Some(_)) | (Some(_), None) => i64::MIN,
-        });
-        Ok(moved.min().unwrap_or(i64::MAX))
+        Ok(changes::first_final(&old, &self.watermarks, unsettled))
     }
 
     /// Computes the last slots anew, because they read others' slots.

@@ -8,7 +8,6 @@
 //!
 //! Time comes with records: a slot closes with the first record after it has ended.
 
-mod changes;
 mod head;
 mod lane;
 mod row;
@@ -25,7 +24,7 @@ use crate::reference::Reference;
 use crate::snapshot::Snapshot;
 
 use super::FeatureGroup;
-use changes::{Change, Changes};
+use super::changes::{Change, Changes};
 use head::Room;
 use lane::{Done, LiveLane, Sources};
 pub use row::LiveRow;

@@ -1,14 +1,28 @@
-//! What commits changed, as far as live features have to know.
+//! What commits changed, as far as features have to know that were computed before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, Step};
 
+use crate::curate::Curated;
 use crate::dataset::facts::{EVERY_SYMBOL, REFERENCE};
 use crate::memtable::Zone;
 use crate::reference::Reference;
 use crate::snapshot::Snapshot;
+
+/// The datasets whose rows tell of slots, besides facts that are read whole.
+const TOLD: [DatasetId; 9] = [
+    DatasetId::BARS,
+    DatasetId::TRADES,
+    DatasetId::QUOTES,
+    DatasetId::CLAIMS,
+    DatasetId::REJECTS,
+    DatasetId::HALTS,
+    DatasetId::OUTAGES,
+    DatasetId::VERDICTS,
+    DatasetId::REPEATS,
+];
 
 /// Something that changed of an instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +99,69 @@ impl Changes {
             self.of_each.entry(instrument).or_default().push(change);
         }
     }
+}
+
+/// What the records after `since` may have changed of one instrument.
+pub(super) fn of_instrument(
+    since: Sequence,
+    (snapshot, reference): (&Snapshot, &Reference),
+    instrument: &Arc<str>,
+) -> Vec<Change> {
+    if since == snapshot.sequence() {
+        return Vec::new();
+    }
+    if snapshot.generation().facts.newest() > since.get() {
+        return vec![Change::All];
+    }
+    let bound = reference.bound_to(instrument).map(|(_, symbol)| symbol);
+    let symbols: BTreeSet<&str> = bound.chain([&**instrument, EVERY_SYMBOL]).collect();
+    let series = TOLD.into_iter().flat_map(|dataset| {
+        symbols.iter().flat_map(move |symbol| snapshot.series(dataset, Some(symbol)))
+    });
+    let touched: Vec<SeriesId> = series.map(|(series, _)| series).collect();
+    let mut changes = Changes::between(since, snapshot, reference, touched);
+    changes.of_all.extend(changes.of_each.remove(instrument).into_iter().flatten());
+    changes.of_all
+}
+
+/// When the first slot starts that changes may have changed, of those in a state that has taken all
+/// slots before `next`, of which none behind `unsettled` can change by itself. `moved` is the
+/// instant behind which watermarks have moved.
+pub(super) fn first_changed(
+    curated: &Curated,
+    changes: &[Change],
+    (next, unsettled): (i64, i64),
+    moved: i64,
+) -> i64 {
+    let ending_after = |instant: i64| match instant {
+        i64::MIN | i64::MAX => instant,
+        instant => curated.first_ending_after(instant, false),
+    };
+    let firsts = changes.iter().map(|change| match *change {
+        Change::All => i64::MIN,
+        Change::Rows(step, first) => curated.first_changed(step, first).unwrap_or(i64::MIN),
+        Change::Reasons(first) if first < unsettled => ending_after(first),
+        Change::Reasons(_) => i64::MAX,
+    });
+    let first = firsts.chain([ending_after(moved)]).min().unwrap_or(i64::MAX);
+    // Whoever delivers a session may have changed with it.
+    if first > i64::MIN && first < next { curated.first_ending_after(first, true) } else { first }
+}
+
+/// The instant behind which rows have become final, or no longer are, by what watermarks said and
+/// say now.
+pub(super) fn first_final(old: &[Option<i64>], now: &[Option<i64>], unsettled: i64) -> i64 {
+    if old.len() != now.len() {
+        return i64::MIN;
+    }
+    let moved = old.iter().zip(now).map(|(old, now)| match (*old, *now) {
+        (None, None) => i64::MAX,
+        (Some(old), Some(now)) if now < old || now > old && old < unsettled => old.min(now),
+        (Some(_), Some(_)) => i64::MAX,
+        // Where nobody says up to when, all rows are final.
+        (None, Some(_)) | (Some(_), None) => i64::MIN,
+    });
+    moved.min().unwrap_or(i64::MAX)
 }
 
 /// What came to a series.
