@@ -2,8 +2,10 @@
 //! symbol and for history, in time of one core; and how large is the state of a symbol?
 //!
 //! Generated minutes of `--sessions N` sessions. Live bars come to one symbol again and again, its
-//! state in the cache, and to `--symbols N` in turn, their states in memory.
+//! state in the cache, and to `--symbols N` in turn, their states in memory. The hash of all cells
+//! of history is the same whichever instructions a build may use.
 
+use std::hash::{DefaultHasher, Hasher};
 use std::hint::black_box;
 
 use barrow_benches::data::{Bars, Walk};
@@ -80,6 +82,17 @@ fn measure(name: &str, group: &Definition, rows: &[Row], symbols: usize) {
         rows.len() as f64 / seconds / 1e6
     });
     figure::many(&format!("{name}: history"), "million rows/s", rates.collect());
+    figure::one(&format!("{name}: history: hash"), "53 bits", hash(&out) as f64);
+}
+
+/// The last 53 bits of a hash of all numbers and reasons: as many as a figure holds.
+fn hash(columns: &[Column]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for column in columns {
+        column.values().iter().for_each(|value| hasher.write_u64(value.to_bits()));
+        hasher.write(column.reasons());
+    }
+    hasher.finish() & ((1 << 53) - 1)
 }
 
 fn step(live: &mut Live, plan: &Plan, scratch: &mut Scratch, row: &Row) {

@@ -5,7 +5,7 @@
                            [--small]
 
 Sections: limits, size, ingest, reads, commits, writers, ranges, open, aggregates, repairs,
-latest_table, feed, feed_load, feed_hostile. With --small those from aggregates on have few rows or are short, to see
+history, latest_table, feed, feed_load, feed_hostile. With --small those from aggregates on have few rows or are short, to see
 that they work: their figures mean nothing. The feed is compared with Redis if there is a
 `redis-server` (Debian: apt-get install redis-server). The first run
 installs the other systems (compare/requirements.txt) into ~/.cache/barrow. The scratch folder (default
@@ -38,6 +38,8 @@ ROWS = 500 * 50 * 390
 YEAR = 252
 # Who makes bars of others' rows, too.
 AGGREGATING = ["duckdb", "chdb", "polars", "arcticdb"]
+# Who computes features of them.
+FEATURING = ["pandas", "polars", "duckdb", "chdb"]
 
 
 def say(text):
@@ -558,6 +560,49 @@ class Bench:
         heading("From a bar's arrival to its features")
         table(["what", "unit", "p50", "p99"], listing(alone))
 
+    def history(self):
+        """Features from the store of `aggregates`, which must have run, and of one symbol."""
+        small = self.small
+        scratch = self.scratch / ("aggregates-small" if small else "aggregates")
+        if not (scratch / ".complete").exists():
+            sys.exit("history: the rows are not there; run the section aggregates before")
+        sessions, named = (5, dict(seven=20, alpha=2)) if small else (50, dict(seven=500, alpha=20))
+        ours, theirs = Figures(), {name: Figures() for name in FEATURING}
+        for _ in range(min(self.runs, 3)):
+            for question, symbols in named.items():
+                sizes = dict(symbols=str(symbols), sessions=str(sessions))
+                store = scratch / "store"
+                ours.add(self.rust("history", data=store, question=question, **sizes))
+                for system in FEATURING if question == "seven" else FEATURING[:2]:
+                    db = scratch / f"{'polars' if system == 'pandas' else system}-db"
+                    command = [self.python, COMPARE / "features.py", system, question, "--db", db]
+                    for name, value in sizes.items():
+                        command += [f"--{name}", value]
+                    theirs[system].add(figures_of(command))
+        heading("Features of stored minutes: CPU a row, ns; wall, ms")
+        rows = []
+        for question, symbols in named.items():
+            used = ours.median(f"{question}, 1 threads: CPU a row")
+            for system, figures in theirs.items():
+                if not figures.has(question):
+                    continue
+                other = figures.median(f"{question}: CPU a row")
+                took = [ours.cell(f"{question}, {n} threads") for n in (1, 2)]
+                count = number(figures.median(f"{question}: features"))
+                rows.append([f"{question}, {symbols} symbols", system, count, number(other),
+                             number(used), f"{other / used:.1f}", figures.cell(question), *took])
+        table(["what", "other", "its features", "its CPU a row", "Barrow's", "times", "its wall",
+               "Barrow, 1 thread", "2 threads"], rows)
+        heading("Late rows and late ranges of features; many symbols")
+        alone, years = Figures(), "2" if small else "10"
+        data = self.scratch / "history"
+        for question in ["late", "range"]:
+            alone.add(self.rust("history", data=data, question=question, years=years))
+        symbols = "100" if small else "10000"
+        alone.add(self.rust("history", data=data, question="symbols", symbols=symbols))
+        table(["what", "unit", "p50", "p99"], listing(alone))
+        shutil.rmtree(data)
+
     def latest_table(self):
         short = ["--seconds", "1"] if self.small else []
         self.listed("Reads of the latest table", "latest_table", *short)
@@ -674,7 +719,7 @@ def venv():
 
 SECTIONS = [
     "limits", "size", "ingest", "reads", "commits", "writers", "ranges", "open", "aggregates",
-    "repairs", "latest_table", "feed", "feed_load", "feed_hostile",
+    "repairs", "history", "latest_table", "feed", "feed_load", "feed_hostile",
 ]
 
 
