@@ -26,10 +26,10 @@ use crate::generation::Generation;
 use crate::manifest;
 use crate::manifest::root::Root;
 use crate::segment;
+use crate::wal::Transcript;
 use crate::wal::file::WalFile;
 use crate::wal::record::Header;
 use crate::wal::scan::{self, Expected};
-use crate::wal::Transcript;
 
 /// Bytes that are copied before they are synced. Few, because commits that sync meanwhile may have
 /// to wait for them.
