@@ -84,17 +84,25 @@ pub struct Stats {
 
 /// Hands out snapshots on any thread.
 #[derive(Clone)]
-pub struct Reader(Arc<Published>);
+pub struct Reader {
+    published: Arc<Published>,
+    instance: [u8; 16],
+}
 
 impl Reader {
     /// The newest state.
     pub fn snapshot(&self) -> Snapshot {
-        self.0.snapshot()
+        self.published.snapshot()
+    }
+
+    /// The identity of the store, for ever.
+    pub const fn instance(&self) -> [u8; 16] {
+        self.instance
     }
 
     /// What became of gap masks.
     pub fn masks(&self) -> MaskStats {
-        self.0.generation().masks.stats()
+        self.published.generation().masks.stats()
     }
 
     /// Tiles, the bars that were made of others and are remembered: counters and sizes.
@@ -162,7 +170,7 @@ impl Engine {
 
     /// Hands out snapshots on any thread.
     pub fn reader(&self) -> Reader {
-        Reader(Arc::clone(&self.published))
+        Reader { published: Arc::clone(&self.published), instance: self.instance }
     }
 
     /// The newest state.

@@ -145,6 +145,10 @@ impl Jobs {
         self.0.engine.snapshot()
     }
 
+    pub(super) fn instance(&self) -> [u8; 16] {
+        self.0.engine.instance()
+    }
+
     pub(super) fn intake(&self) -> &Intake {
         &self.0.intake
     }

@@ -147,6 +147,11 @@ impl Work {
         self.jobs.snapshot()
     }
 
+    /// The identity of the store.
+    pub(crate) fn instance(&self) -> [u8; 16] {
+        self.jobs.instance()
+    }
+
     /// The way to the writer.
     pub(crate) fn intake(&self) -> &Intake {
         self.jobs.intake()

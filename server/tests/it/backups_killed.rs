@@ -60,9 +60,7 @@ fn a_backup_made_while_rows_come_in_is_brought_back_to_what_was_answered_then() 
         job
     });
     assert_eq!(job["state"], "SUCCEEDED", "{job}");
-    let sequence = |name: &str| -> u64 {
-        job["summary"][name].as_str().unwrap().parse().unwrap()
-    };
+    let sequence = |name: &str| -> u64 { job["summary"][name].as_str().unwrap().parse().unwrap() };
     let (first, last) = (sequence("first_sequence"), sequence("last_sequence"));
     assert!(first + 3 <= last, "{job}");
     let expected = |at: u64| rows(&program, &format!("&at_sequence={at}"));
@@ -77,6 +75,13 @@ fn a_backup_made_while_rows_come_in_is_brought_back_to_what_was_answered_then() 
         let restored = start(&dir.path().join(place));
         assert_eq!(rows(&restored, ""), expected(at), "at {at}");
     }
+    // The job that made the backup was at work in it; it is about another store.
+    let restored = start(&dir.path().join(format!("at{last}")));
+    let job = restored.ended(job["job_id"].as_str().unwrap());
+    let error = job["error"].as_str().unwrap();
+    assert!(error.contains("that this one was made of"), "{job}");
+    let made = std::fs::read_dir(dir.path().join(format!("at{last}/backups"))).unwrap().count();
+    assert_eq!(made, 0);
     said(dir.path(), &["restore", "backups/one", "latest"]);
     said(dir.path(), &["verify", "--data", "latest"]);
     let refused = failed(dir.path(), &["restore", "backups/one", "latest"]);

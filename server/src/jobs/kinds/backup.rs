@@ -1,6 +1,7 @@
 //! `backup`: copies the store to the folder `path` below `[server] backup_dir` while it takes rows.
 //! Broken off, it is begun anew, and what was there of it is removed. Before the copy gets its name
-//! it is kept what it is: so a job whose server ended after that knows its own work.
+//! it is kept what it is: so a job whose server ended after that knows its own work. In a store that
+//! was made of a copy a job that had begun does not go on: it was about another store.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -16,6 +17,10 @@ use crate::http::error::Problem;
 use crate::jobs::work::{BUSY_PAUSE, Broken, Work};
 use crate::store_folder::{StoreFolder, ends_as_unfinished};
 use crate::writer::IntakeError;
+
+/// Why it does not go on in a store that was made of a copy.
+const RESTORED: &str = "it was at work when the store was copied that this one was made of; ask for \
+                        another backup if this store is to be copied, too";
 
 /// See the module.
 pub(super) struct Backup;
@@ -65,12 +70,18 @@ async fn back_up(work: &Work) -> Result<Value, Broken> {
     let path = path(&params, work.config()).map_err(bad)?;
     let below = work.config().server.backup_dir.clone();
     let place = below.join(path);
+    let own = instance(work.instance());
     if let Some(kept) = work.checkpoint().cloned() {
+        if kept["instance"] != own {
+            return Err(Broken::Failed(RESTORED.to_owned()));
+        }
         let place = place.clone();
         if let Some(summary) = blocking(move || is_there(&place, &kept).then_some(kept)).await? {
             return Ok(summary);
         }
     }
+    // Before it is planned, so that the copy holds it.
+    work.keep_for_sure(&json!({ "instance": own })).await?;
     let folder = blocking(move || {
         check_below(&below, &place)?;
         StoreFolder::begin(&place)
