@@ -113,7 +113,7 @@ async fn back_up(work: &Work) -> Result<Value, Broken> {
 
 /// The name of a store as the file `FORMAT` has it.
 fn instance(instance: [u8; 16]) -> String {
-    format!("{:032x}", u128::from_be_bytes(instance))
+    instance.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whether the backup that was kept before it had its name has it.
