@@ -37,7 +37,7 @@ impl StoreFolder {
         let shown = place.display();
         let name = place.file_name().filter(|name| !ends_as_unfinished(Path::new(name)));
         let Some(name) = name else {
-            return Err(format!("{shown}: name a folder that does not end with {UNFINISHED}"));
+            return Err(format!("{shown}: give a folder's name, not ending with {UNFINISHED}"));
         };
         if place.ancestors().skip(1).any(|above| above.join("FORMAT").exists()) {
             return Err(format!("{shown} lies in a store; choose a folder elsewhere"));

@@ -26,10 +26,10 @@ use crate::generation::Generation;
 use crate::manifest;
 use crate::manifest::root::Root;
 use crate::segment;
-use crate::wal::Transcript;
 use crate::wal::file::WalFile;
 use crate::wal::record::Header;
 use crate::wal::scan::{self, Expected};
+use crate::wal::{TRANSCRIPT_BYTES, Transcript};
 
 /// Bytes that are copied before they are synced. Few, because commits that sync meanwhile may have
 /// to wait for them.
@@ -200,7 +200,8 @@ impl Copying<'_> {
     fn log(&mut self, job: &CopyJob) -> Result<Timestamp, Error> {
         let (source, low, last) = (self.source, job.generation.floor.next().get(), job.last.get());
         let expected = Expected { low, durable: last, instance: job.source, up_to: last };
-        let mut transcript = Transcript::new(self.target, job.instance, job.epoch, low);
+        let mut transcript =
+            Transcript::new(self.target, job.instance, (job.epoch, low), TRANSCRIPT_BYTES);
         let mut now = Timestamp::MIN;
         let add = |header: &Header, body: &[u8]| {
             if header.sequence < low {

@@ -52,17 +52,23 @@ pub(crate) async fn run_on_server(args: &BackupArgs, out: &mut dyn Write) -> Res
     client.health().await?;
     let request = JobRequest::new("backup").param("path", path);
     let summary = run_and_wait(&client, &request).await?;
-    let figure = |name: &str| grouped(summary[name].as_u64().unwrap_or_default());
-    let sequence = |name: &str| summary[name].as_str().unwrap_or_default().to_owned();
+    let figures = ["files", "linked_files", "bytes"];
+    let figures = figures.map(|name| summary[name].as_u64().unwrap_or_default());
+    let ends = ["first_sequence", "last_sequence"];
+    tell(out, path, figures, ends.map(|name| summary[name].as_str().unwrap_or_default()))
+}
+
+fn tell(
+    out: &mut dyn Write,
+    dir: impl std::fmt::Display,
+    figures: [u64; 3],
+    [first, last]: [&str; 2],
+) -> Result<(), CliError> {
+    let [files, linked, bytes] = figures.map(grouped);
     writeln!(
         out,
-        "backup {path}: {} files, {} of them linked, {} bytes; can be restored to any sequence \
-         from {} to {}",
-        figure("files"),
-        figure("linked_files"),
-        figure("bytes"),
-        sequence("first_sequence"),
-        sequence("last_sequence")
+        "backup {dir}: {files} files, {linked} of them linked, {bytes} bytes; can be restored to \
+         any sequence from {first} to {last}"
     )?;
     Ok(())
 }
@@ -71,18 +77,9 @@ pub(crate) async fn run_on_server(args: &BackupArgs, out: &mut dyn Write) -> Res
 pub(crate) fn run(data: &Path, dir: &Path, out: &mut dyn Write) -> Result<(), CliError> {
     let copied = make(data, dir, |store| Ok(store.plan_backup()));
     let copied = copied.map_err(|error| error.within(&format!("back up {}", data.display())))?;
-    writeln!(
-        out,
-        "backup {}: {} files, {} of them linked, {} bytes; can be restored to any sequence from {} \
-         to {}",
-        dir.display(),
-        grouped(copied.files),
-        grouped(copied.linked_files),
-        grouped(copied.bytes),
-        copied.first,
-        copied.last
-    )?;
-    Ok(())
+    let figures = [copied.files, copied.linked_files, copied.bytes];
+    let ends = [copied.first, copied.last].map(|sequence| sequence.to_string());
+    tell(out, dir.display(), figures, [&ends[0], &ends[1]])
 }
 
 /// Makes a copy in `dir` of the store in `source`, which stays as it is.

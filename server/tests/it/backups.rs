@@ -216,3 +216,41 @@ async fn a_backup_that_had_its_name_when_the_server_was_killed_is_not_made_again
     assert_eq!(names(folder.path()), ["one"]);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_backup_that_is_cancelled_leaves_nothing() {
+    let folder = TempDir::new().unwrap();
+    let disk = FaultyDisk::new();
+    let server = Server::start_on(with_backups(&folder), disk.clone()).await;
+    server.load("", &csv("A", "30 1")).await;
+    // Whether it is heard before the backup has its name depends on the time.
+    for number in 0.. {
+        disk.close_gate();
+        let (name, id) = (format!("b{number}"), format!("{}", number + 1));
+        let body = json!({ "kind": "backup", "path": name });
+        let asked = tokio::spawn(server.request(Method::POST, "/v1/jobs").json(&body).send());
+        let whole = folder.path().join(format!("{name}.unfinished/FORMAT"));
+        while !(whole.exists() && disk.has_waiting()) {
+            if disk.has_waiting() {
+                disk.pass_one();
+            }
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(asked.await.unwrap().unwrap().status(), 200);
+        let cancel = format!("/v1/jobs/{id}/cancel");
+        let cancelled = tokio::spawn(server.request(Method::POST, &cancel).send());
+        for _ in 0..10 {
+            server.get("/v1/jobs").await;
+        }
+        disk.open_gate();
+        let status = cancelled.await.unwrap().unwrap().status();
+        let job = ended(&server, &id).await;
+        if status == 200 {
+            assert_eq!(job["state"], "CANCELLED", "{job}");
+            assert!(!names(folder.path()).iter().any(|left| left.starts_with(&name)));
+            break;
+        }
+        assert_eq!((status.as_u16(), &job["state"]), (409, &json!("SUCCEEDED")));
+    }
+    server.stop().await;
+}

@@ -19,7 +19,7 @@ pub(crate) mod spare;
 mod transcript;
 mod writer;
 
-pub(crate) use transcript::Transcript;
+pub(crate) use transcript::{TRANSCRIPT_BYTES, Transcript};
 pub(crate) use writer::{Doubtful, Writer};
 
 /// The folder of the log.

@@ -9,8 +9,8 @@ use crate::disk::{Disk, DiskError};
 use super::file::WalFile;
 use super::record::{self, Header};
 
-/// A file is begun anew above this length: it is read as a whole.
-const FILE_BYTES: u64 = 64 << 20;
+/// Length of a file at which the next one is begun: each is read as a whole.
+pub(crate) const TRANSCRIPT_BYTES: u64 = 64 << 20;
 /// Bytes gathered before they are written and synced.
 const WRITE_BYTES: usize = 4 << 20;
 
@@ -21,6 +21,7 @@ pub(crate) struct Transcript<'a> {
     epoch: u64,
     /// What every record says was on disk when it was written.
     durable: u64,
+    file_bytes: u64,
     chain: u32,
     /// The file that is being written, and how long it is.
     file: Option<(WalFile, u64)>,
@@ -29,15 +30,21 @@ pub(crate) struct Transcript<'a> {
 }
 
 impl<'a> Transcript<'a> {
-    /// An empty log, in an empty folder, of a store that holds everything before record `low`.
-    pub(crate) fn new(disk: &'a dyn Disk, instance: [u8; 16], epoch: u64, low: u64) -> Self {
-        let (file, buffer) = (None, Vec::new());
-        Self { disk, instance, epoch, durable: low - 1, chain: 0, file, buffer }
+    /// An empty log, in an empty folder, of a store that holds everything before record `low`; its
+    /// files are of about `file_bytes`.
+    pub(crate) fn new(
+        disk: &'a dyn Disk,
+        instance: [u8; 16],
+        (epoch, low): (u64, u64),
+        file_bytes: u64,
+    ) -> Self {
+        let (durable, file, buffer) = (low - 1, None, Vec::new());
+        Self { disk, instance, epoch, durable, file_bytes, chain: 0, file, buffer }
     }
 
     /// Adds the record that follows.
     pub(crate) fn add(&mut self, header: &Header, body: &[u8]) -> Result<(), DiskError> {
-        if self.file.is_some_and(|(_, len)| len + self.buffer.len() as u64 >= FILE_BYTES) {
+        if self.file.is_some_and(|(_, len)| len + self.buffer.len() as u64 >= self.file_bytes) {
             self.write()?;
             self.file = None;
         }
@@ -70,5 +77,61 @@ impl<'a> Transcript<'a> {
     pub(crate) fn seal(mut self) -> Result<(), DiskError> {
         self.write()?;
         self.disk.sync_dir(super::DIR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::disk::MemoryDisk;
+    use crate::wal::record::{Body, Kind};
+    use crate::wal::scan::{self, Expected};
+
+    /// Record `sequence` as another log had it.
+    fn record(sequence: u64) -> (Header, Vec<u8>) {
+        let len = usize::try_from(sequence % 50).unwrap();
+        let body = Body::new(vec![7; len]);
+        let header = Header {
+            body_len: body.len,
+            body_crc: body.crc,
+            epoch: sequence / 9,
+            sequence,
+            durable: sequence - 1,
+            now: i64::try_from(sequence).unwrap() * 10,
+            chain: 4,
+            kind: if len == 0 { Kind::Seal } else { Kind::Rows },
+        };
+        (header, vec![7; len])
+    }
+
+    #[test]
+    fn records_keep_what_they_say_in_files_of_any_length() {
+        for (file_bytes, files) in [(0, 40), (1_000, 4), (1 << 20, 1)] {
+            let disk = MemoryDisk::new();
+            disk.create_dir(crate::wal::DIR).unwrap();
+            let mut transcript = Transcript::new(&disk, [3; 16], (9, 31), file_bytes);
+            for sequence in 31..=70 {
+                let (header, body) = record(sequence);
+                transcript.add(&header, &body).unwrap();
+            }
+            transcript.seal().unwrap();
+            let found = scan::files(&disk).unwrap();
+            assert_eq!(found.len(), files, "files of {file_bytes} bytes");
+            for up_to in [u64::MAX, 50, 31, 30] {
+                let mut read = BTreeSet::new();
+                let expected = Expected { low: 31, durable: 70, instance: [3; 16], up_to };
+                let end = scan::replay(&disk, &found, expected, |header, body| {
+                    let (was, text) = record(header.sequence);
+                    assert_eq!((header.now, header.kind), (was.now, was.kind));
+                    assert_eq!((header.epoch, header.durable, body), (9, 30, text.as_slice()));
+                    read.insert(header.sequence);
+                    Ok(())
+                });
+                assert_eq!(end.unwrap().last, up_to.min(70));
+                assert_eq!(read, (31..=up_to.min(70)).collect());
+            }
+        }
     }
 }

@@ -71,17 +71,18 @@ async fn back_up(work: &Work) -> Result<Value, Broken> {
     let below = work.config().server.backup_dir.clone();
     let place = below.join(path);
     let own = instance(work.instance());
-    if let Some(kept) = work.checkpoint().cloned() {
-        if kept["instance"] != own {
-            return Err(Broken::Failed(RESTORED.to_owned()));
-        }
-        let place = place.clone();
-        if let Some(summary) = blocking(move || is_there(&place, &kept).then_some(kept)).await? {
-            return Ok(summary);
+    match work.checkpoint().cloned() {
+        // Before it is planned, so that the copy holds it.
+        None => work.keep_for_sure(&json!({ "instance": own })).await?,
+        Some(kept) if kept["instance"] != own => return Err(Broken::Failed(RESTORED.to_owned())),
+        Some(kept) => {
+            let place = place.clone();
+            let found = blocking(move || is_there(&place, &kept).then_some(kept));
+            if let Some(summary) = found.await? {
+                return Ok(summary);
+            }
         }
     }
-    // Before it is planned, so that the copy holds it.
-    work.keep_for_sure(&json!({ "instance": own })).await?;
     let folder = blocking(move || {
         check_below(&below, &place)?;
         StoreFolder::begin(&place)
@@ -107,6 +108,7 @@ async fn back_up(work: &Work) -> Result<Value, Broken> {
         "linked_files": copied.linked_files,
     });
     work.keep_for_sure(&summary).await?;
+    work.check()?;
     blocking(move || folder.publish()).await?.map_err(Broken::Failed)?;
     Ok(summary)
 }

@@ -66,6 +66,7 @@ fn a_backup_holds_what_was_visible_when_it_was_planned_whatever_comes_meanwhile(
         bar(&mut engine, minute + 1);
         compact(&mut engine);
         minute += 2;
+        assert_eq!(crate::verify_live(&engine.snapshot()).problems, Vec::<String>::new());
         ControlFlow::Continue(())
     });
     let copied = copied.unwrap();
