@@ -5,8 +5,8 @@
                            [--small]
 
 Sections: limits, size, ingest, reads, commits, writers, ranges, open, aggregates, repairs,
-history, latest_table, feed, feed_load, feed_hostile. With --small those from aggregates on have few rows or are short, to see
-that they work: their figures mean nothing. The feed is compared with Redis if there is a
+history, backup, latest_table, feed, feed_load, feed_hostile. With --small those from aggregates on have few rows or are short, to
+see that they work: their figures mean nothing. The feed is compared with Redis if there is a
 `redis-server` (Debian: apt-get install redis-server). The first run
 installs the other systems (compare/requirements.txt) into ~/.cache/barrow. The scratch folder (default
 ~/.cache/barrow/bench) must lie on the disk to be measured; 25 GB are enough. Before each section
@@ -530,6 +530,20 @@ class Bench:
                     rows.append([f"{count} years: {what}", *cells])
         table(["what", "unit", "p50", "p99"], rows)
 
+    def backup(self):
+        heading("How long intake stands still while a store is backed up")
+        scratch, memory = self.scratch / "backup", Path("/dev/shm")
+        named = dict(scratch=scratch)
+        if memory.is_dir():
+            named["elsewhere"] = memory / "barrow-bench-backup"
+        if self.small:
+            named |= dict(times="1", seconds="0.5")
+        figures = Figures()
+        figures.add(self.rust("backup", data=self.store("session", 2 if self.small else YEAR), **named))
+        table(["what", "unit", "p50", "p99"], listing(figures))
+        for folder in [scratch, named.get("elsewhere", scratch)]:
+            shutil.rmtree(folder, ignore_errors=True)
+
     # ------------------------------------------------------------------ the feed
 
     def feed(self):
@@ -719,7 +733,7 @@ def venv():
 
 SECTIONS = [
     "limits", "size", "ingest", "reads", "commits", "writers", "ranges", "open", "aggregates",
-    "repairs", "history", "latest_table", "feed", "feed_load", "feed_hostile",
+    "repairs", "history", "backup", "latest_table", "feed", "feed_load", "feed_hostile",
 ]
 
 

@@ -140,6 +140,8 @@ section! {
         feed: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8481)),
         /// The folder with the data; made if it is not there.
         data_dir: PathBuf = PathBuf::from("barrow-data"),
+        /// The folder below which jobs make backups; empty: they make none.
+        backup_dir: PathBuf = PathBuf::new(),
         /// How long requests that were accepted may take to finish after a stop.
         shutdown_seconds: u64 = 30,
     }
@@ -405,6 +407,13 @@ impl Config {
         }
         if self.server.data_dir.as_os_str().is_empty() {
             faults.push("[server] data_dir: is empty".to_owned());
+        }
+        let backup_dir = &self.server.backup_dir;
+        let data_dir = &self.server.data_dir;
+        if !data_dir.as_os_str().is_empty() && backup_dir.starts_with(data_dir) {
+            faults.push(
+                "[server] backup_dir: lies in data_dir; choose a folder elsewhere".to_owned(),
+            );
         }
         let mut at_least = |name: &str, value: u64, least: u64| {
             if value < least {

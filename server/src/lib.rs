@@ -24,6 +24,7 @@ mod metrics;
 mod parquet_out;
 mod random;
 mod sample;
+mod store_folder;
 mod writer;
 
 /// Decodes a body as an ingest request does, and says whether it was taken: for fuzz targets.

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use barrow_engine::batch::Applied;
 use barrow_engine::disk::Disk;
-use barrow_engine::{Engine, Error, ErrorKind, FlushDone, FlushJob, Prepared};
+use barrow_engine::{CopyJob, Engine, Error, ErrorKind, FlushDone, FlushJob, Prepared};
 use crossbeam_channel::{Receiver, Sender, TrySendError, after, at, bounded, never, select_biased};
 use tokio::sync::{oneshot, watch};
 
@@ -47,6 +47,8 @@ enum Message {
     /// Batches of one group; at least one.
     Commit(Vec<Request>),
     Compact(compaction::Wish),
+    /// A backup is to be planned.
+    Backup(oneshot::Sender<CopyJob>),
     /// A slot is due that nothing else closes.
     Tick,
     Stop,
@@ -129,14 +131,26 @@ impl Intake {
         wanted: Arc<Wanted>,
     ) -> Result<CompactionReport, IntakeError> {
         let (reply, answer) = oneshot::channel();
-        match self.messages.try_send(Message::Compact(compaction::Wish { wanted, reply })) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => return Err(IntakeError::Busy),
-            Err(TrySendError::Disconnected(_)) => return Err(IntakeError::Stopping),
-        }
+        self.ask(Message::Compact(compaction::Wish { wanted, reply }))?;
         match answer.await {
             Ok(result) => result.map_err(IntakeError::Engine),
             Err(_) => Err(IntakeError::Stopping),
+        }
+    }
+
+    /// A backup of what is visible when the writer comes to it, to be run on another thread.
+    pub(crate) async fn plan_backup(&self) -> Result<CopyJob, IntakeError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Message::Backup(reply))?;
+        answer.await.map_err(|_| IntakeError::Stopping)
+    }
+
+    /// Puts what is not rows into the queue.
+    fn ask(&self, message: Message) -> Result<(), IntakeError> {
+        match self.messages.try_send(message) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(_)) => Err(IntakeError::Busy),
+            Err(TrySendError::Disconnected(_)) => Err(IntakeError::Stopping),
         }
     }
 }
@@ -343,6 +357,7 @@ impl Writer {
                 recv(self.messages) -> message => match message {
                     Ok(Message::Commit(first)) => go_on = self.commit_group(first),
                     Ok(Message::Compact(wish)) => self.ask_to_compact(wish),
+                    Ok(Message::Backup(reply)) => self.plan_backup(reply),
                     Ok(Message::Tick) => self.tick(),
                     Ok(Message::Stop) | Err(_) => go_on = false,
                 },
@@ -396,6 +411,7 @@ impl Writer {
                     group.extend(requests);
                 }
                 Ok(Message::Compact(wish)) => self.ask_to_compact(wish),
+                Ok(Message::Backup(reply)) => self.plan_backup(reply),
                 // The group that is being gathered brings the time along.
                 Ok(Message::Tick) => {}
                 Ok(Message::Stop) => {
@@ -498,6 +514,11 @@ impl Writer {
 
     fn ask_to_compact(&mut self, wish: compaction::Wish) {
         self.compactions.ask(wish, self.engine.snapshot().sequence());
+    }
+
+    fn plan_backup(&mut self, reply: oneshot::Sender<CopyJob>) {
+        // Nobody waits for it any more if this fails; then what it holds back is free again.
+        let _ = reply.send(self.engine.plan_backup());
     }
 
     fn install_compaction(&mut self, compacted: Compacted) {

@@ -6,6 +6,7 @@
 //! flush: plan ─▶ run (any thread) ─▶ install
 //! spare: plan ─▶ run (any thread) ─▶ install
 //! masks: plan ─▶ run (any thread) ─▶ install
+//! backup: plan ─▶ run (any thread); nothing to install
 //! ```
 
 mod apply;
@@ -22,6 +23,7 @@ use barrow_types::{Sequence, SeriesId, Timestamp};
 use crate::aggregates::{TileStats, tile_file};
 use crate::batch::Applied;
 use crate::compact::{self, CompactDone, CompactJob, Scope};
+use crate::copy::{CopyJob, DerivedFile};
 use crate::curate::{TilesDone, TilesJob};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
@@ -83,17 +85,25 @@ pub struct Stats {
 
 /// Hands out snapshots on any thread.
 #[derive(Clone)]
-pub struct Reader(Arc<Published>);
+pub struct Reader {
+    published: Arc<Published>,
+    instance: [u8; 16],
+}
 
 impl Reader {
     /// The newest state.
     pub fn snapshot(&self) -> Snapshot {
-        self.0.snapshot()
+        self.published.snapshot()
+    }
+
+    /// The identity of the store, for ever.
+    pub const fn instance(&self) -> [u8; 16] {
+        self.instance
     }
 
     /// What became of gap masks.
     pub fn masks(&self) -> MaskStats {
-        self.0.generation().masks.stats()
+        self.published.generation().masks.stats()
     }
 
     /// Tiles, the bars that were made of others and are remembered: counters and sizes.
@@ -134,6 +144,8 @@ pub struct Engine {
     /// The segments that the compaction in progress replaces.
     compacting: Option<BTreeSet<u64>>,
     compaction_due: bool,
+    /// What is being copied: its log, behind its floor, is not removed.
+    copying: Vec<Weak<Generation>>,
     /// Segments that are no longer live, and who still reads them.
     retired: Vec<(u64, Weak<Segment>)>,
     next_masks: u64,
@@ -164,7 +176,7 @@ impl Engine {
 
     /// Hands out snapshots on any thread.
     pub fn reader(&self) -> Reader {
-        Reader(Arc::clone(&self.published))
+        Reader { published: Arc::clone(&self.published), instance: self.instance }
     }
 
     /// The newest state.
@@ -316,6 +328,8 @@ impl Engine {
         let memtable = &self.published.generation().memtable;
         let is_large = memtable.bytes() >= self.options.memtable_bytes_max;
         let long_log = self.log.file_count() > WAL_FILES_MAX && memtable.rows() > 0;
+        // A flush would not make a log shorter that is being copied.
+        let long_log = long_log && self.copies().next().is_none();
         self.flushing.is_none() && self.poisoned.is_none() && (is_large || long_log)
     }
 
@@ -359,7 +373,7 @@ impl Engine {
         self.published.install(generation);
         self.flushes += 1;
         if !self.opening {
-            self.log.release(self.manifest.first_needed());
+            self.log.release(self.first_needed());
         }
         self.note_segments();
         Ok(())
@@ -544,6 +558,40 @@ impl Engine {
             let _ = self.disk.remove(&tile_file::path(old));
         }
         Ok(())
+    }
+
+    /// A backup of what is visible now. As long as the job lives no file that it needs is removed:
+    /// replaced segments take space meanwhile, and so does the log.
+    pub fn plan_backup(&mut self) -> CopyJob {
+        let newest = self.snapshot();
+        let live = self.published.generation();
+        let masks = live.masks.with_stored(|stored| (mask_file::path(stored.number), stored.len));
+        let tiles = live.tiles.with_stored(|stored| (tile_file::path(stored.number), stored.len));
+        let derived = masks.into_iter().chain(tiles);
+        let generation = Arc::new(live.in_segments());
+        self.copying.retain(|copied| copied.strong_count() > 0);
+        self.copying.push(Arc::downgrade(&generation));
+        CopyJob {
+            generation,
+            derived: derived.map(|(path, len)| DerivedFile { path, len }).collect(),
+            wal_files: self.log.files().to_vec(),
+            source: self.instance,
+            instance: self.instance,
+            last: newest.sequence(),
+            epoch: self.epoch,
+            now: newest.now(),
+        }
+    }
+
+    /// What is being copied.
+    fn copies(&self) -> impl Iterator<Item = Arc<Generation>> {
+        self.copying.iter().filter_map(Weak::upgrade)
+    }
+
+    /// The first record of the log that the manifest or a copy still needs.
+    fn first_needed(&self) -> u64 {
+        let copied = self.copies().map(|copied| copied.floor.next().get());
+        copied.fold(self.manifest.first_needed(), u64::min)
     }
 
     /// Why no more commits are taken, if so.

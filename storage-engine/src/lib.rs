@@ -20,6 +20,7 @@ pub mod calendar;
 mod catalog;
 pub mod column;
 mod compact;
+mod copy;
 mod curate;
 pub mod dataset;
 mod derived;
@@ -48,6 +49,7 @@ pub mod wal;
 
 pub use aggregates::{Conditions, TileStats};
 pub use compact::{CompactDone, CompactJob, Scope};
+pub use copy::{Copied, CopyJob, StoreAtRest};
 pub use curate::{
     Adjust, Adjustment, Anchor, Candidate, Content, Curated, CuratedScan, Fallback, Newest, Piece,
     SlotSpan, State, TilesDone, TilesJob,

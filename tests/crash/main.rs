@@ -4,6 +4,7 @@
 //! `BARROW_CRASH_POINTS` sets how many random crash points are tried; `BARROW_CRASH_SEED` repeats
 //! the history of one seed, which every failure names.
 
+mod copies;
 mod faults;
 mod maps;
 mod random;

@@ -32,14 +32,14 @@ struct Tally {
 }
 
 /// One history and the crashes along it.
-struct History {
+pub(crate) struct History {
     seed: u64,
-    random: Random,
-    options: Options,
+    pub(crate) random: Random,
+    pub(crate) options: Options,
     ids: u64,
     tally: Tally,
     /// What happened since the last crash point that was taken, for a failure's message.
-    story: Vec<String>,
+    pub(crate) story: Vec<String>,
 }
 
 #[test]
@@ -68,11 +68,15 @@ fn random_crashes_lose_nothing_acknowledged() {
 }
 
 impl History {
-    fn run(seed: u64) -> Result<Tally, String> {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let options = small([4_096, 8_192][random.place(2)]);
-        let tally = Tally::default();
-        let mut history = Self { seed, random, options, ids: 0, tally, story: Vec::new() };
+        let (tally, story) = Default::default();
+        Self { seed, random, options, ids: 0, tally, story }
+    }
+
+    fn run(seed: u64) -> Result<Tally, String> {
+        let mut history = Self::new(seed);
         history.live()?;
         Ok(history.tally)
     }
@@ -98,7 +102,7 @@ impl History {
         self.crash(disk.volume(), expected, 0)
     }
 
-    fn random_act(&mut self, expected: &Expected, now: i64) -> Act {
+    pub(crate) fn random_act(&mut self, expected: &Expected, now: i64) -> Act {
         match self.random.below(100) {
             0..52 => Act::Commit(self.random_group(expected, now)),
             52..57 => Act::Spare,
@@ -226,7 +230,7 @@ impl History {
         acts
     }
 
-    fn failure(&self, trouble: &Trouble, disk: &FaultyDisk) -> String {
+    pub(crate) fn failure(&self, trouble: &Trouble, disk: &FaultyDisk) -> String {
         format!(
             "{trouble}\nBARROW_CRASH_SEED={} repeats it; wal_file_bytes {}\n{}\nthen:\n{}",
             self.seed,

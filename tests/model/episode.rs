@@ -1,5 +1,7 @@
 //! One store from its creation to its end, and the model beside it.
 
+mod backups;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -15,6 +17,7 @@ use barrow_tests::model::{Load, Model, Table, Value, Verdict};
 use barrow_tests::random::Random;
 use barrow_types::{Sequence, SeriesId, SeriesKey, Timestamp};
 
+use self::backups::Backup;
 use crate::compare::{self, Question};
 use crate::generate::{self, Horizon, START, Shape, pick, span};
 use crate::trail::Trail;
@@ -36,11 +39,17 @@ pub(crate) struct Totals {
     flushes: u64,
     compactions: u64,
     reopenings: u64,
+    restores: u64,
     questions: u64,
     compared: u64,
 }
 
 impl Totals {
+    /// Stores that were made of backups.
+    pub(crate) const fn restores(&self) -> u64 {
+        self.restores
+    }
+
     pub(crate) const fn add(&mut self, other: &Self) {
         self.operations += other.operations;
         self.batches += other.batches;
@@ -50,6 +59,7 @@ impl Totals {
         self.flushes += other.flushes;
         self.compactions += other.compactions;
         self.reopenings += other.reopenings;
+        self.restores += other.restores;
         self.questions += other.questions;
         self.compared += other.compared;
     }
@@ -105,6 +115,7 @@ pub(crate) struct Episode {
     waiting: Vec<(Load, Prepared)>,
     flush: Option<Flush>,
     compaction: Option<Compaction>,
+    backup: Option<Backup>,
     old: Vec<Snapshot>,
     instants: Vec<i64>,
     series: BTreeMap<SeriesKey, SeriesId>,
@@ -115,8 +126,9 @@ pub(crate) struct Episode {
 impl Episode {
     pub(crate) fn new(shape: Shape, seed: u64) -> Self {
         let title = format!("the episode of seed {seed} ({shape:?})");
+        let test = if shape.backups > 0 { "restored" } else { "engine" };
         let repeat = format!(
-            "BARROW_MODEL_EPISODE={seed} cargo test -p barrow-tests --test model (and \
+            "BARROW_MODEL_EPISODE={seed} cargo test -p barrow-tests --test model {test} (and \
              BARROW_MODEL_SEED as it was)"
         );
         Self {
@@ -133,6 +145,7 @@ impl Episode {
             waiting: Vec::new(),
             flush: None,
             compaction: None,
+            backup: None,
             old: Vec::new(),
             instants: Vec::new(),
             series: BTreeMap::new(),
@@ -158,6 +171,9 @@ impl Episode {
 
     fn operate(&mut self) {
         self.tick();
+        if self.shape.backups > 0 && self.random.chance(self.shape.backups) {
+            return self.back_up_a_step();
+        }
         if self.random.chance(self.shape.flushes) {
             return self.flush_a_step();
         }
@@ -208,8 +224,8 @@ impl Episode {
         self.clock.max(self.held_now)
     }
 
-    fn open(&mut self) {
-        let options = Options {
+    fn options(&self) -> Options {
+        Options {
             wal_file_bytes: self.shape.wal_file_bytes,
             memtable_bytes_max: self.shape.memtable_bytes_max,
             compact_fan_out: 3,
@@ -217,8 +233,11 @@ impl Episode {
             own_file_bytes: self.shape.memtable_bytes_max / 8,
             pack_bytes_max: self.shape.memtable_bytes_max,
             ..Options::default()
-        };
-        let (engine, _) = Engine::open(Arc::new(self.disk.clone()), options, [7; 16])
+        }
+    }
+
+    fn open(&mut self) {
+        let (engine, _) = Engine::open(Arc::new(self.disk.clone()), self.options(), [7; 16])
             .unwrap_or_else(|error| panic!("open: {error}"));
         let snapshot = engine.snapshot();
         assert!(snapshot.sequence().get() >= self.last_sequence, "an acknowledged record is lost");
@@ -548,6 +567,7 @@ impl Episode {
         self.waiting.clear();
         self.flush = None;
         self.compaction = None;
+        self.forget_planned_backup();
         self.old.clear();
         let engine = self.engine.take().expect("invariant: open between operations");
         if close {
@@ -567,7 +587,12 @@ impl Episode {
             _ if self.random.chance(70) => self.engine().snapshot(),
             _ => pick(&mut self.random, &self.old).clone(),
         };
-        let series = compare::series(&snapshot, &self.model);
+        self.ask_of(&snapshot);
+    }
+
+    /// The same to this one.
+    fn ask_of(&mut self, snapshot: &Snapshot) {
+        let series = compare::series(snapshot, &self.model);
         for (id, key) in &series {
             let known = *self.series.entry(key.clone()).or_insert(*id);
             assert_eq!(known, *id, "the number of {key:?}");
@@ -576,16 +601,16 @@ impl Episode {
             for _ in 0..3 {
                 let (id, key) = pick(&mut self.random, &series).clone();
                 let question = self.question(id, key, snapshot.sequence());
-                self.totals.compared += compare::scan(&snapshot, &self.model, &question);
+                self.totals.compared += compare::scan(snapshot, &self.model, &question);
             }
             let (id, key) = pick(&mut self.random, &series);
-            compare::newest(&snapshot, &self.model, key, *id);
+            compare::newest(snapshot, &self.model, key, *id);
         }
         if let Some(id) = self.a_known_id() {
-            compare::batch(&snapshot, &self.model, &id);
+            compare::batch(snapshot, &self.model, &id);
         }
         if self.random.chance(5) {
-            compare::dead_letters(&snapshot, &self.model);
+            compare::dead_letters(snapshot, &self.model);
         }
         self.totals.questions += 5;
     }
@@ -615,7 +640,19 @@ impl Episode {
     fn finish(&mut self) {
         self.trail.did("is asked everything, closes and is verified");
         let snapshot = self.engine().snapshot();
-        for (series, key) in compare::series(&snapshot, &self.model) {
+        self.ask_everything(&snapshot);
+        self.old.clear();
+        self.flush = None;
+        self.forget_planned_backup();
+        drop(snapshot);
+        let engine = self.engine.take().expect("invariant: open between operations");
+        engine.close(self.timestamp()).unwrap_or_else(|error| panic!("close: {error}"));
+        assert_sound(&self.disk);
+    }
+
+    /// Asks for all there is.
+    fn ask_everything(&mut self, snapshot: &Snapshot) {
+        for (series, key) in compare::series(snapshot, &self.model) {
             for revisions in [Revisions::Visible, Revisions::All] {
                 let question = Question {
                     key: key.clone(),
@@ -627,20 +664,19 @@ impl Episode {
                     at_sequence: None,
                     revisions,
                 };
-                self.totals.compared += compare::scan(&snapshot, &self.model, &question);
+                self.totals.compared += compare::scan(snapshot, &self.model, &question);
             }
-            compare::newest(&snapshot, &self.model, &key, series);
+            compare::newest(snapshot, &self.model, &key, series);
         }
-        compare::dead_letters(&snapshot, &self.model);
-        self.old.clear();
-        self.flush = None;
-        drop(snapshot);
-        let engine = self.engine.take().expect("invariant: open between operations");
-        engine.close(self.timestamp()).unwrap_or_else(|error| panic!("close: {error}"));
-        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
-        let report = verify(&disk).unwrap_or_else(|error| panic!("verify: {error}"));
-        assert!(report.problems.is_empty(), "verify finds {:?}", report.problems);
+        compare::dead_letters(snapshot, &self.model);
     }
+}
+
+/// Nothing is wrong with the store at rest.
+fn assert_sound(disk: &MemoryDisk) {
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let report = verify(&disk).unwrap_or_else(|error| panic!("verify: {error}"));
+    assert!(report.problems.is_empty(), "verify finds {:?}", report.problems);
 }
 
 /// What a retraction names: keys, or whole events.

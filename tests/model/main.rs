@@ -8,6 +8,12 @@
 //! BARROW_MODEL_OPERATIONS=1000000 cargo test --release -p barrow-tests --test model
 //! ```
 //!
+//! Backups at random moments, brought back to random records, are asked the same questions:
+//!
+//! ```text
+//! BARROW_MODEL_RESTORES=1000 cargo test --release -p barrow-tests --test model restored
+//! ```
+//!
 //! `BARROW_MODEL_SEED` replaces the first seed. A failing episode prints its own seed and its
 //! last operations, and how to run it again alone. One operation is one batch offered (inserts,
 //! revisions, a retraction, a repeated or altered one), a step of a flush, a seal, a reopening or
@@ -26,6 +32,8 @@ use crate::episode::{Episode, Totals};
 use crate::generate::Shape;
 
 const OPERATIONS_DEFAULT: u64 = 20_000;
+/// Stores that are made of backups, at least.
+const RESTORES_DEFAULT: u64 = 30;
 const SEED_DEFAULT: u64 = 20_131_007;
 
 const SMALL: Shape = Shape {
@@ -37,6 +45,7 @@ const SMALL: Shape = Shape {
     flushes: 13,
     wal_file_bytes: 16 << 10,
     memtable_bytes_max: 16 << 10,
+    backups: 0,
 };
 const MIDDLE: Shape = Shape {
     operations: 600,
@@ -47,6 +56,7 @@ const MIDDLE: Shape = Shape {
     flushes: 10,
     wal_file_bytes: 64 << 10,
     memtable_bytes_max: 64 << 10,
+    backups: 0,
 };
 const LONG: Shape = Shape {
     operations: 2_000,
@@ -57,6 +67,7 @@ const LONG: Shape = Shape {
     flushes: 3,
     wal_file_bytes: 1 << 20,
     memtable_bytes_max: 512 << 10,
+    backups: 0,
 };
 const WIDE: Shape = Shape {
     operations: 80,
@@ -67,7 +78,11 @@ const WIDE: Shape = Shape {
     flushes: 13,
     wal_file_bytes: 4 << 20,
     memtable_bytes_max: 2 << 20,
+    backups: 0,
 };
+
+/// Chance in a hundred of a step of a backup, where backups are made.
+const BACKUPS: u64 = 12;
 
 /// The shapes of the episodes, over and over.
 const SHAPES: [Shape; 10] =
@@ -111,18 +126,43 @@ fn run_all(plan: &[(Shape, u64)]) -> Totals {
     totals.into_inner().expect("an episode failed, see above")
 }
 
+fn first_seed() -> u64 {
+    setting("BARROW_MODEL_SEED").unwrap_or(SEED_DEFAULT)
+}
+
+/// The one episode that is asked for.
+fn only() -> Option<(Shape, u64)> {
+    let seed = setting("BARROW_MODEL_EPISODE")?;
+    // An episode's seed is its place counted from the first seed, so the shape follows.
+    let place = seed.checked_sub(first_seed());
+    let place = place.expect("an episode's seed is the first one or above");
+    let place = usize::try_from(place).expect("a seed far above the first one");
+    Some((SHAPES[place % SHAPES.len()], seed))
+}
+
 #[test]
 fn engine_and_model_give_the_same_answers() {
-    let plan = if let Some(seed) = setting("BARROW_MODEL_EPISODE") {
-        // An episode's seed is its place counted from the first seed, so the shape follows.
-        let first = setting("BARROW_MODEL_SEED").unwrap_or(SEED_DEFAULT);
-        let place = seed.checked_sub(first).expect("an episode's seed is the first one or above");
-        let place = usize::try_from(place).expect("a seed far above the first one");
-        vec![(SHAPES[place % SHAPES.len()], seed)]
-    } else {
+    let plan = only().map(|one| vec![one]).unwrap_or_else(|| {
         let operations = setting("BARROW_MODEL_OPERATIONS").unwrap_or(OPERATIONS_DEFAULT);
-        plan(operations, setting("BARROW_MODEL_SEED").unwrap_or(SEED_DEFAULT))
-    };
+        plan(operations, first_seed())
+    });
     let totals = run_all(&plan);
     let _ = writeln!(std::io::stdout(), "{} episodes: {totals}", plan.len());
+}
+
+#[test]
+fn restored_stores_answer_as_the_model_did_then() {
+    let with_backups = |(shape, seed)| (Shape { backups: BACKUPS, ..shape }, seed);
+    let wanted = setting("BARROW_MODEL_RESTORES").unwrap_or(RESTORES_DEFAULT);
+    let mut totals = Totals::default();
+    if let Some(one) = only() {
+        totals.add(&run_all(&[with_backups(one)]));
+    } else {
+        let mut episodes = SHAPES.into_iter().cycle().zip(first_seed()..).map(with_backups);
+        while totals.restores() < wanted {
+            let some: Vec<_> = episodes.by_ref().take(SHAPES.len() / 2).collect();
+            totals.add(&run_all(&some));
+        }
+    }
+    let _ = writeln!(std::io::stdout(), "{} restores: {totals}", totals.restores());
 }

@@ -100,7 +100,7 @@ impl Job {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobRequest {
-    /// What is to be done: `compact`, `verify`, `verify_features`, `lint_features`.
+    /// What is to be done: `backup`, `compact`, `verify`, `verify_features`, `lint_features`.
     pub kind: String,
     /// What jobs of this kind take.
     pub params: Map<String, Value>,

@@ -19,8 +19,8 @@ Examples:
   barrow jobs retry 3
 
 Jobs are kept with the data. What was not done when the server stopped goes on when it starts again.
-`barrow compact`, `barrow verify`, and `barrow features verify` and `lint` of all symbols start one
-and wait for it.";
+`barrow compact`, `barrow verify`, `barrow backup`, and `barrow features verify` and `lint` of all
+symbols start one and wait for it.";
 
 /// How often `watch` shows progress.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -52,7 +52,7 @@ struct ListArgs {
     /// Only in these states: PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED
     #[arg(long)]
     state: Option<String>,
-    /// Only of these kinds: compact, verify, verify_features, lint_features
+    /// Only of these kinds: backup, compact, verify, verify_features, lint_features
     #[arg(long)]
     kind: Option<String>,
     /// At most so many

@@ -4,6 +4,7 @@
 //! Results go to standard output; errors to standard error: what failed, where, what to do. Exit
 //! codes: 0 done, 1 failed, 2 wrong usage.
 
+mod backup;
 mod compact;
 mod dead_letters;
 mod delete;
@@ -18,6 +19,7 @@ mod latest;
 mod not_built;
 mod quality;
 mod query;
+mod restore;
 mod serve;
 mod table;
 mod target;
@@ -76,6 +78,8 @@ enum Command {
     Health(quality::HealthArgs),
     Verify(verify::VerifyArgs),
     Compact(compact::CompactArgs),
+    Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
     Inspect(inspect::InspectArgs),
     Jobs(jobs::JobsArgs),
     #[command(flatten)]
@@ -109,6 +113,10 @@ fn execute(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Verify(verify::VerifyArgs { data: Some(data), .. }) => {
             return verify::run(&data, out);
         }
+        Command::Backup(backup::BackupArgs { dir, data: Some(data), .. }) => {
+            return backup::run(&data, &dir, out);
+        }
+        Command::Restore(args) => return restore::run(&args, out),
         Command::Inspect(args) => return inspect::run(&args, out),
         Command::NotBuilt(what) => return Err(what.refuse()),
         other => other,
@@ -138,8 +146,9 @@ fn execute(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
             Command::Health(args) => quality::health(args, out).await,
             Command::Verify(args) => verify::run_on_server(&args.server, out).await,
             Command::Compact(args) => compact::run(args, out).await,
+            Command::Backup(args) => backup::run_on_server(&args, out).await,
             Command::Jobs(args) => jobs::run(args, out).await,
-            Command::Inspect(_) | Command::NotBuilt(_) => {
+            Command::Inspect(_) | Command::Restore(_) | Command::NotBuilt(_) => {
                 unreachable!("invariant: answered above")
             }
         }

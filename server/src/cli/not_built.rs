@@ -13,10 +13,6 @@ pub(crate) enum NotBuilt {
     Ingest(Rest),
     /// Export a training snapshot (not available yet)
     Export(Rest),
-    /// Copy a store (not available yet)
-    Backup(Rest),
-    /// Bring a copy back (not available yet)
-    Restore(Rest),
 }
 
 /// Whatever follows.
@@ -34,8 +30,6 @@ impl NotBuilt {
             Self::Backfill(rest) => ("backfill", rest),
             Self::Ingest(rest) => ("ingest", rest),
             Self::Export(rest) => ("export", rest),
-            Self::Backup(rest) => ("backup", rest),
-            Self::Restore(rest) => ("restore", rest),
         };
         let first = rest.rest.first().map_or(String::new(), |word| format!(" {word}"));
         CliError::not_available(format!("barrow {name}{first}"))

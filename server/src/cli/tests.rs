@@ -75,6 +75,8 @@ fn every_command_of_the_contract_is_known() {
         "jobs watch 7",
         "backfill --dry-run",
         "backup dir",
+        "backup dir --data d",
+        "restore backup dir --sequence 7",
         "inspect file",
     ] {
         assert!(command(line).is_ok(), "{line}: {}", command(line).unwrap_err());
@@ -83,7 +85,7 @@ fn every_command_of_the_contract_is_known() {
 
 #[test]
 fn a_command_that_is_not_built_says_so_and_exits_with_2() {
-    for line in ["backup d", "query sql x", "export e"] {
+    for line in ["backfill x", "query sql x", "export e"] {
         let error = execute(command(line).unwrap(), &mut Vec::new()).unwrap_err();
         assert_eq!(error.code(), 2, "{line}");
         assert!(error.to_string().starts_with("not available yet: barrow "), "{line}: {error}");
@@ -274,6 +276,60 @@ fn a_complete_file_says_that_what_it_has_not_got_was_not_traded() {
     std::fs::write(&ticks, "symbol,ts,price,size\nA,2013-10-07T13:30:00Z,1,1\n").unwrap();
     let refused = failed(&format!("import {} --complete --data {data}", ticks.display()));
     assert!(refused.contains("--complete: ") && refused.contains("trades"), "{refused}");
+}
+
+#[test]
+fn a_store_is_backed_up_and_brought_back_to_any_of_its_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).display().to_string();
+    let [file, data, backup, restored] = ["rows.csv", "data", "b/one", "restored"].map(place);
+    let rows: Vec<&str> = MINUTES.lines().collect();
+    for (batch, row) in [("first", rows[1]), ("second", rows[2])] {
+        std::fs::write(&file, format!("{}\n{row}\n", rows[0])).unwrap();
+        let options = format!("--timeframe 1m --stamp start --source {batch}");
+        said(&format!("import {file} {options} --data {data}"));
+    }
+    let query = |data: &str| {
+        said(&format!(
+            "query bars --symbols A --frequency 1m --layer raw --format csv --data {data}"
+        ))
+    };
+    let before = query(&data);
+    assert_eq!(before.lines().count(), 3, "{before}");
+    let told = said(&format!("backup {backup} --data {data}"));
+    let (_, range) = told.trim_end().split_once("to any sequence from ").unwrap();
+    let (first, last) = range.split_once(" to ").unwrap();
+    assert!(said(&format!("verify --data {backup}")).ends_with("no problem found\n"));
+
+    let told = said(&format!("restore {backup} {restored}"));
+    assert_eq!(told, format!("restored {restored} as it was at sequence {last}\n"));
+    assert_eq!(query(&restored), before);
+    let empty = place("empty");
+    std::fs::create_dir(&empty).unwrap();
+    said(&format!("restore {backup} {empty} --sequence {first}"));
+    // Nothing was in segments.
+    assert_eq!(first, "0");
+    let none = failed(&format!("query bars --symbols A --frequency 1m --data {empty}"));
+    assert!(none.contains("no source has delivered"), "{none}");
+
+    let next = last.parse::<u64>().unwrap() + 1;
+    let other = place("other");
+    let refused = failed(&format!("restore {backup} {other} --sequence {next}"));
+    assert!(refused.contains(&format!("any record from {first} to {last}")), "{refused}");
+    for command in
+        [format!("restore {backup} {restored}"), format!("backup {backup} --data {data}")]
+    {
+        assert!(failed(&command).contains("is not empty"));
+    }
+    for command in [
+        format!("backup {data}/copy --data {data}"),
+        format!("backup {other}.unfinished --data {data}"),
+        format!("backup {other} --data {}", folder.path().display()),
+        format!("restore {} {other}", place("missing")),
+    ] {
+        failed(&command);
+    }
+    assert!(!std::path::Path::new(&other).exists());
 }
 
 #[test]

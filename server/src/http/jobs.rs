@@ -16,8 +16,7 @@ use super::{App, body};
 use crate::jobs::{Asked, Filter, Job, Refusal, State as JobState, kinds};
 
 /// Kinds that the contract names and that are not built.
-const NOT_BUILT: [&str; 7] =
-    ["ingest", "daily", "backfill", "export", "backup", "import", "features"];
+const NOT_BUILT: [&str; 6] = ["ingest", "daily", "backfill", "export", "import", "features"];
 
 /// Largest body: a job says what is to be done, it does not bring data.
 const BODY_BYTES_MAX: u64 = 64 << 10;
@@ -118,7 +117,7 @@ pub(crate) async fn post(
         }
         Problem::parameter("kind", format!("{name:?} is none; there are {}", kind_names()))
     })?;
-    kind.check(&fields).map_err(|wrong| bad(&wrong.field, wrong.fault))?;
+    kind.check(&fields, &app.config).map_err(|wrong| bad(&wrong.field, wrong.fault))?;
     fields.insert("kind".to_owned(), Value::String(name.clone()));
     app.check_intake()?;
     let asked = Asked { kind: name, params: Value::Object(fields), request_id, retry_of: None };

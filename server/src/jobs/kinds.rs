@@ -1,14 +1,17 @@
 //! The kinds of jobs. A new one is a file beside these and a line in [`KINDS`].
 
+mod backup;
 mod check_features;
 mod compact;
 mod verify;
 
+use std::panic::resume_unwind;
 use std::pin::Pin;
 
 use serde_json::{Map, Value};
 
 use super::work::{Broken, Work};
+use crate::config::Config;
 use crate::http::features::{LintSum, VerifySum};
 use check_features::CheckFeatures;
 
@@ -29,13 +32,13 @@ pub(crate) trait Kind: Sync {
     /// Its name in requests.
     fn name(&self) -> &'static str;
 
-    /// Whether a job of this kind can be done with these parameters, `kind` not among them. Asked
-    /// when a job comes in, and again before each time it is begun: another version may have taken
-    /// it.
+    /// Whether a job of this kind can be done with these parameters, `kind` not among them, and
+    /// these settings. Asked when a job comes in, and again before each time it is begun: another
+    /// version, or one with other settings, may have taken it.
     ///
     /// # Errors
     /// The first parameter that is unknown, missing or wrong.
-    fn check(&self, params: &Map<String, Value>) -> Result<(), BadParam>;
+    fn check(&self, params: &Map<String, Value>, config: &Config) -> Result<(), BadParam>;
 
     /// Does the work, or goes on with it from its checkpoint. It looks up more often than every
     /// 100 ms whether it is to stop, and leaves nothing behind if it does that cannot be there when
@@ -44,7 +47,8 @@ pub(crate) trait Kind: Sync {
 }
 
 /// Every kind there is.
-pub(crate) static KINDS: [&dyn Kind; 4] = [
+pub(crate) static KINDS: [&dyn Kind; 5] = [
+    &backup::Backup,
     &compact::Compact,
     &verify::Verify,
     &CheckFeatures::<VerifySum>::new("verify_features"),
@@ -56,13 +60,26 @@ pub(crate) fn kind(name: &str) -> Option<&'static dyn Kind> {
     KINDS.into_iter().find(|kind| kind.name() == name)
 }
 
+/// Does what takes a processor or a disk for a while.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Broken> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        Err(_) => Err(Broken::Stopped),
+    }
+}
+
 /// For kinds without parameters.
 fn none(params: &Map<String, Value>) -> Result<(), BadParam> {
     match params.keys().next() {
         None => Ok(()),
-        Some(field) => {
-            let fault = "there is no such field in jobs of this kind".to_owned();
-            Err(BadParam { field: field.clone(), fault })
-        }
+        Some(field) => Err(unknown(field)),
     }
+}
+
+fn unknown(field: &str) -> BadParam {
+    let fault = "there is no such field in jobs of this kind".to_owned();
+    BadParam { field: field.to_owned(), fault }
 }

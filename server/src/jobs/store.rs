@@ -67,7 +67,7 @@ struct Store {
     engine: Reader,
     intake: Intake,
     metrics: Arc<Metrics>,
-    checkpoint_every: Duration,
+    config: Config,
     seen: Mutex<Seen>,
     changing: OneAfterTheOther<()>,
     /// Something has changed.
@@ -131,7 +131,7 @@ impl Jobs {
             engine,
             intake,
             metrics,
-            checkpoint_every: Duration::from_millis(config.jobs.checkpoint_ms),
+            config: config.clone(),
             seen: Mutex::new(Seen { jobs, live, stuck: BTreeSet::new(), last }),
             changing: OneAfterTheOther::new(()),
             changed: watch::Sender::new(()),
@@ -145,6 +145,10 @@ impl Jobs {
         self.0.engine.snapshot()
     }
 
+    pub(super) fn instance(&self) -> [u8; 16] {
+        self.0.engine.instance()
+    }
+
     pub(super) fn intake(&self) -> &Intake {
         &self.0.intake
     }
@@ -154,7 +158,11 @@ impl Jobs {
     }
 
     pub(super) fn checkpoint_every(&self) -> Duration {
-        self.0.checkpoint_every
+        Duration::from_millis(self.0.config.jobs.checkpoint_ms)
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.0.config
     }
 
     /// Tells whenever a job has changed.
@@ -355,7 +363,7 @@ impl Jobs {
         let Some(mut job) = self.get(id).filter(|job| job.state == State::Pending) else {
             return Ok(None);
         };
-        let kind = match doable(&job) {
+        let kind = match doable(&job, &self.0.config) {
             Ok(kind) => kind,
             Err(why) => {
                 (job.state, job.error, job.ended) = (State::Failed, Some(why), Some(clock::now()));
@@ -490,12 +498,12 @@ impl Jobs {
 }
 
 /// The kind of a job that can be begun.
-fn doable(job: &Job) -> Result<&'static dyn Kind, String> {
+fn doable(job: &Job, config: &Config) -> Result<&'static dyn Kind, String> {
     let name = &job.asked.kind;
     let kind = kind(name).ok_or_else(|| format!("this version knows no jobs of kind {name}"))?;
     let params = job.asked.own_params();
     let params = params.ok_or("its parameters cannot be read by this version")?;
-    kind.check(&params).map_err(|bad| format!("{}: {}", bad.field, bad.fault))?;
+    kind.check(&params, config).map_err(|bad| format!("{}: {}", bad.field, bad.fault))?;
     if job.attempts >= ATTEMPTS_MAX {
         return Err(format!(
             "it was begun {ATTEMPTS_MAX} times, and each time the server ended before it got on; \

@@ -11,9 +11,14 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::job::Job;
-use super::store::Jobs;
+use super::store::{Jobs, passes};
+use crate::config::Config;
+use crate::http::error::Problem;
 use crate::metrics::Metrics;
-use crate::writer::Intake;
+use crate::writer::{Intake, IntakeError};
+
+/// How long work waits before it asks again where there was no room for what it asked.
+pub(crate) const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// What others want of a job at work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +61,12 @@ impl Live {
         f64::from_bits(self.progress.load(Ordering::Relaxed))
     }
 
+    /// What there is to do may grow; it never seems to go back.
+    fn tell(&self, share: f64) {
+        let share = share.max(self.progress()).min(1.0);
+        self.progress.store(share.to_bits(), Ordering::Relaxed);
+    }
+
     /// Who wants it to end has the last word.
     pub(super) fn stop(&self) {
         self.wish.send_if_modified(|wish| {
@@ -75,6 +86,11 @@ impl Wishes {
     /// Whether it may go on.
     pub(crate) fn go_on(&self) -> bool {
         self.0.wish() == Wish::GoOn
+    }
+
+    /// Tells how far it is, as [`Work::progress`].
+    pub(crate) fn progress(&self, share: f64) {
+        self.0.tell(share);
     }
 }
 
@@ -116,6 +132,11 @@ impl Work {
         self.jobs.metrics()
     }
 
+    /// The settings of the server.
+    pub(crate) fn config(&self) -> &Config {
+        self.jobs.config()
+    }
+
     /// What it kept when it was broken off; `None` if it begins.
     pub(crate) const fn checkpoint(&self) -> Option<&Value> {
         self.job.checkpoint.as_ref()
@@ -124,6 +145,11 @@ impl Work {
     /// The newest state of the store.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.jobs.snapshot()
+    }
+
+    /// The identity of the store.
+    pub(crate) fn instance(&self) -> [u8; 16] {
+        self.jobs.instance()
     }
 
     /// The way to the writer.
@@ -138,8 +164,7 @@ impl Work {
 
     /// Tells how far it is, from 0 to 1. What there is to do may grow; it never seems to go back.
     pub(crate) fn progress(&self, share: f64) {
-        let share = share.max(self.live.progress()).min(1.0);
-        self.live.progress.store(share.to_bits(), Ordering::Relaxed);
+        self.live.tell(share);
     }
 
     /// Whether it may go on. To be asked more often than every 100 ms.
@@ -167,5 +192,23 @@ impl Work {
             tracing::debug!(job = self.job.id, ?error, "a checkpoint was not stored");
         }
         *self.kept.lock() = Instant::now();
+    }
+
+    /// Keeps where it can go on, and returns when that is stored for sure. Waits where there is no
+    /// room for it.
+    ///
+    /// # Errors
+    /// `Stopped` if it is to stop, `Failed` if it cannot be stored.
+    pub(crate) async fn keep_for_sure(&self, checkpoint: &Value) -> Result<(), Broken> {
+        loop {
+            let kept = self.jobs.keep(self.job.id, checkpoint.clone(), self.live.progress()).await;
+            match kept {
+                Ok(()) => return Ok(()),
+                Err(IntakeError::Stopping) => return Err(Broken::Stopped),
+                Err(error) if passes(&error) => tokio::time::sleep(BUSY_PAUSE).await,
+                Err(error) => return Err(Broken::Failed(Problem::from(error).detail)),
+            }
+            self.check()?;
+        }
     }
 }

@@ -6,6 +6,8 @@
 mod adjust;
 mod aggregates;
 mod auth;
+mod backups;
+mod backups_killed;
 mod bad_input;
 mod calendars;
 mod curated;
@@ -25,6 +27,7 @@ mod latest;
 mod lifecycle;
 mod live;
 mod malformed;
+mod program;
 mod quality;
 mod query;
 mod retract;

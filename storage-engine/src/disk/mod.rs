@@ -19,6 +19,7 @@ mod os;
 mod tests;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use mapped::{MAPS_MAX, Mapped, map_faults};
@@ -119,6 +120,21 @@ pub trait Disk: Send + Sync {
     fn map(&self, path: &str, len: u64) -> Result<Option<Arc<Mapped>>, DiskError> {
         let _ = (path, len);
         Ok(None)
+    }
+
+    /// Where the system has this file, for another disk that may link it; `None` if it is not a
+    /// file of the system.
+    fn system_path(&self, path: &str) -> Option<PathBuf> {
+        let _ = path;
+        None
+    }
+
+    /// Gives the file `path` of `source` the same path here without copying it, if both are of
+    /// one file system that can do so; returns whether it has. Both names then lead to the same
+    /// bytes. Only for a file that nobody will change any more.
+    fn link_from(&self, source: &dyn Disk, path: &str) -> bool {
+        let _ = (source, path);
+        false
     }
 
     /// [`Disk::create`] in place of a file that has the name: one that an earlier attempt left.

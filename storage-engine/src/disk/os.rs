@@ -33,8 +33,9 @@ static ZEROS: [u8; ZEROS_LEN] = [0; ZEROS_LEN];
 #[derive(Debug)]
 pub struct OsDisk {
     root: PathBuf,
-    /// Held as long as the disk lives; `None` where nothing may be written.
-    lock: Option<File>,
+    may_write: bool,
+    /// Held as long as the disk lives.
+    _lock: Option<File>,
     handles: Mutex<Handles>,
     maps: Count,
     maps_max: usize,
@@ -59,7 +60,7 @@ impl OsDisk {
         let shown = root.display().to_string();
         make_folder(root).map_err(|error| failed("open", &shown, &error))?;
         let lock = take_lock(root, &shown)?;
-        Ok(Self::of(root, Some(lock)))
+        Ok(Self::of(root, true, Some(lock)))
     }
 
     /// The files below `root` for looking at, whoever holds the folder. Every change is refused.
@@ -67,17 +68,32 @@ impl OsDisk {
     /// # Errors
     /// `NotFound` if there is no such folder.
     pub fn open_read_only(root: &Path) -> Result<Self, DiskError> {
-        let shown = root.display().to_string();
-        let found = fs::metadata(root).map_err(|error| failed("open", &shown, &error))?;
-        if !found.is_dir() {
-            return Err(DiskError::new(DiskErrorKind::Io, "open", &shown, "is not a folder"));
-        }
-        Ok(Self::of(root, None))
+        check_folder(root, &root.display().to_string())?;
+        Ok(Self::of(root, false, None))
     }
 
-    fn of(root: &Path, lock: Option<File>) -> Self {
-        let root = root.to_owned();
-        Self { root, lock, handles: Mutex::default(), maps: Count::default(), maps_max: MAPS_MAX }
+    /// The files below `root` for looking at, while nobody changes them: no process that wants to
+    /// can hold the folder meanwhile. Every change is refused here too.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such folder; "in use by process PID" if another disk holds it.
+    pub fn open_at_rest(root: &Path) -> Result<Self, DiskError> {
+        let shown = root.display().to_string();
+        check_folder(root, &shown)?;
+        // Nobody has held a folder without that file yet.
+        let lock = match File::options().read(true).open(root.join(LOCK)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            opened => Some(opened.map_err(|error| failed("lock", &shown, &error))?),
+        };
+        if let Some(file) = &lock {
+            locked(file.try_lock_shared(), root, &shown)?;
+        }
+        Ok(Self::of(root, false, lock))
+    }
+
+    fn of(root: &Path, may_write: bool, lock: Option<File>) -> Self {
+        let (root, handles, maps) = (root.to_owned(), Mutex::default(), Count::default());
+        Self { root, may_write, _lock: lock, handles, maps, maps_max: MAPS_MAX }
     }
 
     /// The same disk with at most so many files mapped at a time, instead of [`MAPS_MAX`], which
@@ -98,7 +114,7 @@ impl OsDisk {
 
     /// As [`Self::place`], where something is to be changed.
     fn place_to_change(&self, operation: &str, path: &str) -> Result<PathBuf, DiskError> {
-        if self.lock.is_none() {
+        if !self.may_write {
             let why = "the folder is open for reading only";
             return Err(DiskError::new(DiskErrorKind::Io, operation, path, why));
         }
@@ -133,7 +149,7 @@ impl OsDisk {
 
     fn handle(&self, operation: &str, path: &str) -> Result<Arc<File>, DiskError> {
         let place = self.place(operation, path)?;
-        let open = || OpenOptions::new().read(true).write(self.lock.is_some()).open(&place);
+        let open = || OpenOptions::new().read(true).write(self.may_write).open(&place);
         let file = self.handles.lock().get_or_open(path, open);
         file.map_err(|error| failed(operation, path, &error))
     }
@@ -185,8 +201,17 @@ fn take_lock(root: &Path, shown: &str) -> Result<File, DiskError> {
     let mut options = OpenOptions::new();
     let file = options.read(true).write(true).create(true).truncate(false).open(root.join(LOCK));
     let file = file.map_err(|error| of_system(&error))?;
-    match file.try_lock() {
-        Ok(()) => {}
+    locked(file.try_lock(), root, shown)?;
+    let pid = format!("{}\n", std::process::id());
+    let written = file.set_len(0).and_then(|()| file.write_all_at(pid.as_bytes(), 0));
+    written.map_err(|error| of_system(&error))?;
+    Ok(file)
+}
+
+/// What came of trying to lock `root`.
+fn locked(tried: Result<(), TryLockError>, root: &Path, shown: &str) -> Result<(), DiskError> {
+    match tried {
+        Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
             let holder = fs::read_to_string(root.join(LOCK)).unwrap_or_default();
             let why = match holder.trim() {
@@ -194,14 +219,19 @@ fn take_lock(root: &Path, shown: &str) -> Result<File, DiskError> {
                 "" => "in use by another process".to_owned(),
                 pid => format!("in use by process {pid}"),
             };
-            return Err(DiskError::new(DiskErrorKind::Io, "open", shown, why));
+            Err(DiskError::new(DiskErrorKind::Io, "open", shown, why))
         }
-        Err(TryLockError::Error(error)) => return Err(of_system(&error)),
+        Err(TryLockError::Error(error)) => Err(failed("lock", shown, &error)),
     }
-    let pid = format!("{}\n", std::process::id());
-    let written = file.set_len(0).and_then(|()| file.write_all_at(pid.as_bytes(), 0));
-    written.map_err(|error| of_system(&error))?;
-    Ok(file)
+}
+
+fn check_folder(root: &Path, shown: &str) -> Result<(), DiskError> {
+    let found = fs::metadata(root).map_err(|error| failed("open", shown, &error))?;
+    if found.is_dir() {
+        Ok(())
+    } else {
+        Err(DiskError::new(DiskErrorKind::Io, "open", shown, "is not a folder"))
+    }
 }
 
 fn failed(operation: &str, path: &str, error: &io::Error) -> DiskError {
@@ -332,6 +362,18 @@ impl Disk for OsDisk {
         fs::remove_file(place).map_err(|error| failed("remove", path, &error))?;
         handles.by_path.remove(path);
         Ok(())
+    }
+
+    fn system_path(&self, path: &str) -> Option<PathBuf> {
+        self.place("link", path).ok()
+    }
+
+    fn link_from(&self, source: &dyn Disk, path: &str) -> bool {
+        let Some(from) = source.system_path(path) else { return false };
+        let Ok(to) = self.place_to_change("link", path) else { return false };
+        // Where a symbolic link stands, the link would be another one.
+        let is_file = fs::symlink_metadata(&from).is_ok_and(|found| found.is_file());
+        is_file && fs::hard_link(from, to).is_ok()
     }
 
     fn map(&self, path: &str, len: u64) -> Result<Option<Arc<Mapped>>, DiskError> {

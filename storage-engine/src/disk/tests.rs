@@ -291,6 +291,42 @@ fn a_reader_beside_the_holder_sees_everything_and_changes_nothing() {
 }
 
 #[test]
+fn a_folder_at_rest_is_read_by_many_while_nobody_may_write_to_it() {
+    let folder = TempDir::new().unwrap();
+    let holder = OsDisk::open(folder.path()).unwrap();
+    holder.create("f", 2).unwrap();
+    let refused = OsDisk::open_at_rest(folder.path()).unwrap_err();
+    assert!(refused.detail.contains("in use by process"), "{refused}");
+    drop(holder);
+    let readers = [(), ()].map(|()| OsDisk::open_at_rest(folder.path()).unwrap());
+    assert_eq!(readers[1].read("f", 0, 2).unwrap(), b"\0\0");
+    assert_eq!(kind(readers[0].remove("f")), DiskErrorKind::Io);
+    assert!(OsDisk::open(folder.path()).is_err());
+    drop(readers);
+    OsDisk::open(folder.path()).unwrap();
+    fs::remove_file(folder.path().join("LOCK")).unwrap();
+    OsDisk::open_at_rest(folder.path()).unwrap();
+    assert!(!folder.path().join("LOCK").exists(), "nothing is written");
+}
+
+#[test]
+fn a_linked_file_is_the_same_file_and_stays_when_the_first_name_goes() {
+    let (one, two) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let source = OsDisk::open(one.path()).unwrap();
+    let target = OsDisk::open(two.path()).unwrap();
+    source.create("f", 0).unwrap();
+    source.write_at("f", 0, b"abc").unwrap();
+    let reader = OsDisk::open_read_only(one.path()).unwrap();
+    assert!(target.link_from(&reader, "f"));
+    assert!(!target.link_from(&reader, "f"), "there is a file of that name");
+    assert!(!target.link_from(&reader, "g"), "there is none to link");
+    assert!(!target.link_from(&MemoryDisk::new(), "f"), "it is no file of the system");
+    assert!(!reader.link_from(&target, "f"), "it may not be changed");
+    source.remove("f").unwrap();
+    assert_eq!(target.read("f", 0, 3).unwrap(), b"abc");
+}
+
+#[test]
 fn more_files_than_may_be_open_can_be_written_and_read() {
     let folder = TempDir::new().unwrap();
     let disk = OsDisk::open(folder.path()).unwrap();

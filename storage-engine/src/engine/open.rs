@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::features::Checkpoints;
 use crate::gaps::find_stored;
 use crate::generation::{Generation, Published};
+use crate::manifest::root::Root;
 use crate::manifest::{self, Manifest};
 use crate::memtable::Memtable;
 use crate::options::Options;
@@ -73,6 +74,7 @@ impl Found {
             low: self.manifest.root.low,
             durable: self.manifest.root.durable,
             instance: self.format.instance,
+            up_to: u64::MAX,
         }
     }
 }
@@ -99,14 +101,7 @@ pub(crate) fn find(disk: &Arc<dyn Disk>) -> Result<Option<Found>, Error> {
             found.map(Arc::new)
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let now = segments
-        .iter()
-        .flat_map(|segment| &segment.extents)
-        .filter(|extent| extent.dataset == DatasetId::BATCHES)
-        .map(|extent| extent.zone.ts.max)
-        .max()
-        .map_or(Timestamp::MIN, Timestamp::from_nanos)
-        .max(Timestamp::from_nanos(manifest.root.now));
+    let now = newest_ingest(&segments).max(Timestamp::from_nanos(manifest.root.now));
     let low = Sequence::new(manifest.root.low - 1);
     let catalog = Arc::new(Catalog::new());
     // The ledger of series is read through a generation whose catalog knows only the ledgers.
@@ -136,6 +131,14 @@ pub(crate) fn find(disk: &Arc<dyn Disk>) -> Result<Option<Found>, Error> {
     let generation = Generation::new(Arc::clone(disk), catalog, segments, memtable, low);
     let wal_files = wal::scan::files(&**disk)?;
     Ok(Some(Found { format, manifest, generation, wal_files, now }))
+}
+
+/// The newest ingest time of a batch in segments.
+pub(crate) fn newest_ingest(segments: &[Arc<Segment>]) -> Timestamp {
+    let extents = segments.iter().flat_map(|segment| &segment.extents);
+    let batches = extents.filter(|extent| extent.dataset == DatasetId::BATCHES);
+    let newest = batches.map(|extent| extent.zone.ts.max).max();
+    newest.map_or(Timestamp::MIN, Timestamp::from_nanos)
 }
 
 /// The keys of all series in segments, in order of their numbers, with the records that brought
@@ -250,6 +253,7 @@ pub(super) fn open(
         compactions: 0,
         compacted_bytes: 0,
         compacting: None,
+        copying: Vec::new(),
         compaction_due: false,
         retired: Vec::new(),
         next_masks: 1,
@@ -271,7 +275,7 @@ pub(super) fn open(
     engine.find_tiles(&mut recovery)?;
     engine.opening = false;
     engine.note_segments();
-    engine.log.release(engine.manifest.first_needed());
+    engine.log.release(engine.first_needed());
     engine.unsealed = end.last > expected.durable;
     recovery.replayed_records = end.records;
     recovery.torn_bytes = end.torn_bytes;
@@ -328,12 +332,18 @@ fn replay(engine: &mut Engine, expected: Expected, recovery: &mut Recovery) -> R
 
 /// Makes an empty store. `FORMAT` comes last: a crash before it leaves no store.
 fn create(disk: &dyn Disk, instance: [u8; 16]) -> Result<(), Error> {
+    create_folders(disk)?;
+    manifest::create(disk, &Root::first(), &[])?;
+    Format { instance }.write(disk)
+}
+
+/// Makes the folders of a store.
+pub(crate) fn create_folders(disk: &dyn Disk) -> Result<(), Error> {
     for folder in FOLDERS {
         disk.create_dir(folder)?;
     }
     disk.sync_dir("")?;
-    manifest::create(disk)?;
-    Format { instance }.write(disk)
+    Ok(())
 }
 
 /// A number that no segment has, published or not.

@@ -2,6 +2,7 @@
 //! package `barrow-tests`.
 
 mod checkpoints;
+mod copies;
 mod live;
 mod masks;
 mod verifier;

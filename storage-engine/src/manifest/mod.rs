@@ -61,9 +61,9 @@ fn log_path(number: u64) -> String {
     format!("{DIR}/{number:010}.log")
 }
 
-/// Makes the manifest of an empty store.
-pub(crate) fn create(disk: &dyn Disk) -> Result<(), Error> {
-    let root = begin_log(disk, &Root::first(), &[])?;
+/// Makes the manifest of a store that holds `segments`; `root` says the rest.
+pub(crate) fn create(disk: &dyn Disk, root: &Root, segments: &[SegmentEntry]) -> Result<(), Error> {
+    let root = begin_log(disk, root, segments)?;
     for slot in 0..2 {
         write_root(disk, slot, &root)?;
     }

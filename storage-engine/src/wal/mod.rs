@@ -9,15 +9,17 @@
 //! copied into the new epoch's first file when the store is opened: they may be in the system's
 //! cache only, and after a failed sync another sync of the same file would prove nothing.
 //!
-//! [`Writer`] appends, [`scan`] reads.
+//! [`Writer`] appends, [`scan`] reads, [`Transcript`] is the log of a copy.
 
 pub mod body;
 pub mod file;
 pub mod record;
 pub mod scan;
 pub(crate) mod spare;
+mod transcript;
 mod writer;
 
+pub(crate) use transcript::{TRANSCRIPT_BYTES, Transcript};
 pub(crate) use writer::{Doubtful, Writer};
 
 /// The folder of the log.

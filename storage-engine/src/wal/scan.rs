@@ -42,6 +42,9 @@ pub struct Expected {
     pub durable: u64,
     /// The store.
     pub instance: [u8; 16],
+    /// Nothing is read behind this record: whoever reads a log that is being written asks for what
+    /// was on disk before. `u64::MAX` for the whole log.
+    pub up_to: u64,
 }
 
 /// The files of the log in the order they were written.
@@ -63,7 +66,7 @@ pub fn files(disk: &dyn Disk) -> Result<Vec<WalFile>, Error> {
 }
 
 /// Hands every good record from the last file on that begins at or before `expected.low` to
-/// `on_record`, in order.
+/// `on_record`, in order, up to `expected.up_to`.
 ///
 /// # Errors
 /// `Corrupt` if records that were acknowledged are damaged or missing; what `on_record` returns.
@@ -75,6 +78,9 @@ pub fn replay(
 ) -> Result<End, Error> {
     let mut end =
         End { last: expected.low - 1, witnessed: expected.durable, records: 0, torn_bytes: 0 };
+    if expected.up_to < expected.low {
+        return Ok(end);
+    }
     let Some(start) = files.iter().rposition(|file| file.first <= expected.low) else {
         if let Some(file) = files.first() {
             return Err(missing(expected.low, &format!("{} begins after it", file.path())));
@@ -135,6 +141,9 @@ pub fn replay(
                     end.records += 1;
                     previous = Some((file.epoch, crc));
                     at += header.record_len();
+                    if end.last == expected.up_to {
+                        return Ok(end);
+                    }
                 }
                 Err(why) => break why,
             }

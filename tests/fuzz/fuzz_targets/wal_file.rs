@@ -16,7 +16,7 @@ fuzz_target!(|input: (bool, &[u8])| {
     content.extend_from_slice(bytes);
     let disk = MemoryDisk::new();
     disk.put(&file.path(), content);
-    let expected = Expected { low: 1, durable: 0, instance: [7; 16] };
+    let expected = Expected { low: 1, durable: 0, instance: [7; 16], up_to: u64::MAX };
     let mut records = 0;
     let end = replay(&disk, &[file], expected, |_, _| {
         records += 1;

@@ -4,12 +4,12 @@
 //! instrument that was checked when its place was kept.
 
 use std::marker::PhantomData;
-use std::panic::resume_unwind;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{BadParam, Kind, Outcome};
+use super::{BadParam, Kind, Outcome, blocking};
+use crate::config::Config;
 use crate::http::error::Problem;
 use crate::http::features::{CHECKED, Check, Ready, Sum};
 use crate::http::params::Params;
@@ -32,7 +32,7 @@ impl<S: Sum> Kind for CheckFeatures<S> {
         self.name
     }
 
-    fn check(&self, params: &Map<String, Value>) -> Result<(), BadParam> {
+    fn check(&self, params: &Map<String, Value>, _: &Config) -> Result<(), BadParam> {
         let (_, params) = read(params)?;
         let symbols = params.get("symbols").map(|_| params.symbols());
         symbols.transpose().map(|_| ()).map_err(bad)
@@ -126,15 +126,4 @@ async fn run<S: Sum>(work: &Work) -> Result<Value, Broken> {
 #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 symbols")]
 fn share(done: usize, all: usize) -> f64 {
     done as f64 / all as f64
-}
-
-/// Does what takes a processor for a while.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Broken> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Ok(done),
-        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-        Err(_) => Err(Broken::Stopped),
-    }
 }

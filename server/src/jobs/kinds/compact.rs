@@ -8,15 +8,13 @@ use barrow_engine::ErrorKind;
 use serde_json::{Map, Value, json};
 
 use super::{BadParam, Kind, Outcome, none};
+use crate::config::Config;
 use crate::http::error::Problem;
-use crate::jobs::work::{Broken, Work};
+use crate::jobs::work::{BUSY_PAUSE, Broken, Work};
 use crate::writer::{IntakeError, Wanted};
 
 /// How often its progress is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// How long it waits before it asks again where the writer's queue is full.
-const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// See the module.
 pub(super) struct Compact;
@@ -26,7 +24,7 @@ impl Kind for Compact {
         "compact"
     }
 
-    fn check(&self, params: &Map<String, Value>) -> Result<(), BadParam> {
+    fn check(&self, params: &Map<String, Value>, _: &Config) -> Result<(), BadParam> {
         none(params)
     }
 

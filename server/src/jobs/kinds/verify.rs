@@ -2,14 +2,14 @@
 //! goes on behind what was checked when its place was last kept, with the problems found before it.
 //! What is verified of an open store is a part of the engine's `Verifier`.
 
-use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
 use barrow_engine::{Stepped, Verifier, VerifyPlace, VerifyReport};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{BadParam, Kind, Outcome, none};
+use super::{BadParam, Kind, Outcome, blocking, none};
+use crate::config::Config;
 use crate::jobs::work::{Broken, Work};
 
 /// Problems that the summary lists.
@@ -57,7 +57,7 @@ impl Kind for Verify {
         "verify"
     }
 
-    fn check(&self, params: &Map<String, Value>) -> Result<(), BadParam> {
+    fn check(&self, params: &Map<String, Value>, _: &Config) -> Result<(), BadParam> {
         none(params)
     }
 
@@ -74,12 +74,7 @@ async fn verify(work: &Work) -> Result<Value, Broken> {
     let mut verifier = Verifier::new(&work.snapshot(), place);
     loop {
         let slice = work.slice();
-        let stepped = tokio::task::spawn_blocking(move || steps(verifier, slice)).await;
-        let (next, last) = match stepped {
-            Ok(stepped) => stepped,
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            Err(_) => return Err(Broken::Stopped),
-        };
+        let (next, last) = blocking(move || steps(verifier, slice)).await?;
         verifier = next;
         found.add(verifier.take_report());
         work.progress(verifier.progress());
