@@ -92,11 +92,11 @@ impl<'a> SymbolBlock<'a> {
     /// [`ReadError::Absent`] or [`ReadError::Busy`].
     pub fn read(&self, which: Which, out: &mut [u64]) -> Result<(), ReadError> {
         for _ in 0..TRIES_MAX {
+            let closed = self.closed();
             let (cell, mark) = match which {
                 Which::Forming => (self.forming_cell(), FORMING_MARK),
                 Which::Newest | Which::Previous => {
-                    let back = u64::from(which == Which::Previous);
-                    let mark = self.closed().saturating_sub(back);
+                    let mark = closed.saturating_sub(u64::from(which == Which::Previous));
                     if mark == 0 {
                         return Err(ReadError::Absent);
                     }
@@ -104,9 +104,12 @@ impl<'a> SymbolBlock<'a> {
                 }
             };
             match cell::look(cell, mark, out) {
-                Look::Row => return Ok(()),
+                // Behind the fence in `look`: had the row been written after another slot closed,
+                // that slot would be counted here. It would then be the row of the slot before the
+                // one that was asked for, corrected meanwhile.
+                Look::Row if which == Which::Forming || self.closed() == closed => return Ok(()),
                 Look::Other(0) => return Err(ReadError::Absent),
-                Look::Other(_) | Look::Torn => pause(),
+                Look::Row | Look::Other(_) | Look::Torn => pause(),
             }
         }
         Err(ReadError::Busy)
