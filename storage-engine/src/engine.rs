@@ -8,7 +8,7 @@
 //! masks: plan ─▶ run (any thread) ─▶ install
 //! ```
 
-mod apply;
+pub(crate) mod apply;
 mod format;
 pub(crate) mod open;
 #[cfg(test)]
@@ -651,4 +651,5 @@ fn holds(prepared: &Prepared, view: &Snapshot) -> bool {
         && generation.memtable.batch(&prepared.batch.id, view.sequence()).is_none()
         && ready.touched.iter().all(unchanged)
         && ready.new_keys.iter().all(|key| generation.catalog.find(key).is_none())
+        && ready.whole.is_none_or(|(dataset, count)| view.series(dataset, None).len() == count)
 }

@@ -175,9 +175,9 @@ fn batch(group: &Group, facts: &[Fact], id: String) -> Batch {
 
 /// Column `place` of some facts.
 fn column(definition: &ColumnDef, facts: &[Fact], place: usize) -> Column {
-    let mut column = Column::empty(definition.kind, facts.len());
+    let mut column = Column::empty(definition.kind(), facts.len());
     for fact in facts {
-        let value = match (&fact.values[place], definition.kind) {
+        let value = match (&fact.values[place], definition.kind()) {
             (Cell::Null, _) => {
                 column.push_null();
                 continue;
