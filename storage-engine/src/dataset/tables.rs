@@ -162,9 +162,19 @@ impl Table {
         self.newest().schema.dataset
     }
 
+    /// The table as it was known at `as_of`; `None` if it was not.
+    #[must_use]
+    pub fn known_at(&self, as_of: Timestamp) -> Option<Self> {
+        self.of(|version| version.known_at <= as_of)
+    }
+
     /// The table as it was at `sequence`; `None` if it was not there.
     pub(crate) fn at(&self, sequence: Sequence) -> Option<Self> {
-        let versions = self.versions.iter().filter(|version| version.since <= sequence);
+        self.of(|version| version.since <= sequence)
+    }
+
+    fn of(&self, is_there: impl Fn(&TableVersion) -> bool) -> Option<Self> {
+        let versions = self.versions.iter().filter(|version| is_there(version));
         let versions: Vec<TableVersion> = versions.copied().collect();
         (!versions.is_empty()).then_some(Self { versions })
     }

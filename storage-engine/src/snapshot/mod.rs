@@ -229,6 +229,15 @@ impl Snapshot {
         Ok(now)
     }
 
+    /// How many rows of a series are stored, whatever became of them; in memory perhaps some that
+    /// are newer than the snapshot.
+    pub fn row_count(&self, series: SeriesId) -> u64 {
+        let runs = self.generation.runs(series);
+        let extents = self.generation.extents(series).iter();
+        let on_disk: u64 = extents.map(|extent| u64::from(extent.meta().rows)).sum();
+        on_disk + runs.iter().map(|run| run.len() as u64).sum::<u64>()
+    }
+
     /// The first and the last `ts` of the rows of a series, visible or not; `None` if it has none.
     pub(crate) fn span(&self, series: SeriesId) -> Option<(i64, i64)> {
         let runs = self.generation.runs(series);
