@@ -28,4 +28,5 @@ mod malformed;
 mod quality;
 mod query;
 mod retract;
+mod tables;
 mod ticks;
