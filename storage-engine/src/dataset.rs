@@ -292,8 +292,7 @@ pub static SCHEMAS: [&Schema; 22] = [
 ];
 
 /// What only the server itself writes: no route takes rows of these as they are.
-pub const OF_SERVER: [DatasetId; 3] =
-    [DatasetId::JOBS, DatasetId::DEFINITIONS, DatasetId::TABLES];
+pub const OF_SERVER: [DatasetId; 3] = [DatasetId::JOBS, DatasetId::DEFINITIONS, DatasetId::TABLES];
 
 /// The schema of a built-in dataset; users' tables are known to [`crate::Snapshot::schema`].
 pub fn schema(dataset: DatasetId) -> Option<&'static Schema> {

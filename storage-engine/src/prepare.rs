@@ -287,8 +287,7 @@ fn schema_of(batch: &Batch, snapshot: &Snapshot) -> Result<&'static Schema, Erro
             || dataset::OF_SERVER.contains(&dataset)
     };
     let schema = snapshot.schema(batch.dataset).filter(|schema| takes_rows(schema.dataset));
-    schema
-        .ok_or_else(|| Error::invalid(format!("dataset {} takes no rows", batch.dataset.get())))
+    schema.ok_or_else(|| Error::invalid(format!("dataset {} takes no rows", batch.dataset.get())))
 }
 
 /// What can be said of a batch without looking at its rows' values.

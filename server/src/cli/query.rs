@@ -270,8 +270,19 @@ pub(crate) async fn run(args: QueryArgs, out: &mut dyn Write) -> Result<(), CliE
 }
 
 fn bars(args: BarsArgs) -> (Query, AnswerTo) {
-    let BarsArgs { frequency, layer, price, session, align, fallback, gaps, fill, adjust, symbols, rows } =
-        args;
+    let BarsArgs {
+        frequency,
+        layer,
+        price,
+        session,
+        align,
+        fallback,
+        gaps,
+        fill,
+        adjust,
+        symbols,
+        rows,
+    } = args;
     let RowsArgs { source, revisions, range } = rows;
     // Only raw rows stand side by side and have revisions.
     let of_raw = price.len() > 1 || revisions.is_some();

@@ -345,7 +345,9 @@ impl Text {
                 match column.kind() {
                     _ if piece.is_null(column, at) => {}
                     OutType::Date => write_date(piece, at, &mut out),
-                    OutType::Timestamp if place.is_none() => self.write_time(column, piece, at, &mut out),
+                    OutType::Timestamp if place.is_none() => {
+                        self.write_time(column, piece, at, &mut out)
+                    }
                     OutType::Name => csv_text(self.name(column, piece, at), &mut out),
                     _ => match self.cell(column, place, piece, at) {
                         Cell::Null => {}

@@ -35,12 +35,7 @@ async fn define(server: &Server, name: &str, document: Value) -> Value {
     body
 }
 
-async fn send(
-    server: &Server,
-    target: &str,
-    kind: &str,
-    body: impl Into<Vec<u8>>,
-) -> (u16, Value) {
+async fn send(server: &Server, target: &str, kind: &str, body: impl Into<Vec<u8>>) -> (u16, Value) {
     let path = format!("/v1/datasets/{target}");
     let request = server.request(Method::POST, &path).header("content-type", kind);
     answer(request.body(body.into()).send().await.unwrap()).await
@@ -71,7 +66,8 @@ fn column(name: &str, holds: &str) -> Value {
 
 /// News with a column of each type, told apart by their id.
 fn news() -> Value {
-    let columns = ["f64", "i64", "bool", "timestamp"].map(|kind| column(&format!("a_{kind}"), kind));
+    let columns =
+        ["f64", "i64", "bool", "timestamp"].map(|kind| column(&format!("a_{kind}"), kind));
     let mut columns = columns.to_vec();
     columns.insert(0, column("id", "text"));
     json!({"columns": columns, "key": ["ts", "id"]})
@@ -164,7 +160,8 @@ async fn rows_come_in_and_go_out_in_every_format() {
         let request = server.request(Method::GET, &format!("{path}&format={format}"));
         async { request.send().await.unwrap().bytes().await.unwrap() }
     };
-    let arrow = StreamReader::try_new(&bytes("arrow").await[..], None).unwrap();
+    let stream = bytes("arrow").await;
+    let arrow = StreamReader::try_new(&stream[..], None).unwrap();
     let arrow: Vec<_> = arrow.map(Result::unwrap).collect();
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes("parquet").await).unwrap();
     let parquet: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
@@ -172,7 +169,10 @@ async fn rows_come_in_and_go_out_in_every_format() {
         let [batch] = &batches[..] else { panic!("one batch") };
         let kind = |name: &str| batch.schema().field_with_name(name).unwrap().data_type().clone();
         assert_eq!(kind("a_bool"), DataType::Boolean);
-        assert_eq!(kind("a_timestamp"), DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())));
+        assert_eq!(
+            kind("a_timestamp"),
+            DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()))
+        );
         let flags = batch.column_by_name("a_bool").unwrap().as_boolean();
         assert!(flags.value(0) && flags.is_null(1));
         assert_eq!(batch.column_by_name("a_i64").unwrap().null_count(), 1);
@@ -183,8 +183,12 @@ async fn rows_come_in_and_go_out_in_every_format() {
 #[tokio::test]
 async fn a_key_makes_corrections_and_without_one_rows_are_kept_as_they_come() {
     let server = Server::start().await;
-    define(&server, "news", json!({"columns": [column("id", "text"), column("score", "i64")],
-        "key": ["id"]}))
+    define(
+        &server,
+        "news",
+        json!({"columns": [column("id", "text"), column("score", "i64")],
+        "key": ["id"]}),
+    )
     .await;
     define(&server, "ticks", json!({"columns": [column("score", "i64")]})).await;
     define(&server, "daily", json!({"columns": [column("score", "i64")], "key": ["ts"]})).await;
@@ -216,8 +220,12 @@ async fn a_key_makes_corrections_and_without_one_rows_are_kept_as_they_come() {
 #[tokio::test]
 async fn rows_are_taken_back_by_key_and_by_batch() {
     let server = Server::start().await;
-    define(&server, "news", json!({"columns": [column("id", "i64"), column("score", "f64")],
-        "key": ["id"]}))
+    define(
+        &server,
+        "news",
+        json!({"columns": [column("id", "i64"), column("score", "f64")],
+        "key": ["id"]}),
+    )
     .await;
     define(&server, "ticks", json!({"columns": [column("score", "f64")]})).await;
     let csv = "symbol,ts,id,score\nA,2024-01-02,1,0.5\nA,2024-01-02,2,0.5\nA,2024-01-03,1,0.5\n";
@@ -371,7 +379,8 @@ async fn drift_is_refused_left_out_or_kept_as_dead_letters() {
     let (_, letters) = server.get("/v1/dead-letters").await;
     let id = letters["rows"][1]["id"].as_str().unwrap();
     let path = format!("/v1/dead-letters/{id}/replay?columns=symbol,ts,n,-,-");
-    let replay = || async { answer(server.request(Method::POST, &path).send().await.unwrap()).await };
+    let replay =
+        || async { answer(server.request(Method::POST, &path).send().await.unwrap()).await };
     let (status, body) = replay().await;
     assert_eq!((status, &body["rejected"]), (422, &json!(1)), "{body}");
     define(&server, "t", table("ignore", "f64")).await;

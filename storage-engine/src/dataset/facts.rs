@@ -62,10 +62,7 @@ pub static ACTIONS: Schema = Schema {
     name: "actions",
     version: 1,
     identity: Identity::Event { id: &[ColumnId::new(1)] },
-    columns: &[
-        column(1, "kind", ValueType::Text, false),
-        column(2, "value", ValueType::F64, true),
-    ],
+    columns: &[column(1, "kind", ValueType::Text, false), column(2, "value", ValueType::F64, true)],
 };
 
 /// Claims of coverage: what the source delivered of `dataset` for [`ts`, `end`) is all there is.
@@ -120,10 +117,7 @@ pub static SETTINGS: Schema = Schema {
     name: "settings",
     version: 1,
     identity: Identity::Event { id: &[ColumnId::new(1)] },
-    columns: &[
-        column(1, "key", ValueType::Text, false),
-        column(2, "value", ValueType::Text, true),
-    ],
+    columns: &[column(1, "key", ValueType::Text, false), column(2, "value", ValueType::Text, true)],
 };
 
 /// Quality rules of a dataset, which is the series' symbol; null: the rule's default. `enabled` is

@@ -78,12 +78,7 @@ pub(super) fn apply(
 }
 
 /// Makes a table known that a record defines.
-pub(crate) fn define(
-    catalog: &Catalog,
-    content: &RowsBody,
-    sequence: Sequence,
-    now: Timestamp,
-) {
+pub(crate) fn define(catalog: &Catalog, content: &RowsBody, sequence: Sequence, now: Timestamp) {
     let rows = &content.own().rows;
     if content.own().dataset == DatasetId::TABLES && !rows.is_empty() {
         let definition = Definition::read(&rows.columns, rows.len());

@@ -22,7 +22,8 @@ pub fn retraction_of(target: &str, id: &str, snapshot: &Snapshot) -> Result<Opti
     let entry = snapshot
         .batch(target)?
         .ok_or_else(|| Error::not_found(format!("there is no batch {target:?}")))?;
-    let schema = snapshot.schema(entry.dataset)
+    let schema = snapshot
+        .schema(entry.dataset)
         .ok_or_else(|| Error::corrupt(format!("batch {target:?} is of no dataset")))?;
     // Events are taken away by what they say, other rows by their key.
     let columns: &[ColumnDef] = match schema.identity {

@@ -21,7 +21,7 @@
 //! dead letters: count u32, each row u64, reason text, detail text, raw text
 //!
 //! Columns of a built-in dataset are those of its schema; a record says of a user's table how many
-//! it has, and needs no definition to be read. Rows times columns of one are at most [`CELLS_MAX`].
+//! it has, and needs no definition to be read. Rows times columns of one are at most 16,777,216.
 //!
 //! The first section is of the batch's own dataset and always there; what it takes away of that
 //! dataset, claims and marks of rejected rows follow.
@@ -437,9 +437,9 @@ fn decode_rows(shape: &Shape, count: usize, fields: &mut Fields<'_>) -> Result<R
         .map(|&row| if has_known_at(row) { fields.i64() } else { Ok(0) })
         .collect::<Result<Vec<_>, _>>()?;
     let columns = match shape {
-        Shape::Count(columns) => (0..*columns)
-            .map(|_| decode_column(count, fields))
-            .collect::<Result<Vec<_>, _>>()?,
+        Shape::Count(columns) => {
+            (0..*columns).map(|_| decode_column(count, fields)).collect::<Result<Vec<_>, _>>()?
+        }
         Shape::Kinds(kinds) => kinds
             .iter()
             .map(|kind| {
@@ -567,6 +567,65 @@ mod tests {
         assert_eq!(body().encode(), expected);
     }
 
+    /// A row of a user's table of two columns, of its second version.
+    fn of_table() -> Section {
+        Section {
+            dataset: DatasetId::FIRST_TABLE,
+            schema_version: 2,
+            step: Step::Tick,
+            side: PriceSide::Trade,
+            new_symbols: Vec::new(),
+            rows: Rows {
+                ts: vec![-1],
+                sequence: Vec::new(),
+                known_at: vec![0],
+                flags: vec![0],
+                columns: vec![
+                    Column::new(Values::I64(vec![5])),
+                    Column::nulls(ColumnType::Text, 1),
+                ],
+            },
+            blocks: vec![Block { series: SeriesRef::Known(9), rows: 0..1 }],
+        }
+    }
+
+    #[test]
+    fn golden_bytes_of_rows_of_a_table() {
+        let mut expected: Vec<u8> = Vec::new();
+        for part in [
+            &b"\0\x04\x02\0\0\0\x02\0"[..],
+            b"\0\0\0\0\x01\0\0\0\x09\0\0\0\x01\0\0\0",
+            b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0",
+            b"\x01\0\x05\0\0\0\0\0\0\0\x02\x02",
+        ] {
+            expected.extend_from_slice(part);
+        }
+        let mut bytes = Vec::new();
+        of_table().encode(&mut bytes);
+        assert_eq!(bytes, expected);
+        let decoded = Section::decode(&mut Fields::new(&bytes)).unwrap();
+        let mut again = Vec::new();
+        decoded.encode(&mut again);
+        assert_eq!(again, expected);
+        for len in 0..bytes.len() {
+            assert!(Section::decode(&mut Fields::new(&bytes[..len])).is_err(), "cut at {len}");
+        }
+    }
+
+    #[test]
+    fn rows_of_a_table_claim_no_more_cells_than_a_record_holds() {
+        let mut bytes = Vec::new();
+        of_table().encode(&mut bytes);
+        // The count of rows of the block: as many as make too many cells of two columns.
+        let rows = u32_len(CELLS_MAX / 2 + 1);
+        bytes[20..24].copy_from_slice(&rows.to_le_bytes());
+        let refused = Section::decode(&mut Fields::new(&bytes)).unwrap_err();
+        assert!(refused.0.contains("cells"), "{}", refused.0);
+        bytes[6..8].copy_from_slice(&300_u16.to_le_bytes());
+        let refused = Section::decode(&mut Fields::new(&bytes)).unwrap_err();
+        assert!(refused.0.contains("more columns"), "{}", refused.0);
+    }
+
     #[test]
     fn a_body_comes_back_as_it_was() {
         let bytes = body().encode();
@@ -597,8 +656,7 @@ mod tests {
         ];
         let new_symbols = vec![Symbol::new("A").unwrap()];
         let (dataset, step, side) = (DatasetId::TRADES, Step::Tick, PriceSide::Trade);
-        let trades =
-            Section { dataset, schema_version: 1, step, side, new_symbols, rows, blocks };
+        let trades = Section { dataset, schema_version: 1, step, side, new_symbols, rows, blocks };
         let mut body = body();
         body.sections.insert(0, trades);
         body

@@ -272,12 +272,7 @@ fn json(mut input: impl BufRead, map: &Map, sink: &mut Sink<'_>) -> io::Result<(
     Ok(())
 }
 
-fn delimited(
-    input: impl Read,
-    separator: u8,
-    map: &Map,
-    sink: &mut Sink<'_>,
-) -> io::Result<()> {
+fn delimited(input: impl Read, separator: u8, map: &Map, sink: &mut Sink<'_>) -> io::Result<()> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(separator)
         .flexible(true)

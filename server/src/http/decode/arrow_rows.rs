@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Decimal128Type, Field, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, DataType, Decimal128Type, Field, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
 };
 use arrow::util::display::array_value_to_string;
 use barrow_engine::batch::{Refused, Symbols};
@@ -26,10 +27,7 @@ use super::{Plan, unreadable};
 ///
 /// # Errors
 /// They are not those of the dataset, or of other types.
-pub(super) fn roles_of(
-    schema: &Schema,
-    plan: &Plan,
-) -> Result<(Vec<Role>, Vec<String>), Problem> {
+pub(super) fn roles_of(schema: &Schema, plan: &Plan) -> Result<(Vec<Role>, Vec<String>), Problem> {
     let (roles, ignored) = roles(schema.fields().iter().map(|field| field.name().as_str()), plan)?;
     for (role, field) in roles.iter().zip(schema.fields()) {
         check_type(*role, field)?;

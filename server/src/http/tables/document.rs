@@ -28,9 +28,8 @@ pub(super) fn read(value: &Value) -> Result<Asked, Problem> {
     }
     let columns = listed.into_iter().map(|(place, value)| column(value, place));
     let key = fields.list("key")?.into_iter();
-    let key = key.map(|(place, value)| {
-        text(value).map(str::to_owned).map_err(|what| fault(&place, what))
-    });
+    let key = key
+        .map(|(place, value)| text(value).map(str::to_owned).map_err(|what| fault(&place, what)));
     let extra = fields.word("extra", &Extra::ALL.map(Extra::name))?;
     Ok(Asked {
         columns: columns.collect::<Result<_, _>>()?,
@@ -41,9 +40,8 @@ pub(super) fn read(value: &Value) -> Result<Asked, Problem> {
 
 fn column(value: &Value, place: String) -> Result<AskedColumn, Problem> {
     let fields = Fields::of(value, place, &COLUMN)?;
-    let holds = fields.required("type", |fields, name| {
-        fields.word(name, &ValueType::ALL.map(ValueType::name))
-    })?;
+    let holds = fields
+        .required("type", |fields, name| fields.word(name, &ValueType::ALL.map(ValueType::name)))?;
     Ok(AskedColumn {
         name: fields.required("name", Fields::text)?.to_owned(),
         was: fields.text("was")?.map(str::to_owned),
@@ -72,9 +70,10 @@ mod tests {
             "extra": "ignore",
         }));
         let asked = asked.unwrap();
-        assert_eq!((asked.key.as_slice(), asked.extra), (&["ts".into(), "id".into()][..], {
-            Extra::Ignore
-        }));
+        assert_eq!(
+            (asked.key.as_slice(), asked.extra),
+            (&["ts".into(), "id".into()][..], { Extra::Ignore })
+        );
         let column = |name: &str, holds| AskedColumn {
             name: name.to_owned(),
             was: None,

@@ -105,9 +105,11 @@ pub fn next(
         key
     };
     // The order in which a key is said makes no difference.
-    if sorted(&after.key) == sorted(&before.key) {
-        after.key.clone_from(&before.key);
+    if sorted(&after.key) != sorted(&before.key) {
+        let what = "a table keeps its key: say the one that it has";
+        return Err(ChangeFault::conflict("key", what));
     }
+    after.key.clone_from(&before.key);
     after.version = before.version;
     if after == before {
         return Ok(None);
@@ -132,11 +134,8 @@ struct Resolved {
 fn resolve(before: Option<&Definition>, asked: &Asked) -> Result<Resolved, ChangeFault> {
     let known = before.map_or(&[][..], |before| &before.columns);
     // What nobody asks for is hidden.
-    let hide = |column: &DefinedColumn| DefinedColumn {
-        nullable: true,
-        hidden: true,
-        ..column.clone()
-    };
+    let hide =
+        |column: &DefinedColumn| DefinedColumn { nullable: true, hidden: true, ..column.clone() };
     let mut columns: Vec<DefinedColumn> = known.iter().map(hide).collect();
     let mut places: Vec<Option<usize>> = vec![None; known.len()];
     for (at, ask) in asked.columns.iter().enumerate() {
@@ -156,9 +155,8 @@ fn resolve(before: Option<&Definition>, asked: &Asked) -> Result<Resolved, Chang
                 return Err(ChangeFault::new(format!("columns[{at}].{field}"), what));
             }
             None => {
-                let id = u16::try_from(columns.len() + 1).map_err(|_| {
-                    ChangeFault::new("columns", "there are far too many columns")
-                })?;
+                let id = u16::try_from(columns.len() + 1)
+                    .map_err(|_| ChangeFault::new("columns", "there are far too many columns"))?;
                 let is_of_key = asked.key.contains(name);
                 let nullable = nullable.unwrap_or(!is_of_key);
                 let (holds, hidden) = (*holds, false);

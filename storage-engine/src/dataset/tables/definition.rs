@@ -256,7 +256,7 @@ impl Definition {
             return Err(Fault::table("name", what));
         }
         if self.key != before.key {
-            return Err(Fault::table("key", "a table keeps its key: say the one that it has"));
+            return Err(Fault::table("key", "a table keeps its key"));
         }
         for (column, was) in self.columns.iter().zip(&before.columns) {
             if column.holds != was.holds && !widens(was.holds, column.holds) {

@@ -31,7 +31,13 @@ fn asked(columns: &str, key: &str) -> Asked {
 
 fn shown(definition: &Definition) -> String {
     let column = |column: &DefinedColumn| {
-        let mark = if column.hidden { "-" } else if column.nullable { "?" } else { "!" };
+        let mark = if column.hidden {
+            "-"
+        } else if column.nullable {
+            "?"
+        } else {
+            "!"
+        };
         format!("{}:{}{mark}", column.name, column.holds.name())
     };
     let columns: Vec<String> = definition.columns.iter().map(column).collect();
