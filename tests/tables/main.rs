@@ -29,9 +29,9 @@ use barrow_types::{PriceSide, Sequence, Step, Timestamp};
 
 use crate::model::{Column, Counts, Sent, Table, Value, Values};
 
-const EPISODES_DEFAULT: u64 = 60;
+const EPISODES_DEFAULT: u64 = 20;
 const SEED_DEFAULT: u64 = 20_131_007;
-const OPERATIONS: u64 = 250;
+const OPERATIONS: u64 = 150;
 
 const START: i64 = 1_700_000_000_000_000_000;
 const MINUTE: i64 = 60_000_000_000;
@@ -103,7 +103,6 @@ impl Episode {
         }
         self.ask_all();
         self.snapshots.clear();
-        self.waiting.clear();
         let engine = self.engine.take().expect("it is open");
         engine.close(self.time()).unwrap();
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
@@ -125,7 +124,9 @@ impl Episode {
 
     /// Closes the store or lets it go, and opens it again.
     fn open(&mut self) {
-        self.waiting.clear();
+        for (id, ..) in std::mem::take(&mut self.waiting) {
+            self.batches.remove(&id);
+        }
         self.snapshots.clear();
         if let Some(engine) = self.engine.take()
             && self.random.chance(50)

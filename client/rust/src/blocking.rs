@@ -37,7 +37,7 @@ use crate::error::ClientError;
 use crate::ingest::IngestOptions;
 use crate::jobs::{Job, JobRequest, JobsQuery};
 use crate::query::{BarsQuery, Format, LatestQuery, TicksQuery};
-use crate::tables::{DatasetDescription, TableDefinition};
+use crate::tables::DatasetDescription;
 
 /// The runtime that a client and its answers share.
 #[derive(Clone)]
@@ -220,7 +220,7 @@ impl Client {
     pub fn put_dataset(
         &self,
         name: &str,
-        definition: &TableDefinition,
+        definition: &(impl serde::Serialize + ?Sized),
     ) -> Result<DatasetDescription, ClientError> {
         self.shared.wait(self.client.put_dataset(name, definition))
     }

@@ -148,7 +148,8 @@ pub struct DatasetDescription {
 
 impl Client {
     /// Defines a table, or makes its next version: columns may be added, renamed, widened, made
-    /// nullable and hidden. What is as it is asked for stays as it is. Tried again as rows are.
+    /// nullable and hidden. What is as it is asked for stays as it is. `definition` is a
+    /// [`TableDefinition`], or a document that says the same. Tried again as rows are.
     ///
     /// ```no_run
     /// # async fn example(client: barrow_client::Client) -> Result<(), barrow_client::ClientError> {
@@ -167,7 +168,7 @@ impl Client {
     pub async fn put_dataset(
         &self,
         name: &str,
-        definition: &TableDefinition,
+        definition: &(impl Serialize + ?Sized),
     ) -> Result<DatasetDescription, ClientError> {
         let pairs = [("batch_id", random_batch_id()?)];
         let path = path_of(&["datasets", name]);

@@ -109,7 +109,9 @@ impl Range {
     /// The facts that say what bare dates mean; `None` if there are no dates.
     fn facts(&self, snapshot: &Snapshot) -> Result<Option<Arc<Reference>>, Error> {
         let is_date = |when: &Option<When>| matches!(when, Some(When::Date(_)));
-        if is_date(&self.start) || is_date(&self.end) {
+        let any_date = is_date(&self.start) || is_date(&self.end);
+        // In rows of tables a bare date is a UTC day, and so it is in questions about them.
+        if any_date && !self.schema.dataset.is_table() {
             return Reference::at(snapshot, self.as_of, self.at_sequence).map(Some);
         }
         Ok(None)

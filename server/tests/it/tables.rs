@@ -481,3 +481,19 @@ async fn the_client_defines_fills_asks_and_takes_back() {
     assert!(names.contains("news") && names.contains("bars"));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_bare_date_is_a_day_in_rows_and_in_questions_whatever_the_calendar() {
+    let server = Server::start().await;
+    let request = server.request(Method::PUT, "/v1/instruments/A");
+    let request = request.json(&json!({"calendar": "XNYS"}));
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    define(&server, "t", json!({"columns": [column("n", "i64")], "key": ["ts"]})).await;
+    let csv = "symbol,ts,n\nA,2024-01-02,1\nA,2024-01-02T23:59:59Z,2\nA,2024-01-03,3\n";
+    assert_eq!(counts(&server, "t/rows", CSV, csv).await, "3 0 0 0");
+    let day = "start=2024-01-02&end=2024-01-03";
+    assert_eq!(rows(&server, &format!("t?columns=n&{day}")).await, "1\n2");
+    let (_, table) = server.get(&format!("/v1/tables/t?{day}")).await;
+    assert_eq!(table["calendar"], "none");
+    server.stop().await;
+}

@@ -51,6 +51,14 @@ enum Part {
 }
 
 impl Part {
+    /// What its rows are counted by.
+    fn unit(&self) -> &'static str {
+        match self {
+            Self::Text(CSV, ..) => "line",
+            Self::Text(..) | Self::Rows(_) => "row",
+        }
+    }
+
     fn rows(&self) -> u64 {
         match self {
             Self::Text(_, _, rows) => *rows,
@@ -83,7 +91,7 @@ pub(super) async fn run(
         for path in &found.files {
             let shown = path.display().to_string();
             parts(path, &map, &mut |part| {
-                tally.add_unsent(&shown, "row", part.rows(), &[]);
+                tally.add_unsent(&shown, part.unit(), part.rows(), &[]);
                 true
             })
             .map_err(|error| CliError::failed(format!("read {shown}: {error}")))?;
@@ -146,7 +154,7 @@ async fn send(
             import: true,
             ..IngestOptions::table(name, options.source.clone())
         };
-        let rows = part.rows();
+        let (rows, unit) = (part.rows(), part.unit());
         let answer = match part {
             Part::Text(kind, text, _) => {
                 client.ingest_bytes(&options, kind, Bytes::from(text)).await
@@ -163,7 +171,7 @@ async fn send(
         if number == 1 && !answer.ignored.is_empty() {
             tally.note(format!("{shown}: left out: {}", answer.ignored.join(", ")));
         }
-        tally.add(&shown, "row", rows, &[], &answer);
+        tally.add(&shown, unit, rows, &[], &answer);
     }
     let read = reading.await.map_err(|_| failed(&"its decoder broke down"))?;
     read.map_err(|error| failed(&error))
