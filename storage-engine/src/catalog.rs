@@ -12,7 +12,7 @@ use barrow_types::{
 use parking_lot::RwLock;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::dataset::tables::{self, Definition, Table, TableVersion};
+use crate::dataset::tables::{self, Definition, Fault, Table, TableVersion};
 use crate::dataset::{self, Schema};
 
 use index::Index;
@@ -102,6 +102,16 @@ impl Catalog {
             Some(table) => table.add(version),
             None => tables.push(Table::new(version)),
         }
+    }
+
+    /// Whether a version of a table comes next: see [`Definition::check_among`].
+    pub(crate) fn check_next(&self, definition: &Definition) -> Result<Option<Definition>, Fault> {
+        definition.check_among(&self.tables.read())
+    }
+
+    /// The table of that name, as it was at `sequence`.
+    pub(crate) fn table(&self, name: &str, sequence: Sequence) -> Option<Table> {
+        self.tables.read().iter().find(|table| table.name() == name)?.at(sequence)
     }
 
     /// The tables that were there at `sequence`, in order of their numbers, as they were then.

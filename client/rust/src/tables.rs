@@ -77,8 +77,8 @@ impl TableColumn {
 pub struct TableDefinition {
     /// Its columns beside `symbol`, `ts`, `known_at` and `source`.
     pub columns: Vec<TableColumn>,
-    /// Columns that tell rows of one symbol, source and `ts` apart, `ts` among them or not; rows are
-    /// never matched if there are none.
+    /// Columns that tell rows of one symbol, source and `ts` apart, `ts` among them or not; rows
+    /// are never matched if there are none.
     pub key: Vec<String>,
     /// What becomes of rows with other columns: `reject` (if it is not said) or `ignore`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,7 +152,8 @@ impl Client {
     /// [`TableDefinition`], or a document that says the same. Tried again as rows are.
     ///
     /// ```no_run
-    /// # async fn example(client: barrow_client::Client) -> Result<(), barrow_client::ClientError> {
+    /// # use barrow_client::{Client, ClientError};
+    /// # async fn example(client: Client) -> Result<(), ClientError> {
     /// use barrow_client::{TableColumn, TableDefinition};
     ///
     /// let columns = [TableColumn::new("id", "text").required(), TableColumn::new("score", "f64")];

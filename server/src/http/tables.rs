@@ -1,8 +1,8 @@
 //! Users' tables: `PUT /v1/datasets/{name}` defines one, and `GET /v1/tables/{dataset}` answers its
 //! rows. What a table is, is told in `docs/TABLES.md`.
 //!
-//! A definition is a fact like any other: it comes in as a batch, and the answer is given once it is
-//! durable. Rows are answered by the version that was the newest at `at_sequence`, so that an
+//! A definition is a fact like any other: it comes in as a batch, and the answer is given once it
+//! is durable. Rows are answered by the version that was the newest at `at_sequence`, so that an
 //! answer that is asked for again looks as it did.
 
 mod document;

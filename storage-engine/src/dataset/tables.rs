@@ -41,8 +41,8 @@ pub const NAME_LEN_MAX: usize = 64;
 pub const TABLES_SYMBOL: &str = "tables";
 
 /// Definitions of users' tables. `dataset` is the number of the table, `column` that of the column,
-/// `type` a [`ValueType`]'s name; `nullable`, `hidden` and `keyed` are 0 or 1, `key` is the column's
-/// place in the key, from 1. Rows of a table that is not keyed are never matched.
+/// `type` a [`ValueType`]'s name; `nullable`, `hidden` and `keyed` are 0 or 1, `key` is the
+/// column's place in the key, from 1. Rows of a table that is not keyed are never matched.
 pub static TABLES: Schema = Schema {
     dataset: DatasetId::TABLES,
     name: "tables",

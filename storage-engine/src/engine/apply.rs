@@ -116,9 +116,8 @@ fn check_definition(catalog: &Catalog, section: &Section) -> Result<(), &'static
     if section.dataset != DatasetId::TABLES || rows.is_empty() {
         return Ok(());
     }
-    let known = catalog.tables(Sequence::MAX);
     let definition = Definition::read(&rows.columns, rows.len());
-    match definition.and_then(|definition| definition.check_among(&known)) {
+    match definition.and_then(|definition| catalog.check_next(&definition)) {
         Ok(_) => Ok(()),
         Err(_) => Err("it defines a version of a table that does not follow on those before it"),
     }

@@ -206,7 +206,7 @@ fn define_tables(snapshot: &Snapshot, catalog: &Catalog) -> Result<(), Error> {
             start += record.len();
             let definition = Definition::read(&rows.columns, rows.len());
             let definition = definition.map_err(|_| damaged())?;
-            definition.check_among(&catalog.tables(Sequence::MAX)).map_err(|_| damaged())?;
+            catalog.check_next(&definition).map_err(|_| damaged())?;
             let known_at = Timestamp::from_nanos(rows.known_at[0]);
             catalog.define(&definition, Sequence::new(record[0]), known_at);
         }

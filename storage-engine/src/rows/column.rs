@@ -100,8 +100,8 @@ impl Values {
             (Self::F64(to), Self::F64(from)) => to.extend_from_slice(&from[range]),
             (Self::I64(to), Self::I64(from)) => to.extend_from_slice(&from[range]),
             (Self::Text(to), Self::Text(from)) => to.extend_from(from, range),
-            // A column that was widened, of rows that are older than that or read as they were then:
-            // no number was lost, see `prepare::tables`.
+            // A column that was widened, of rows that are older than that or read as they were
+            // then: no number was lost, see `prepare::tables`.
             (Self::F64(to), Self::I64(from)) => to.extend(from[range].iter().map(|&n| double(n))),
             (Self::I64(to), Self::F64(from)) => to.extend(from[range].iter().map(|&n| whole(n))),
             _ => panic!("invariant: rows of one dataset have columns of one type"),

@@ -168,8 +168,7 @@ impl Snapshot {
     /// The table of that name, as it was at `at_sequence`.
     pub fn table(&self, name: &str, at_sequence: Option<Sequence>) -> Option<Table> {
         let sequence = at_sequence.unwrap_or(Sequence::MAX).min(self.sequence);
-        let tables = self.generation.catalog.tables(sequence);
-        tables.into_iter().find(|table| table.name() == name)
+        self.generation.catalog.table(name, sequence)
     }
 
     /// The series of a dataset in order of (symbol, step, side, source); of one symbol, if given.

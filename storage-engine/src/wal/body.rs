@@ -43,8 +43,8 @@ use crate::rows::{Bitmap, Column, ColumnType, Rows, Texts, Values, flags};
 /// The high bit of a block's series: the rest is a place among the record's new series.
 const NEW_SERIES: u32 = 1 << 31;
 
-/// Most cells, rows times columns, of a section of a user's table: a column of nulls takes two bytes
-/// in a record and eight a row in memory.
+/// Most cells, rows times columns, of a section of a user's table: a column of nulls takes two
+/// bytes in a record and eight a row in memory.
 pub const CELLS_MAX: usize = 1 << 24;
 
 /// Which series a block belongs to.

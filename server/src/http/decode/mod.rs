@@ -103,8 +103,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Whether a bare date is a time: of rows that are stored by date, and in tables of users, whose
-    /// rows may be about a day.
+    /// Whether a bare date is a time: of rows that are stored by date, and in tables of users,
+    /// whose rows may be about a day.
     fn takes_dates(&self) -> bool {
         self.step.is_dated() || self.schema.dataset.is_table()
     }

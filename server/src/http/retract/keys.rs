@@ -1,5 +1,5 @@
-//! Keys of rows that are taken away: `{"keys":[{"symbol","ts"}...]}`, and for rows that have more in
-//! their key the values of those columns beside them.
+//! Keys of rows that are taken away: `{"keys":[{"symbol","ts"}...]}`, and for rows that have more
+//! in their key the values of those columns beside them.
 
 use std::collections::HashMap;
 

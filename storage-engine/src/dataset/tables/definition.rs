@@ -90,9 +90,9 @@ impl Fault {
 }
 
 /// Schemas of tables are kept for ever, as their definitions are: rows of every version have to be
-/// read as long as the store is open. So a schema is as plain to pass around as a built-in one. They
-/// are bounded by [`TABLES_MAX`] and [`VERSIONS_MAX`], and stores whose definitions are alike, as
-/// tests open by the thousand, share them.
+/// read as long as the store is open. So a schema is as plain to pass around as a built-in one.
+/// They are bounded by [`TABLES_MAX`] and [`VERSIONS_MAX`], and stores whose definitions are alike,
+/// as tests open by the thousand, share them.
 static KNOWN: Mutex<BTreeMap<Definition, &'static Schema>> = Mutex::new(BTreeMap::new());
 
 impl Definition {
@@ -122,7 +122,7 @@ impl Definition {
 
     /// What its rows look like.
     pub(crate) fn schema(&self) -> &'static Schema {
-        *KNOWN.lock().entry(self.clone()).or_insert_with(|| {
+        KNOWN.lock().entry(self.clone()).or_insert_with(|| {
             let column = |column: &DefinedColumn| ColumnDef {
                 id: column.id,
                 name: column.name.clone().leak(),
@@ -478,6 +478,41 @@ mod tests {
                 known_at: barrow_types::Timestamp::from_nanos(0),
             };
             prop_assert_eq!(Definition::of(&version), definition);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_rows_make_the_reader_of_definitions_panic(
+            numbers in prop::collection::vec(-2_i64..70_000, 0..40),
+            texts in prop::collection::vec("[a-z0-9_]{0,9}", 1..6),
+            types in prop::sample::select(vec!["f64", "text", "i64", ""]),
+        ) {
+            let rows = numbers.len() / 7;
+            let column = |at: usize| {
+                let values = (0..rows).map(|row| numbers[row * 7 + at]).collect();
+                Column::new(Values::I64(values))
+            };
+            let text = |of: &dyn Fn(usize) -> String| {
+                let all: Vec<String> = (0..rows).map(of).collect();
+                Column::new(Values::Text(all.iter().map(String::as_str).collect::<Texts>()))
+            };
+            let columns = [
+                text(&|_| texts[0].clone()),
+                column(0),
+                column(1),
+                column(2),
+                text(&|row| texts[row % texts.len()].clone()),
+                text(&|_| types.to_owned()),
+                column(3),
+                column(4),
+                column(5),
+                column(6),
+                text(&|_| "reject".to_owned()),
+            ];
+            if let Ok(definition) = Definition::read(&columns, rows) {
+                let _ = definition.check_among(&[]);
+            }
         }
     }
 
