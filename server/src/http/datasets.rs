@@ -92,7 +92,7 @@ pub(crate) async fn describe(
     let body = app.query(move || {
         if snapshot.table(&dataset, None).is_none() {
             let schema = schema_of(&dataset)?;
-            for name in KNOWN.built.iter().filter(|name| params.get(name).is_some()) {
+            if let Some(name) = KNOWN.built.iter().find(|name| params.get(name).is_some()) {
                 let fault = format!("{dataset} are always as they are: leave it out");
                 return Err(Problem::parameter(name, fault));
             }
