@@ -152,8 +152,9 @@ impl ArrowOut {
                 Out::Provisional => flag(&|at| features.provisional[at]),
                 Out::Age => Arc::new(Float64Array::from(features.age.clone())),
                 Out::User(..) | Out::Feature(_) => {
-                    let column = place.and_then(|at| user.get_mut(at)).and_then(Option::take);
-                    values(column.expect("invariant: a piece brings the columns of its layout"))
+                    let found = place.and_then(|at| user.get_mut(at)).and_then(Option::take);
+                    let found = found.expect("invariant: a piece brings the columns of its layout");
+                    values(column.kind(), found)
                 }
             });
         }
@@ -205,11 +206,18 @@ fn dictionary(of: PerRow, len: usize, names: &ArrayRef) -> Result<ArrayRef, Arro
     Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(names))?))
 }
 
-fn values(column: Column) -> ArrayRef {
+fn values(holds: OutType, column: Column) -> ArrayRef {
     let nulls = column.validity.map(nulls);
     match column.values {
         Values::F64(values) => Arc::new(Float64Array::new(values.into(), nulls)),
-        Values::I64(values) => Arc::new(Int64Array::new(values.into(), nulls)),
+        Values::I64(values) => match holds {
+            OutType::Bool => {
+                let bits = BooleanBuffer::collect_bool(values.len(), |at| values[at] != 0);
+                Arc::new(BooleanArray::new(bits, nulls))
+            }
+            OutType::Timestamp => times_or_null(values, nulls),
+            _ => Arc::new(Int64Array::new(values.into(), nulls)),
+        },
         Values::Text(texts) => {
             let valid = |at| nulls.as_ref().is_none_or(|nulls: &NullBuffer| nulls.is_valid(at));
             let texts = texts.iter().enumerate().map(|(at, text)| valid(at).then_some(text));

@@ -1,13 +1,19 @@
-//! Which series there are: key to number and back. Grows only; shared by every generation.
+//! Which series there are, key to number and back, and which tables users have defined. Grows only;
+//! shared by every generation.
 
 mod index;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use barrow_types::{DatasetId, PriceSide, Sequence, SeriesId, SeriesKey, Source, Step, Symbol};
+use barrow_types::{
+    DatasetId, PriceSide, Sequence, SeriesId, SeriesKey, Source, Step, Symbol, Timestamp,
+};
 use parking_lot::RwLock;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::dataset::tables::{self, Definition, Fault, Table, TableVersion};
+use crate::dataset::{self, Schema};
 
 use index::Index;
 
@@ -60,15 +66,17 @@ struct Inner {
     by_symbol: BTreeMap<DatasetId, BTreeMap<Symbol, Vec<Entry>>>,
 }
 
-/// The series of a store.
+/// The series and the tables of a store.
 pub(crate) struct Catalog {
     inner: RwLock<Inner>,
+    /// In order of their numbers.
+    tables: RwLock<Vec<Table>>,
 }
 
 impl Catalog {
     /// Only the ledgers.
     pub(crate) fn new() -> Self {
-        let catalog = Self { inner: RwLock::default() };
+        let catalog = Self { inner: RwLock::default(), tables: RwLock::default() };
         let name = "-";
         for dataset in LEDGERS {
             let key = SeriesKey {
@@ -81,6 +89,58 @@ impl Catalog {
             catalog.add(key, Sequence::ZERO);
         }
         catalog
+    }
+
+    /// Adds a version of a table, which record `since` brought at `known_at`. It follows on what is
+    /// there.
+    pub(crate) fn define(&self, definition: &Definition, since: Sequence, known_at: Timestamp) {
+        let (schema, extra) = (definition.schema(), definition.extra);
+        let version = TableVersion { schema, extra, since, known_at };
+        let mut tables = self.tables.write();
+        let place = tables::place_of(definition.dataset).expect("invariant: it was checked");
+        match tables.get_mut(place) {
+            Some(table) => table.add(version),
+            None => tables.push(Table::new(version)),
+        }
+    }
+
+    /// Whether a version of a table comes next: see [`Definition::check_among`].
+    pub(crate) fn check_next(&self, definition: &Definition) -> Result<Option<Definition>, Fault> {
+        definition.check_among(&self.tables.read())
+    }
+
+    /// The table of that name, as it was at `sequence`.
+    pub(crate) fn table(&self, name: &str, sequence: Sequence) -> Option<Table> {
+        self.tables.read().iter().find(|table| table.name() == name)?.at(sequence)
+    }
+
+    /// The tables that were there at `sequence`, in order of their numbers, as they were then.
+    pub(crate) fn tables(&self, sequence: Sequence) -> Vec<Table> {
+        self.tables.read().iter().filter_map(|table| table.at(sequence)).collect()
+    }
+
+    /// What rows of a dataset look like to who asks for what was held at `sequence`: of a table,
+    /// its newest version then, or its first.
+    pub(crate) fn schema(&self, dataset: DatasetId, sequence: Sequence) -> Option<&'static Schema> {
+        self.version(dataset, |versions| {
+            let known = versions.partition_point(|version| version.since <= sequence);
+            versions.get(known.max(1) - 1)
+        })
+    }
+
+    /// The same for rows that were written as version `number`.
+    pub(crate) fn schema_of(&self, dataset: DatasetId, number: u16) -> Option<&'static Schema> {
+        self.version(dataset, |versions| versions.get(usize::from(number).checked_sub(1)?))
+    }
+
+    fn version(
+        &self,
+        dataset: DatasetId,
+        choose: impl FnOnce(&[TableVersion]) -> Option<&TableVersion>,
+    ) -> Option<&'static Schema> {
+        let Some(place) = tables::place_of(dataset) else { return dataset::schema(dataset) };
+        let tables = self.tables.read();
+        choose(tables.get(place)?.versions()).map(|version| version.schema)
     }
 
     /// Gives `key`, which record `since` brought, the next number.
@@ -102,6 +162,11 @@ impl Catalog {
     /// How many series there are.
     pub(crate) fn len(&self) -> usize {
         self.inner.read().by_id.len()
+    }
+
+    /// The datasets that have a series.
+    pub(crate) fn datasets(&self) -> Vec<DatasetId> {
+        self.inner.read().by_symbol.keys().copied().collect()
     }
 
     /// The key of a series.

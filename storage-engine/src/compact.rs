@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, Step, Timestamp};
 
-use crate::dataset::{self, Schema};
+use crate::dataset::Schema;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::generation::Generation;
@@ -45,6 +45,8 @@ pub struct CompactJob {
 struct Share {
     series: SeriesId,
     key: Arc<SeriesKey>,
+    /// The newest version that one of the extents is of.
+    schema: &'static Schema,
     extents: Vec<Extent>,
     bytes: u64,
     /// Where segments that are not merged have rows of it, and whether those are history.
@@ -138,10 +140,13 @@ impl Share {
             .iter()
             .cloned()
             .partition(|extent| inputs.contains(&extent.segment.number));
+        let version = extents.iter().map(|extent| extent.meta().schema_version).max();
+        let schema = version.and_then(|it| generation.catalog.schema_of(key.dataset, it));
+        let schema = schema.expect("invariant: what is in segments was defined before");
         let bytes = extents.iter().map(|extent| extent.meta().byte_len()).sum();
         let others = others.iter().map(|extent| (extent.meta().zone, extent.is_history()));
         let others = others.collect();
-        Self { series, key, extents, bytes, others }
+        Self { series, key, schema, extents, bytes, others }
     }
 
     /// Whether all rows of a `ts` that came with these sequences are merged.
@@ -207,8 +212,9 @@ impl<'a> Output<'a> {
         share: &Share,
         writer: &mut Writer<'_>,
     ) -> Result<(), Error> {
-        let schema = dataset::schema(share.key.dataset).expect("invariant: it has a dataset");
-        let mut scanner = Scanner::of_extents(snapshot.clone(), share.series, &share.extents)?;
+        let schema = share.schema;
+        let mut scanner =
+            Scanner::of_extents(snapshot.clone(), share.series, schema, &share.extents)?;
         let mut parts: BTreeMap<Part, Rows> = BTreeMap::new();
         while let Some(rows) = scanner.next()? {
             let losers = losers(schema, &rows, |ts, sequences| share.has_all(ts, sequences));

@@ -1,27 +1,83 @@
-//! The built-in tables: which columns they have and how their rows are told apart.
+//! What rows look like: which columns a dataset has and how its rows are told apart. The built-in
+//! ones are here; those of users come from the log, see [`tables`].
 
 pub mod facts;
 pub mod jobs;
+pub mod tables;
 
 use barrow_types::{ColumnId, DatasetId};
 
 use crate::rows::ColumnType;
 
+/// What the values of a column are to users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ValueType {
+    /// Doubles; NaN and infinities are turned away.
+    F64,
+    /// Whole numbers of 64 bits.
+    I64,
+    /// True or false, kept as 1 or 0.
+    Bool,
+    /// UTF-8 text.
+    Text,
+    /// Instants, kept as nanoseconds since 1970 UTC.
+    Timestamp,
+}
+
+impl ValueType {
+    /// Every type.
+    pub const ALL: [Self; 5] = [Self::F64, Self::I64, Self::Bool, Self::Text, Self::Timestamp];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F64 => "f64",
+            Self::I64 => "i64",
+            Self::Bool => "bool",
+            Self::Text => "text",
+            Self::Timestamp => "timestamp",
+        }
+    }
+
+    /// The type of that name, if there is one.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|holds| holds.name() == name)
+    }
+
+    /// How values are kept.
+    pub const fn kind(self) -> ColumnType {
+        match self {
+            Self::F64 => ColumnType::F64,
+            Self::I64 | Self::Bool | Self::Timestamp => ColumnType::I64,
+            Self::Text => ColumnType::Text,
+        }
+    }
+}
+
 /// A column of a dataset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ColumnDef {
     /// Its number, for ever.
     pub id: ColumnId,
     /// Its name today.
     pub name: &'static str,
     /// What it holds.
-    pub kind: ColumnType,
+    pub holds: ValueType,
     /// Whether a row may leave it out.
     pub nullable: bool,
+    /// Whether it is kept and no longer shown: rows cannot bring it, and answers leave it out.
+    pub hidden: bool,
+}
+
+impl ColumnDef {
+    /// How its values are kept.
+    pub const fn kind(&self) -> ColumnType {
+        self.holds.kind()
+    }
 }
 
 /// How the rows of a series are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Identity {
     /// One row a `ts`; a second one is a duplicate or a revision.
     Ts,
@@ -36,7 +92,7 @@ pub enum Identity {
 }
 
 /// What rows of a dataset look like.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Schema {
     /// The dataset.
     pub dataset: DatasetId,
@@ -56,9 +112,14 @@ impl Schema {
         self.columns.iter().position(|column| column.id == id)
     }
 
-    /// The column of that name.
-    pub fn column(&self, name: &str) -> Option<&ColumnDef> {
-        self.columns.iter().find(|column| column.name == name)
+    /// The columns that are not hidden, each with its place in [`Schema::columns`].
+    pub fn shown(&self) -> impl Iterator<Item = (usize, &'static ColumnDef)> + use<> {
+        self.columns.iter().enumerate().filter(|(_, column)| !column.hidden)
+    }
+
+    /// The column of that name, unless it is hidden.
+    pub fn column(&self, name: &str) -> Option<&'static ColumnDef> {
+        self.shown().map(|(_, column)| column).find(|column| column.name == name)
     }
 
     /// The places of the id columns of an event.
@@ -70,12 +131,12 @@ impl Schema {
 
     /// The kinds of all columns, in order.
     pub fn kinds(&self) -> impl Iterator<Item = ColumnType> {
-        self.columns.iter().map(|column| column.kind)
+        self.columns.iter().map(ColumnDef::kind)
     }
 }
 
-const fn column(id: u16, name: &'static str, kind: ColumnType, nullable: bool) -> ColumnDef {
-    ColumnDef { id: ColumnId::new(id), name, kind, nullable }
+const fn column(id: u16, name: &'static str, holds: ValueType, nullable: bool) -> ColumnDef {
+    ColumnDef { id: ColumnId::new(id), name, holds, nullable, hidden: false }
 }
 
 /// Number of the first of the four price columns of a bar; the others follow.
@@ -91,13 +152,13 @@ pub static BARS: Schema = Schema {
     version: 1,
     identity: Identity::Ts,
     columns: &[
-        column(1, "open", ColumnType::F64, false),
-        column(2, "high", ColumnType::F64, false),
-        column(3, "low", ColumnType::F64, false),
-        column(4, "close", ColumnType::F64, false),
-        column(5, "volume", ColumnType::F64, true),
-        column(6, "vwap", ColumnType::F64, true),
-        column(7, "trades", ColumnType::I64, true),
+        column(1, "open", ValueType::F64, false),
+        column(2, "high", ValueType::F64, false),
+        column(3, "low", ValueType::F64, false),
+        column(4, "close", ValueType::F64, false),
+        column(5, "volume", ValueType::F64, true),
+        column(6, "vwap", ValueType::F64, true),
+        column(7, "trades", ValueType::I64, true),
     ],
 };
 
@@ -110,11 +171,11 @@ pub static TRADES: Schema = Schema {
     version: 1,
     identity: Identity::Event { id: &[ColumnId::new(3), ColumnId::new(5)] },
     columns: &[
-        column(1, "price", ColumnType::F64, false),
-        column(2, "size", ColumnType::F64, false),
-        column(3, "venue", ColumnType::Text, true),
-        column(4, "conditions", ColumnType::Text, true),
-        column(5, "trade_id", ColumnType::Text, true),
+        column(1, "price", ValueType::F64, false),
+        column(2, "size", ValueType::F64, false),
+        column(3, "venue", ValueType::Text, true),
+        column(4, "conditions", ValueType::Text, true),
+        column(5, "trade_id", ValueType::Text, true),
     ],
 };
 
@@ -125,12 +186,12 @@ pub static QUOTES: Schema = Schema {
     version: 1,
     identity: Identity::Event { id: &[] },
     columns: &[
-        column(1, "bid", ColumnType::F64, true),
-        column(2, "ask", ColumnType::F64, true),
-        column(3, "bid_size", ColumnType::F64, true),
-        column(4, "ask_size", ColumnType::F64, true),
-        column(5, "venue", ColumnType::Text, true),
-        column(6, "conditions", ColumnType::Text, true),
+        column(1, "bid", ValueType::F64, true),
+        column(2, "ask", ValueType::F64, true),
+        column(3, "bid_size", ValueType::F64, true),
+        column(4, "ask_size", ValueType::F64, true),
+        column(5, "venue", ValueType::Text, true),
+        column(6, "conditions", ValueType::Text, true),
     ],
 };
 
@@ -142,18 +203,18 @@ pub static BATCHES: Schema = Schema {
     version: 1,
     identity: Identity::Append,
     columns: &[
-        column(1, "batch_id", ColumnType::Text, false),
-        column(2, "source", ColumnType::Text, false),
-        column(3, "dataset", ColumnType::I64, false),
-        column(4, "body_hash", ColumnType::Text, false),
-        column(5, "accepted", ColumnType::I64, false),
-        column(6, "duplicates", ColumnType::I64, false),
-        column(7, "corrected", ColumnType::I64, false),
-        column(8, "superseded", ColumnType::I64, false),
-        column(9, "rejected", ColumnType::I64, false),
-        column(10, "known_at_policy", ColumnType::Text, true),
-        column(11, "claims", ColumnType::I64, false),
-        column(12, "retracted", ColumnType::I64, false),
+        column(1, "batch_id", ValueType::Text, false),
+        column(2, "source", ValueType::Text, false),
+        column(3, "dataset", ValueType::I64, false),
+        column(4, "body_hash", ValueType::Text, false),
+        column(5, "accepted", ValueType::I64, false),
+        column(6, "duplicates", ValueType::I64, false),
+        column(7, "corrected", ValueType::I64, false),
+        column(8, "superseded", ValueType::I64, false),
+        column(9, "rejected", ValueType::I64, false),
+        column(10, "known_at_policy", ValueType::Text, true),
+        column(11, "claims", ValueType::I64, false),
+        column(12, "retracted", ValueType::I64, false),
     ],
 };
 
@@ -165,11 +226,11 @@ pub static DEAD_LETTERS: Schema = Schema {
     version: 1,
     identity: Identity::Append,
     columns: &[
-        column(1, "batch_id", ColumnType::Text, false),
-        column(2, "row", ColumnType::I64, false),
-        column(3, "reason", ColumnType::Text, false),
-        column(4, "detail", ColumnType::Text, false),
-        column(5, "raw", ColumnType::Text, false),
+        column(1, "batch_id", ValueType::Text, false),
+        column(2, "row", ValueType::I64, false),
+        column(3, "reason", ValueType::Text, false),
+        column(4, "detail", ValueType::Text, false),
+        column(5, "raw", ValueType::Text, false),
     ],
 };
 
@@ -180,11 +241,11 @@ pub static SOURCE_FACTS: Schema = Schema {
     version: 1,
     identity: Identity::Append,
     columns: &[
-        column(1, "source", ColumnType::Text, false),
-        column(2, "dataset", ColumnType::I64, false),
-        column(3, "step", ColumnType::I64, false),
-        column(4, "session", ColumnType::Text, false),
-        column(5, "align", ColumnType::Text, false),
+        column(1, "source", ValueType::Text, false),
+        column(2, "dataset", ValueType::I64, false),
+        column(3, "step", ValueType::I64, false),
+        column(4, "session", ValueType::Text, false),
+        column(5, "align", ValueType::Text, false),
     ],
 };
 
@@ -195,17 +256,17 @@ pub static SERIES: Schema = Schema {
     version: 1,
     identity: Identity::Append,
     columns: &[
-        column(1, "series", ColumnType::I64, false),
-        column(2, "dataset", ColumnType::I64, false),
-        column(3, "step", ColumnType::I64, false),
-        column(4, "side", ColumnType::I64, false),
-        column(5, "symbol", ColumnType::Text, false),
-        column(6, "source", ColumnType::Text, false),
+        column(1, "series", ValueType::I64, false),
+        column(2, "dataset", ValueType::I64, false),
+        column(3, "step", ValueType::I64, false),
+        column(4, "side", ValueType::I64, false),
+        column(5, "symbol", ValueType::Text, false),
+        column(6, "source", ValueType::Text, false),
     ],
 };
 
-/// Every schema there is.
-pub static SCHEMAS: [&Schema; 21] = [
+/// The schema of every built-in dataset.
+pub static SCHEMAS: [&Schema; 22] = [
     &BARS,
     &TRADES,
     &QUOTES,
@@ -227,12 +288,13 @@ pub static SCHEMAS: [&Schema; 21] = [
     &facts::REPEATS,
     &jobs::JOBS,
     &facts::DEFINITIONS,
+    &tables::TABLES,
 ];
 
 /// What only the server itself writes: no route takes rows of these as they are.
-pub const OF_SERVER: [DatasetId; 2] = [DatasetId::JOBS, DatasetId::DEFINITIONS];
+pub const OF_SERVER: [DatasetId; 3] = [DatasetId::JOBS, DatasetId::DEFINITIONS, DatasetId::TABLES];
 
-/// The schema of a dataset, if it is built.
+/// The schema of a built-in dataset; users' tables are known to [`crate::Snapshot::schema`].
 pub fn schema(dataset: DatasetId) -> Option<&'static Schema> {
     SCHEMAS.into_iter().find(|schema| schema.dataset == dataset)
 }
@@ -259,6 +321,7 @@ mod tests {
                 "rules" | "verdicts" => &["rule"],
                 "jobs" => &["job_id"],
                 "definitions" => &["version"],
+                "tables" => &["name", "version", "column"],
                 _ => &[],
             };
             assert_eq!(names, expected, "{}", schema.name);

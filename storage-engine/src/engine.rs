@@ -9,7 +9,7 @@
 //! backup: plan ─▶ run (any thread); nothing to install
 //! ```
 
-mod apply;
+pub(crate) mod apply;
 mod format;
 pub(crate) mod open;
 #[cfg(test)]
@@ -705,4 +705,5 @@ fn holds(prepared: &Prepared, view: &Snapshot) -> bool {
         && generation.memtable.batch(&prepared.batch.id, view.sequence()).is_none()
         && ready.touched.iter().all(unchanged)
         && ready.new_keys.iter().all(|key| generation.catalog.find(key).is_none())
+        && ready.whole.is_none_or(|(dataset, count)| view.series(dataset, None).len() == count)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use barrow_types::{Sequence, SeriesId, SeriesKey};
 
-use crate::dataset::{self, Identity, Schema};
+use crate::dataset::{Identity, Schema};
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::generation::Generation;
@@ -18,6 +18,8 @@ use crate::visible::losers;
 struct Share {
     series: SeriesId,
     key: Arc<SeriesKey>,
+    /// Its newest version at the last record that is flushed.
+    schema: &'static Schema,
     runs: Vec<Run>,
     /// The greatest `ts` that a segment already holds for the series.
     newest_on_disk: Option<i64>,
@@ -48,8 +50,10 @@ impl FlushJob {
                 continue;
             }
             let key = generation.catalog.key(series).expect("invariant: every slot has a series");
+            let schema = generation.catalog.schema(key.dataset, up_to);
+            let schema = schema.expect("invariant: a series has a dataset");
             let on_disk = generation.extents(series).iter().map(|e| e.meta().zone.ts.max);
-            shares.push(Share { series, key, runs, newest_on_disk: on_disk.max() });
+            shares.push(Share { series, key, schema, runs, newest_on_disk: on_disk.max() });
         }
         Self { number, up_to, shares }
     }
@@ -66,8 +70,8 @@ impl FlushJob {
     fn write(self, disk: &dyn Disk) -> Result<FlushDone, Error> {
         let mut writer = Writer::new(disk, self.number, self.number)?;
         for share in &self.shares {
-            let schema = dataset::schema(share.key.dataset).expect("invariant: it has a dataset");
-            let rows = merge(&share.runs);
+            let schema = share.schema;
+            let rows = merge(&share.runs, schema.kinds());
             let step = share.key.step;
             for (kind, rows) in split(rows, schema, share.newest_on_disk) {
                 if rows.len() <= EXTENT_ROWS_MAX {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use barrow_types::DatasetId;
+
 use crate::aggregates::tile_file;
 use crate::bytes::usize_from;
 use crate::column::Damaged;
@@ -102,24 +104,33 @@ fn segment(found: &mut Inspection, number: u64, bytes: &[u8]) -> Result<(), Dama
 
 /// Bytes by dataset and column.
 fn columns(extents: &[ExtentMeta]) -> Vec<Vec<String>> {
-    let mut rows: BTreeMap<&'static str, u64> = BTreeMap::new();
-    let mut bytes: BTreeMap<(&'static str, String), u64> = BTreeMap::new();
+    let mut rows: BTreeMap<String, u64> = BTreeMap::new();
+    let mut bytes: BTreeMap<(String, String), u64> = BTreeMap::new();
     for extent in extents {
         let schema = dataset::schema(extent.dataset);
-        let name = schema.map_or("unknown", |schema| schema.name);
-        *rows.entry(name).or_default() += u64::from(extent.rows);
+        let name = dataset_name(extent.dataset);
+        *rows.entry(name.clone()).or_default() += u64::from(extent.rows);
         for block in &extent.blocks {
             let column = column_name(schema, block);
-            *bytes.entry((name, column)).or_default() += u64::from(block.len);
+            *bytes.entry((name.clone(), column)).or_default() += u64::from(block.len);
         }
     }
     let mut table = vec![row([&"dataset", &"column", &"bytes", &"bytes/row"])];
     for ((dataset, column), bytes) in bytes {
         #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
-        let share = bytes as f64 / rows[dataset] as f64;
+        let share = bytes as f64 / rows[&dataset] as f64;
         table.push(row([&dataset, &column, &bytes, &format!("{share:.3}")]));
     }
     table
+}
+
+/// What a dataset is called; a table by its number, because its name is in another file.
+fn dataset_name(dataset: DatasetId) -> String {
+    match dataset::schema(dataset) {
+        Some(schema) => schema.name.to_owned(),
+        None if dataset.is_table() => format!("table {}", dataset.get()),
+        None => "unknown".to_owned(),
+    }
 }
 
 fn column_name(schema: Option<&dataset::Schema>, block: &Block) -> String {
@@ -153,7 +164,7 @@ fn extent_table(extents: &[ExtentMeta]) -> Vec<Vec<String>> {
         &"sequences",
     ])];
     for extent in extents {
-        let dataset = dataset::schema(extent.dataset).map_or("unknown", |schema| schema.name);
+        let dataset = dataset_name(extent.dataset);
         let kind = format!("{:?}", extent.kind).to_lowercase();
         let zone = &extent.zone;
         let sequences = format!("{}..{}", zone.sequence.min, zone.sequence.max);

@@ -14,6 +14,7 @@ mod repeats;
 mod replace;
 mod retract;
 mod stored;
+mod tables;
 
 use barrow_types::{DatasetId, SeriesId, SeriesKey, Source, Step, Symbol, Timestamp};
 
@@ -24,7 +25,7 @@ use crate::error::Error;
 use crate::quality::{RuleSet, is_judged};
 use crate::rows::{Column, ColumnType, Rows};
 use crate::snapshot::{BatchEntry, Snapshot};
-use crate::wal::body::{Block, RowsBody, Section, SeriesRef};
+use crate::wal::body::{Block, CELLS_MAX, RowsBody, Section, SeriesRef};
 use crate::wal::record::Body;
 
 pub use retract::retraction_of;
@@ -58,6 +59,8 @@ pub(crate) struct Ready {
     /// Series that the outcome depends on, with the keys of those that did not exist.
     pub(crate) touched: Vec<SeriesId>,
     pub(crate) new_keys: Vec<SeriesKey>,
+    /// A dataset that the outcome depends on as a whole, with how many series it had.
+    pub(crate) whole: Option<(DatasetId, usize)>,
 }
 
 impl Prepared {
@@ -99,10 +102,13 @@ pub(crate) fn repeated(entry: &BatchEntry) -> Applied {
 ///
 /// # Errors
 /// `Invalid` if the batch as a whole cannot be served (its id, source, columns or lengths),
-/// `Conflict` if a batch with this id and another content is there, `Corrupt` or `Disk` if a key
+/// `Conflict` if a batch with this id and another content is there, or what it says contradicts
+/// how its table is by now, `Corrupt` or `Disk` if a key
 /// that it overlaps cannot be read.
 pub fn prepare(mut batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<Prepared, Error> {
-    let (schema, source) = check(&batch)?;
+    let schema = schema_of(&batch, snapshot)?;
+    tables::fill_up(&mut batch, schema);
+    let source = check(&batch, schema)?;
     let body_hash = hash::content(&batch);
     if let Some(entry) = snapshot.batch(&batch.id)? {
         if entry.body_hash != hash::text_of(body_hash) {
@@ -122,6 +128,8 @@ pub fn prepare(mut batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<
     }
     let now = now.max(snapshot.now());
     claims::check(&batch.claims, now)?;
+    let defines = batch.dataset == DatasetId::TABLES;
+    let rewritten = if defines { tables::check(&batch, snapshot)? } else { None };
     let mut validity = Validity::always(now);
     let others = match batch.dataset {
         DatasetId::QUOTES => quotes::with_sides_absent(&batch.columns),
@@ -153,13 +161,21 @@ pub fn prepare(mut batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<
     for key in replaced.series(&batch, &source) {
         series.depend_on(snapshot, key);
     }
-    let own = series.section(incoming, decided, &mut batch, &source);
+    if batch.dataset.is_table() {
+        series.depend_on(snapshot, dataset::tables::key());
+    }
+    let whole = rewritten.map(|rewritten| {
+        let count = rewritten.series.len();
+        series.touched.extend(rewritten.series);
+        (rewritten.dataset, count)
+    });
+    let own = series.section(schema, incoming, decided, &mut batch, &source);
     let mut sections = vec![own];
     let mut retracted = 0;
     let claims = if marks.all { claims::batch(&batch, &source, now) } else { None };
     let claims_count = claims.as_ref().map_or(0, |claims| claims.symbols.of_row.len() as u64);
     for mut more in gone.into_iter().chain(marks.batch).chain(repeats).chain(claims) {
-        let schema = dataset::schema(more.dataset).expect("invariant: these are datasets of ours");
+        let schema = snapshot.schema(more.dataset).expect("invariant: these are datasets of ours");
         let all: Vec<u32> = (0..u32_len(more.symbols.of_row.len())).collect();
         let incoming = Incoming::new(&mut more, schema, None, &all, snapshot);
         let question = Question { schema, snapshot, now, replaced: None };
@@ -167,7 +183,7 @@ pub fn prepare(mut batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<
         if more.dataset == batch.dataset {
             retracted += decided.counts.accepted;
         }
-        let section = series.section(incoming, decided, &mut more, &source);
+        let section = series.section(schema, incoming, decided, &mut more, &source);
         sections.extend(Some(section).filter(|section| !section.blocks.is_empty()));
     }
     let dead = rejected.into_dead_letters(&batch);
@@ -195,7 +211,7 @@ pub fn prepare(mut batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<
     };
     let body = Body::new(content.encode());
     let Touched { touched, new_keys } = series;
-    let ready = Ready { content, body, errors, touched, new_keys };
+    let ready = Ready { content, body, errors, touched, new_keys, whole };
     let outcome = Outcome::Ready(Box::new(ready));
     Ok(Prepared { batch, at: snapshot.clone(), outcome, validity })
 }
@@ -219,6 +235,7 @@ impl Touched {
     /// The rows of `batch` that are stored, as a section of the record.
     fn section(
         &mut self,
+        schema: &Schema,
         incoming: Incoming,
         decided: Decided,
         batch: &mut Batch,
@@ -256,12 +273,25 @@ impl Touched {
         }
         let Decided { kept, known_at, flags, .. } = decided;
         let rows = incoming.into_rows(&kept, known_at, flags, batch);
-        Section { dataset, step, side, new_symbols, rows, blocks }
+        let schema_version = schema.version;
+        Section { dataset, schema_version, step, side, new_symbols, rows, blocks }
     }
 }
 
+/// What rows of the batch's dataset look like by now.
+fn schema_of(batch: &Batch, snapshot: &Snapshot) -> Result<&'static Schema, Error> {
+    let takes_rows = |dataset: DatasetId| {
+        MARKET.contains(&dataset)
+            || dataset.is_table()
+            || facts::STATED.contains(&dataset)
+            || dataset::OF_SERVER.contains(&dataset)
+    };
+    let schema = snapshot.schema(batch.dataset).filter(|schema| takes_rows(schema.dataset));
+    schema.ok_or_else(|| Error::invalid(format!("dataset {} takes no rows", batch.dataset.get())))
+}
+
 /// What can be said of a batch without looking at its rows' values.
-fn check(batch: &Batch) -> Result<(&'static Schema, Source), Error> {
+fn check(batch: &Batch, schema: &Schema) -> Result<Source, Error> {
     if batch.id.is_empty() || batch.id.len() > BATCH_ID_LEN_MAX {
         return Err(Error::invalid(format!(
             "batch_id must have 1 to {BATCH_ID_LEN_MAX} bytes, not {}",
@@ -273,13 +303,6 @@ fn check(batch: &Batch) -> Result<(&'static Schema, Source), Error> {
     }
     let source =
         Source::new(&batch.source).map_err(|error| Error::invalid(format!("source {error}")))?;
-    let schema = dataset::schema(batch.dataset)
-        .filter(|schema| {
-            MARKET.contains(&schema.dataset)
-                || facts::STATED.contains(&schema.dataset)
-                || dataset::OF_SERVER.contains(&schema.dataset)
-        })
-        .ok_or_else(|| Error::invalid(format!("dataset {} takes no rows", batch.dataset.get())))?;
     if batch.dataset == DatasetId::BARS && batch.step == Step::Tick {
         return Err(Error::invalid("timeframe: bars need a step such as 1m or 1d"));
     }
@@ -330,9 +353,20 @@ fn check(batch: &Batch) -> Result<(&'static Schema, Source), Error> {
     let by_key = batch.act == Act::Retract && schema.identity == Identity::Ts;
     let wanted = if by_key { 0 } else { schema.columns.len() };
     let kinds_differ =
-        |(column, definition): (&Column, &dataset::ColumnDef)| column.kind() != definition.kind;
+        |(column, definition): (&Column, &dataset::ColumnDef)| column.kind() != definition.kind();
     if batch.columns.len() != wanted || batch.columns.iter().zip(schema.columns).any(kinds_differ) {
+        if batch.dataset.is_table() {
+            return Err(Error::conflict(format!(
+                "the columns of {} have changed meanwhile: send the rows again",
+                schema.name
+            )));
+        }
         return Err(Error::invalid(format!("the columns are not those of {}", schema.name)));
     }
-    Ok((schema, source))
+    if batch.dataset.is_table() && rows.saturating_mul(schema.columns.len()) > CELLS_MAX {
+        return Err(Error::invalid(format!(
+            "the batch has more than {CELLS_MAX} cells, rows times columns; send it in parts"
+        )));
+    }
+    Ok(source)
 }

@@ -96,14 +96,18 @@ impl Rows {
         self.extend_range(other, 0..other.len());
     }
 
-    /// Adds the rows of `range` of `other` at the end.
+    /// Adds the rows of `range` of `other` at the end. They may be of an earlier version of their
+    /// table: columns that they do not have yet are null.
     pub fn extend_range(&mut self, other: &Self, range: Range<usize>) {
         self.ts.extend_from_slice(&other.ts[range.clone()]);
         self.sequence.extend_from_slice(&other.sequence[range.clone()]);
         self.known_at.extend_from_slice(&other.known_at[range.clone()]);
         self.flags.extend_from_slice(&other.flags[range.clone()]);
-        for (to, from) in self.columns.iter_mut().zip(&other.columns) {
-            to.extend_range(from, range.clone());
+        for (place, to) in self.columns.iter_mut().enumerate() {
+            match other.columns.get(place) {
+                Some(from) => to.extend_range(from, range.clone()),
+                None => to.extend_nulls(range.len()),
+            }
         }
     }
 

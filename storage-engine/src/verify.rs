@@ -5,12 +5,13 @@ mod verifier;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use barrow_types::{Sequence, SeriesId};
+use barrow_types::{Sequence, SeriesId, Timestamp};
 
 use crate::bytes::usize_from;
 use crate::curate;
-use crate::dataset::{self, Identity};
+use crate::dataset::Identity;
 use crate::disk::Disk;
+use crate::engine::apply;
 use crate::engine::open::{self, Found};
 use crate::error::Error;
 use crate::gaps::{self, Verified};
@@ -114,6 +115,8 @@ fn check_log(disk: &dyn Disk, found: &Found, report: &mut VerifyReport) -> Optio
         }
         let Some(content) = open::decode(&found.generation, header, body)? else { return Ok(()) };
         let since = Sequence::new(header.sequence);
+        let now = Timestamp::from_nanos(header.now);
+        apply::define(&found.generation.catalog, &content, since, now);
         for section in &content.sections {
             rows += section.rows.ts.len() as u64;
             for symbol in &section.new_symbols {
@@ -166,7 +169,8 @@ fn check_extent(generation: &Generation, extent: &Extent, report: &mut VerifyRep
 fn check_order(generation: &Generation, report: &mut VerifyReport) {
     let mut base: BTreeMap<SeriesId, Vec<Span<i64>>> = BTreeMap::new();
     for meta in generation.segments.iter().flat_map(|segment| &segment.extents) {
-        let identity = dataset::schema(meta.dataset).map(|schema| schema.identity);
+        let schema = generation.catalog.schema(meta.dataset, Sequence::MAX);
+        let identity = schema.map(|schema| schema.identity);
         if meta.kind == ExtentKind::Base && identity == Some(Identity::Ts) {
             base.entry(meta.series).or_default().push(meta.zone.ts);
         }
@@ -219,7 +223,8 @@ fn check_rows(generation: &Generation, extent: &Extent) -> Result<(), Error> {
         extent.block_bytes(disk, block)?;
     }
     let key = generation.catalog.key(meta.series).ok_or_else(|| damage("unknown series"))?;
-    let schema = dataset::schema(meta.dataset).ok_or_else(|| damage("unknown dataset"))?;
+    let schema = generation.catalog.schema_of(meta.dataset, meta.schema_version);
+    let schema = schema.ok_or_else(|| damage("unknown dataset, or version of a table"))?;
     let places: Vec<usize> = (0..schema.columns.len()).collect();
     let rows = extent.read(disk, key.step, schema, &places, i64::MIN, i64::MAX)?;
     if rows.len() != meta.rows as usize {

@@ -10,6 +10,7 @@ mod maps;
 mod random;
 mod short;
 mod spare;
+mod tables;
 
 use barrow_engine::Options;
 

@@ -48,7 +48,7 @@ fn of_facts(load: &FactLoad) -> Batch {
             value if is_key || !load.retract => value.clone(),
             _ => Value::Null,
         };
-        column(definition.kind, rows.iter().map(value).collect())
+        column(definition.kind(), rows.iter().map(value).collect())
     });
     let mut symbols = Symbols::default();
     for fact in &facts {

@@ -57,7 +57,7 @@ fn count(len: usize) -> u64 {
 fn read(snapshot: &Snapshot, question: &Question) -> Rows {
     let wanted = |place: &usize| &schema(&question.key).columns[*place];
     let columns: Vec<ColumnId> = question.columns.iter().map(|at| wanted(at).id).collect();
-    let mut rows = Rows::empty(question.columns.iter().map(|at| wanted(at).kind));
+    let mut rows = Rows::empty(question.columns.iter().map(|at| wanted(at).kind()));
     let scan = Scan {
         series: question.series,
         start: Timestamp::from_nanos(question.start),

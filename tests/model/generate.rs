@@ -300,7 +300,7 @@ pub(crate) fn batch(random: &mut Random, load: &Load) -> Batch {
     let by_key = load.retract && load.table == Table::Bars;
     let columns = if by_key { &[] } else { schema.columns }.iter().enumerate().map(|(at, def)| {
         let values: Vec<Value> = rows.iter().map(|row| row.values[at].clone()).collect();
-        column(random, def.kind, &values)
+        column(random, def.kind(), &values)
     });
     let columns = columns.collect();
     let of = |at: Option<i64>| at.map_or(Value::Null, Value::I64);

@@ -201,7 +201,7 @@ pub fn batch_of(load: &Load) -> Batch {
     let wanted = if by_time { &[] } else { schema.columns };
     let columns = wanted.iter().enumerate().map(|(place, def)| {
         let values: Vec<Value> = load.rows.iter().map(|row| row.values[place].clone()).collect();
-        column(def.kind, &values)
+        column(def.kind(), &values)
     });
     Batch {
         id: load.id.clone(),

@@ -38,6 +38,9 @@ pub struct IngestAnswer {
     /// Stored rows that were taken back, because the batch replaces a range and does not hold them.
     #[serde(default)]
     pub retracted: u64,
+    /// Columns of the body that its table does not have, and that were left out.
+    #[serde(default)]
+    pub ignored: Vec<String>,
     /// What a person should know of it, such as why a claim was not taken.
     #[serde(default)]
     pub warning: Option<String>,
@@ -67,7 +70,7 @@ pub struct RowError {
 pub struct DatasetInfo {
     /// Its name: `bars`.
     pub name: String,
-    /// `raw`, `curated`, `features`, `labels`.
+    /// `raw`, or `table` if it is a user's.
     #[serde(rename = "type", default)]
     pub kind: String,
     /// The version of its columns.
@@ -82,10 +85,13 @@ pub struct DatasetInfo {
     /// How many sources deliver it.
     #[serde(default)]
     pub sources: u64,
+    /// Stored rows, corrections and retractions among them.
+    #[serde(default)]
+    pub rows: u64,
 }
 
 /// A token may be written as text or as a number.
-fn token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(match serde_json::Value::deserialize(deserializer)? {
         serde_json::Value::String(text) => text,
         serde_json::Value::Null => String::new(),

@@ -37,6 +37,7 @@ use crate::error::ClientError;
 use crate::ingest::IngestOptions;
 use crate::jobs::{Job, JobRequest, JobsQuery};
 use crate::query::{BarsQuery, Format, LatestQuery, TicksQuery};
+use crate::tables::DatasetDescription;
 
 /// The runtime that a client and its answers share.
 #[derive(Clone)]
@@ -189,6 +190,47 @@ impl Client {
         format: Format,
     ) -> Result<ByteStream, ClientError> {
         self.bytes(self.client.trades_bytes(query, format))
+    }
+
+    /// A range of rows of a user's table as record batches, as they come in.
+    ///
+    /// # Errors
+    /// As [`crate::Client::table`].
+    pub fn table(&self, name: &str, query: &TicksQuery) -> Result<Batches, ClientError> {
+        self.batches(self.client.table(name, query))
+    }
+
+    /// A range of rows of a user's table as the bytes the server writes.
+    ///
+    /// # Errors
+    /// As [`crate::Client::table`].
+    pub fn table_bytes(
+        &self,
+        name: &str,
+        query: &TicksQuery,
+        format: Format,
+    ) -> Result<ByteStream, ClientError> {
+        self.bytes(self.client.table_bytes(name, query, format))
+    }
+
+    /// Defines a user's table, or makes its next version.
+    ///
+    /// # Errors
+    /// As [`crate::Client::put_dataset`].
+    pub fn put_dataset(
+        &self,
+        name: &str,
+        definition: &(impl serde::Serialize + ?Sized),
+    ) -> Result<DatasetDescription, ClientError> {
+        self.shared.wait(self.client.put_dataset(name, definition))
+    }
+
+    /// A dataset's columns, key and version.
+    ///
+    /// # Errors
+    /// As [`crate::Client::dataset`].
+    pub fn dataset(&self, name: &str) -> Result<DatasetDescription, ClientError> {
+        self.shared.wait(self.client.dataset(name))
     }
 
     /// A range of quotes as record batches, as they come in.

@@ -1,6 +1,7 @@
 //! One server's address, and the calls it serves.
 
 use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
 use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -107,12 +108,25 @@ impl Client {
         options: &IngestOptions,
         batches: &[RecordBatch],
     ) -> Result<IngestAnswer, ClientError> {
-        let body = encode(batches)?;
+        self.ingest_bytes(options, ARROW_STREAM, encode(batches)?).await
+    }
+
+    /// Stores rows that are written already: as CSV, JSON, NDJSON, an Arrow stream or a Parquet
+    /// file, which `media_type` says (`text/csv`). Tried again as [`Client::ingest_arrow`] is.
+    ///
+    /// # Errors
+    /// As [`Client::ingest_arrow`].
+    pub async fn ingest_bytes(
+        &self,
+        options: &IngestOptions,
+        media_type: &str,
+        body: Bytes,
+    ) -> Result<IngestAnswer, ClientError> {
         let path = format!("/v1/datasets/{}/rows", options.dataset);
         let pairs = options.pairs(&body)?;
         let request = self
             .request(Method::POST, &path, &pairs)
-            .header(reqwest::header::CONTENT_TYPE, ARROW_STREAM)
+            .header(reqwest::header::CONTENT_TYPE, media_type)
             .body(body);
         self.read_json(request, "send rows").await
     }

@@ -18,6 +18,13 @@ pub enum DeleteKeys {
         /// Their event times, as the server reads times.
         ts: Vec<String>,
     },
+    /// Rows of a user's table.
+    Keys {
+        /// Where the rows came from.
+        source: String,
+        /// The key of each: an object of `symbol`, `ts` and the columns of the table's key.
+        keys: Vec<serde_json::Value>,
+    },
 }
 
 impl DeleteKeys {
@@ -29,12 +36,17 @@ impl DeleteKeys {
                 ("source", source.clone()),
                 ("price", price.clone()),
             ],
+            Self::Keys { source, .. } => vec![("source", source.clone())],
         }
     }
 
     /// The keys, as the body lists them.
     pub(crate) fn body(&self) -> Option<serde_json::Value> {
-        let Self::Rows { symbol, ts, .. } = self else { return None };
+        let (symbol, ts) = match self {
+            Self::Rows { symbol, ts, .. } => (symbol, ts),
+            Self::Keys { keys, .. } => return Some(serde_json::json!({ "keys": keys })),
+            Self::Batch(_) => return None,
+        };
         let key = |ts: &String| match ts.parse::<i64>() {
             Ok(nanos) => serde_json::json!({ "symbol": symbol, "ts": nanos }),
             Err(_) => serde_json::json!({ "symbol": symbol, "ts": ts }),

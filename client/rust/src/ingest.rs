@@ -34,6 +34,7 @@ impl Stamp {
 /// | bars | `symbol, ts, open, high, low, close` | `volume, vwap, trades, known_at` |
 /// | trades | `symbol, ts, price, size` | `venue, conditions, trade_id, known_at` |
 /// | quotes | `symbol, ts, bid, ask` | `bid_size, ask_size, venue, conditions, known_at` |
+/// | a user's table | `symbol, ts` and those it requires | its others, `known_at` |
 ///
 /// ```
 /// use barrow_client::{IngestOptions, PriceSide, Stamp, Step};
@@ -47,9 +48,9 @@ impl Stamp {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IngestOptions {
-    /// The table: `bars`, `trades`, `quotes`.
+    /// The table: `bars`, `trades`, `quotes`, or the name of a user's.
     pub dataset: String,
-    /// How long the bars are; [`Step::Tick`] for trades and quotes.
+    /// How long the bars are; [`Step::Tick`] for all other rows.
     pub timeframe: Step,
     /// Who delivers.
     pub source: String,
@@ -99,6 +100,11 @@ impl IngestOptions {
     /// Quotes from `source`.
     pub fn quotes(source: impl Into<String>) -> Self {
         Self::of("quotes", Step::Tick, source.into())
+    }
+
+    /// Rows of the user's table `name` from `source`.
+    pub fn table(name: &str, source: impl Into<String>) -> Self {
+        Self::of(name, Step::Tick, source.into())
     }
 
     fn of(dataset: &str, timeframe: Step, source: String) -> Self {

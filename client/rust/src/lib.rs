@@ -55,6 +55,7 @@ mod quality;
 mod query;
 mod retry;
 mod stream;
+mod tables;
 mod transport;
 mod when;
 
@@ -77,5 +78,6 @@ pub use jobs::{Job, JobRequest, JobState, JobsQuery};
 pub use query::{BarsQuery, Format, LatestQuery, TicksQuery};
 pub use retry::{RETRIES_MAX, RETRY_AFTER_MAX};
 pub use stream::{Batches, ByteStream};
+pub use tables::{DatasetColumn, DatasetDescription, TableColumn, TableDefinition};
 pub use transport::ClientBuilder;
 pub use when::When;

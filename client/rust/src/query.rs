@@ -270,7 +270,7 @@ impl BarsQuery {
     }
 }
 
-/// A range of trades or quotes.
+/// A range of trades, of quotes or of rows of a user's table.
 ///
 /// ```
 /// use barrow_client::TicksQuery;
@@ -280,7 +280,7 @@ impl BarsQuery {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TicksQuery {
-    /// Names, in the order the rows come.
+    /// Names, in the order the rows come; of a table all if there are none.
     pub symbols: Vec<String>,
     /// First time: RFC 3339, `YYYY-MM-DD` (that session) or integer nanoseconds.
     pub start: Option<String>,

@@ -14,6 +14,8 @@ const EXAMPLES: &str = "\
 Examples:
   barrow delete rows --batch import-5f0c
   barrow delete rows --symbol SPY --timeframe 1m --source lean --ts 2013-10-07T13:30:00Z
+  barrow delete rows --dataset news --symbol SPY --source vendor --ts 2013-10-07T13:30:00Z \
+      --key id=4711
 
 Nothing is erased: a query with --as-of before now still shows the rows.";
 
@@ -45,8 +47,11 @@ struct RowsArgs {
     /// At these times
     #[arg(long, value_delimiter = ',', requires = "symbol")]
     ts: Vec<String>,
+    /// What else is in the key of a table of your own: COLUMN=VALUE
+    #[arg(long, value_name = "COLUMN=VALUE", requires = "symbol")]
+    key: Vec<String>,
     /// How long the bars are
-    #[arg(long, value_parser = parse_step, required_unless_present = "batch")]
+    #[arg(long, value_parser = parse_step)]
     timeframe: Option<Step>,
     /// Where the rows came from
     #[arg(long, required_unless_present = "batch")]
@@ -66,6 +71,19 @@ pub(crate) async fn run(args: DeleteArgs, out: &mut dyn Write) -> Result<(), Cli
         RowsArgs { symbol: Some(symbol), timeframe: Some(step), source: Some(source), .. } => {
             let (timeframe, price) = (step.name().to_owned(), args.price.name().to_owned());
             DeleteKeys::Rows { symbol, timeframe, source, price, ts: args.ts }
+        }
+        RowsArgs { symbol: Some(symbol), source: Some(source), .. } if args.dataset != "bars" => {
+            let mut key = vec![("symbol", symbol.as_str())];
+            for pair in &args.key {
+                let wrong = || CliError::usage(format!("--key {pair}: write COLUMN=VALUE"));
+                key.push(pair.split_once('=').ok_or_else(wrong)?);
+            }
+            let at = |ts: &String| {
+                let pairs = key.iter().copied().chain([("ts", ts.as_str())]);
+                let values = pairs.map(|(name, value)| (name.to_owned(), value.into()));
+                serde_json::Value::Object(values.collect())
+            };
+            DeleteKeys::Keys { source, keys: args.ts.iter().map(at).collect() }
         }
         _ => {
             return Err(CliError::usage(

@@ -22,6 +22,7 @@ mod query;
 mod restore;
 mod serve;
 mod table;
+mod tables;
 mod target;
 mod verify;
 mod watch;
@@ -66,6 +67,7 @@ enum Command {
     Latest(latest::LatestArgs),
     Watch(watch::WatchArgs),
     Features(features::FeaturesArgs),
+    Tables(tables::TablesArgs),
     Delete(delete::DeleteArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
     Instruments(facts::instruments::InstrumentsArgs),
@@ -134,6 +136,7 @@ fn execute(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
             Command::Latest(args) => latest::run(args, out).await,
             Command::Watch(args) => watch::run(args, out).await,
             Command::Features(args) => features::run(args, out).await,
+            Command::Tables(args) => tables::run(args, out).await,
             Command::Delete(args) => delete::run(args, out).await,
             Command::DeadLetters(args) => dead_letters::run(args, out).await,
             Command::Instruments(args) => facts::instruments::run(args, out).await,

@@ -27,6 +27,7 @@ Examples:
   barrow query bars --symbols SPY --frequency 1m --start 2013-10-07 --end 2013-10-08 --gaps
   barrow query bars --symbols EURUSD --frequency 1m --price bid,ask
   barrow query trades --symbols SPY --start 2013-10-07 --format parquet -o spy.parquet
+  barrow query table news --symbols SPY --as-of 2013-10-07T18:00:00Z
 
 Times: RFC 3339 with offset, a date, or nanoseconds since 1970. Ranges include the start and not
 the end.";
@@ -53,6 +54,7 @@ enum What {
     Bars(Box<BarsArgs>),
     Trades(Box<TradesArgs>),
     Quotes(Box<QuotesArgs>),
+    Table(Box<TableArgs>),
     Gaps(Box<GapsArgs>),
     Features(Box<FeaturesArgs>),
     /// SQL (not available yet)
@@ -100,6 +102,8 @@ struct BarsArgs {
     #[arg(long, value_parser = ["none", "splits", "all"])]
     adjust: Option<String>,
     #[command(flatten)]
+    symbols: SymbolsArgs,
+    #[command(flatten)]
     rows: RowsArgs,
 }
 
@@ -108,6 +112,8 @@ struct BarsArgs {
 #[command(after_help = EXAMPLES)]
 struct TradesArgs {
     #[command(flatten)]
+    symbols: SymbolsArgs,
+    #[command(flatten)]
     rows: RowsArgs,
 }
 
@@ -115,6 +121,8 @@ struct TradesArgs {
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 struct QuotesArgs {
+    #[command(flatten)]
+    symbols: SymbolsArgs,
     #[command(flatten)]
     rows: RowsArgs,
 }
@@ -130,7 +138,30 @@ struct FeaturesArgs {
     #[arg(long)]
     reasons: bool,
     #[command(flatten)]
+    symbols: SymbolsArgs,
+    #[command(flatten)]
     range: RangeArgs,
+}
+
+/// Rows of a table of your own over a range
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+struct TableArgs {
+    /// The table
+    name: String,
+    /// Names, in the order they are to come; all, in order, if it is left out
+    #[arg(long, value_delimiter = ',')]
+    symbols: Vec<String>,
+    #[command(flatten)]
+    rows: RowsArgs,
+}
+
+/// Of whom.
+#[derive(Debug, Args)]
+struct SymbolsArgs {
+    /// Names, in the order they are to come
+    #[arg(long, required = true, value_delimiter = ',')]
+    symbols: Vec<String>,
 }
 
 /// What ranges of rows have in common.
@@ -149,9 +180,6 @@ struct RowsArgs {
 /// What all ranges have in common.
 #[derive(Debug, Args)]
 struct RangeArgs {
-    /// Names, in the order they are to come
-    #[arg(long, required = true, value_delimiter = ',')]
-    symbols: Vec<String>,
     /// First time
     #[arg(long)]
     start: Option<String>,
@@ -179,6 +207,7 @@ enum Query {
     Bars(BarsQuery),
     Trades(TicksQuery),
     Quotes(TicksQuery),
+    Table(String, TicksQuery),
     Features(FeaturesQuery),
 }
 
@@ -188,6 +217,7 @@ impl Query {
             Self::Bars(query) => client.bars_bytes(query, format).await,
             Self::Trades(query) => client.trades_bytes(query, format).await,
             Self::Quotes(query) => client.quotes_bytes(query, format).await,
+            Self::Table(name, query) => client.table_bytes(name, query, format).await,
             Self::Features(query) => client.features_bytes(query, format).await,
         }
     }
@@ -197,6 +227,7 @@ impl Query {
             Self::Bars(query) => client.bars(query).await,
             Self::Trades(query) => client.trades(query).await,
             Self::Quotes(query) => client.quotes(query).await,
+            Self::Table(name, query) => client.table(name, query).await,
             Self::Features(query) => client.features(query).await,
         }
     }
@@ -204,7 +235,7 @@ impl Query {
     const fn limit_mut(&mut self) -> &mut Option<u64> {
         match self {
             Self::Bars(query) => &mut query.limit,
-            Self::Trades(query) | Self::Quotes(query) => &mut query.limit,
+            Self::Trades(query) | Self::Quotes(query) | Self::Table(_, query) => &mut query.limit,
             Self::Features(query) => &mut query.limit,
         }
     }
@@ -218,12 +249,16 @@ pub(crate) async fn run(args: QueryArgs, out: &mut dyn Write) -> Result<(), CliE
             answer.write(query, out).await
         }
         What::Trades(args) => {
-            let (query, answer) = ticks(args.rows);
+            let (query, answer) = ticks(args.symbols.symbols, args.rows);
             answer.write(Query::Trades(query), out).await
         }
         What::Quotes(args) => {
-            let (query, answer) = ticks(args.rows);
+            let (query, answer) = ticks(args.symbols.symbols, args.rows);
             answer.write(Query::Quotes(query), out).await
+        }
+        What::Table(args) => {
+            let (query, answer) = ticks(args.symbols, args.rows);
+            answer.write(Query::Table(args.name, query), out).await
         }
         What::Gaps(args) => gaps(*args, out).await,
         What::Features(args) => {
@@ -235,15 +270,26 @@ pub(crate) async fn run(args: QueryArgs, out: &mut dyn Write) -> Result<(), CliE
 }
 
 fn bars(args: BarsArgs) -> (Query, AnswerTo) {
-    let BarsArgs { frequency, layer, price, session, align, fallback, gaps, fill, adjust, rows } =
-        args;
+    let BarsArgs {
+        frequency,
+        layer,
+        price,
+        session,
+        align,
+        fallback,
+        gaps,
+        fill,
+        adjust,
+        symbols,
+        rows,
+    } = args;
     let RowsArgs { source, revisions, range } = rows;
     // Only raw rows stand side by side and have revisions.
     let of_raw = price.len() > 1 || revisions.is_some();
     let layer = layer.or_else(|| of_raw.then(|| "raw".to_owned()));
     let price = price.into_iter().map(PriceSide::name).collect::<Vec<_>>().join(",");
     let query = BarsQuery {
-        symbols: range.symbols,
+        symbols: symbols.symbols,
         start: range.start,
         end: range.end,
         frequency: frequency.name().to_owned(),
@@ -266,10 +312,10 @@ fn bars(args: BarsArgs) -> (Query, AnswerTo) {
     (Query::Bars(query), range.answer)
 }
 
-fn ticks(args: RowsArgs) -> (TicksQuery, AnswerTo) {
+fn ticks(symbols: Vec<String>, args: RowsArgs) -> (TicksQuery, AnswerTo) {
     let RowsArgs { source, revisions, range } = args;
     let query = TicksQuery {
-        symbols: range.symbols,
+        symbols,
         start: range.start,
         end: range.end,
         source,
@@ -284,7 +330,7 @@ fn ticks(args: RowsArgs) -> (TicksQuery, AnswerTo) {
 }
 
 fn features(args: FeaturesArgs) -> (FeaturesQuery, AnswerTo) {
-    let FeaturesArgs { groups, reasons, range } = args;
+    let FeaturesArgs { groups, reasons, symbols, range } = args;
     let query = FeaturesQuery {
         start: range.start,
         end: range.end,
@@ -293,7 +339,7 @@ fn features(args: FeaturesArgs) -> (FeaturesQuery, AnswerTo) {
         at_sequence: range.at_sequence,
         columns: range.columns,
         limit: range.limit,
-        ..FeaturesQuery::new(groups, range.symbols)
+        ..FeaturesQuery::new(groups, symbols.symbols)
     };
     (query, range.answer)
 }

@@ -29,6 +29,13 @@ fn every_command_of_the_contract_is_known() {
         "query bars --symbols A --frequency 1m --price bid,ask --format parquet -o f",
         "query trades --symbols A,B --start 2024-01-01 --source s --limit 5 --format arrow",
         "query quotes --symbols A --as-of 2024-01-01 --columns bid,ask --format parquet -o f",
+        "query table news --symbols A,B --start 2024-01-01 --as-of 2024-01-01 --format csv",
+        "query table news",
+        "tables put news news.yaml",
+        "tables list --data d",
+        "tables describe news",
+        "import a.csv --dataset news --map ts=Date,x=- --symbol ALL --source s",
+        "delete rows --dataset news --symbol A --source s --ts 2024-01-01 --key id=1 --key b=2",
         "query gaps --symbols A,B --frequency 1m --start 2024-01-01 --reason missing --format json",
         "quality bars --symbols A,B --frequency 1m --price bid --source s --start-date 2024-01-01 \
          --end-date 2024-01-02 --by session,symbol --at-sequence 7 --format json",
@@ -539,4 +546,48 @@ fn what_is_wrong_with_a_group_is_shown_where_it_stands() {
     assert!(error.starts_with(&format!("{name}: line 2, column ")), "{error}");
     let none = failed(&format!("features describe core --data {data}"));
     assert!(none.contains("there is no group 'core'"), "{none}");
+}
+
+const NEWS: &str = "\
+Date;id;score;colour
+2024-01-02;a;0.5;red
+2024-01-02;b;x;red
+2024-01-02;a;0.5;red
+2024-01-03;a;-1;red
+";
+
+#[test]
+fn a_table_is_defined_filled_from_a_file_asked_for_and_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let definition = "columns:\n  - {name: id, type: text, nullable: false}\n  \
+                      - {name: score, type: f64}\nkey: [ts, id]\nextra: ignore\n";
+    std::fs::write(path("news.yaml"), definition).unwrap();
+    std::fs::write(path("news.csv"), NEWS).unwrap();
+    let (data, file) = (path("data"), path("news.csv"));
+    let (data, file) = (data.display(), file.display());
+    let put = format!("tables put news {} --data {data}", path("news.yaml").display());
+    has_lines(&said(&put), &["news version 1 0 rows", "key symbol, source, ts, id"]);
+    let import = format!("import {file} --dataset news --map ts=Date --symbol A --data {data}");
+    let counts = ["read 4", "accepted 2", "duplicate 1", "rejected 1"];
+    let first = said(&import);
+    has_lines(&first, &counts);
+    has_lines(&first, &[&format!("{file}: left out: colour")]);
+    assert!(first.contains(&format!("{file} line 3: score: 'x' is no number")), "{first}");
+    let again = said(&import);
+    assert!(again.contains("1 of 1 batches were imported before"), "{again}");
+    let query = format!("query table news --columns ts,id,score --format csv --data {data}");
+    let header = "ts,id,score\n";
+    let second = "2024-01-03T00:00:00Z,a,-1.0\n";
+    assert_eq!(said(&query), format!("{header}2024-01-02T00:00:00Z,a,0.5\n{second}"));
+    let key = "--symbol A --source file --ts 2024-01-02 --key id=a";
+    said(&format!("delete rows --dataset news {key} --data {data}"));
+    assert_eq!(said(&query), format!("{header}{second}"));
+    // The retraction is a row, too.
+    let listed = said(&format!("tables list --data {data}"));
+    has_lines(&listed, &["news version 1 3 rows of 1 symbols"]);
+    let refused = failed(&format!("import {file} --dataset news --timeframe 1m --data {data}"));
+    assert!(refused.starts_with("--timeframe: is said of market data"), "{refused}");
+    let unknown = format!("import {file} --dataset olds --data {data}");
+    assert!(failed(&unknown).contains("olds"));
 }

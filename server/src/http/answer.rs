@@ -24,6 +24,8 @@ struct Body<'a> {
     repeated: bool,
     claims: u64,
     retracted: u64,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    ignored: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     calendar: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,6 +55,7 @@ pub(crate) struct Sum {
     retracted: u64,
     claims_asked: bool,
     without_calendar: bool,
+    ignored: Vec<String>,
 }
 
 impl Sum {
@@ -69,6 +72,7 @@ impl Sum {
             retracted: 0,
             claims_asked: false,
             without_calendar: false,
+            ignored: Vec::new(),
         }
     }
 
@@ -76,6 +80,11 @@ impl Sum {
     pub(crate) fn ask_claims(&mut self, without_calendar: bool) {
         self.claims_asked = true;
         self.without_calendar = without_calendar;
+    }
+
+    /// Columns of these names were left out.
+    pub(crate) fn ignore(&mut self, names: Vec<String>) {
+        self.ignored = names;
     }
 
     /// Everything up to `sequence` was there before.
@@ -139,6 +148,7 @@ impl IntoResponse for Sum {
             repeated: self.repeated && self.parts > 0,
             claims: self.claims,
             retracted: self.retracted,
+            ignored: &self.ignored,
             calendar: self.without_calendar.then_some("none"),
             warning: (self.claims_asked && self.claims == 0).then_some(NOT_CLAIMED),
         };

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use barrow_engine::dataset::{ColumnDef, Schema};
-use barrow_engine::rows::{ColumnType, Rows};
+use barrow_engine::dataset::{ColumnDef, Schema, ValueType};
+use barrow_engine::rows::Rows;
 use barrow_types::{ColumnId, DatasetId, PriceSide, Step, Timestamp};
 
 use super::slots::{NO_SOURCE, Slots};
@@ -176,10 +176,12 @@ impl Out {
             Self::Sequence => OutType::I64,
             Self::Session => OutType::Date,
             Self::Coverage | Self::Feature(_) | Self::Age => OutType::F64,
-            Self::User(_, column) => match column.kind {
-                ColumnType::F64 => OutType::F64,
-                ColumnType::I64 => OutType::I64,
-                ColumnType::Text => OutType::Text,
+            Self::User(_, column) => match column.holds {
+                ValueType::F64 => OutType::F64,
+                ValueType::I64 => OutType::I64,
+                ValueType::Bool => OutType::Bool,
+                ValueType::Text => OutType::Text,
+                ValueType::Timestamp => OutType::Timestamp,
             },
         }
     }
@@ -208,7 +210,7 @@ impl Out {
     /// The columns of a range of curated bars, in order.
     pub(crate) fn of_curated(schema: &'static Schema) -> Vec<Self> {
         let mut columns = vec![Self::Symbol, Self::Ts];
-        let user = schema.columns.iter().enumerate();
+        let user = schema.shown();
         columns.extend(user.map(|(place, column)| Self::User(place, column)));
         columns.extend([
             Self::TsEnd,
@@ -235,7 +237,7 @@ impl Out {
     pub(crate) fn of_range(schema: &'static Schema, retractions: bool) -> Vec<Self> {
         let bars = schema.dataset == DatasetId::BARS;
         let mut columns = vec![Self::Symbol, Self::Ts];
-        let user = schema.columns.iter().enumerate();
+        let user = schema.shown();
         columns.extend(user.map(|(place, column)| Self::User(place, column)));
         columns.extend(bars.then_some(Self::TsEnd));
         columns.push(Self::Source);

@@ -215,6 +215,7 @@ mod tests {
             columns: Vec::new(),
             raw: None,
             refused: Vec::new(),
+            ignored: Vec::new(),
         }
     }
 

@@ -60,17 +60,18 @@ impl Cursor {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
+    /// The sequence of the cursor that `text` is, whatever its query; `None` if it is none.
+    pub(crate) fn sequence_of(text: &str) -> Option<u64> {
+        bytes_of(text).map(|bytes| u64::from_le_bytes(field(&bytes, SEQUENCE_AT)))
+    }
+
     /// The cursor that `text` is.
     ///
     /// # Errors
     /// It is none, or belongs to a query other than `query`.
     pub(crate) fn decode(text: &str, query: u64) -> Result<Self, &'static str> {
         const NONE: &str = "is not a cursor of this server";
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NONE)?;
-        let bytes: [u8; LEN] = bytes.try_into().map_err(|_| NONE)?;
-        if bytes[0] != VERSION {
-            return Err(NONE);
-        }
+        let bytes = bytes_of(text).ok_or(NONE)?;
         let cursor = Self {
             query: u64::from_le_bytes(field(&bytes, QUERY_AT)),
             sequence: u64::from_le_bytes(field(&bytes, SEQUENCE_AT)),
@@ -86,6 +87,11 @@ impl Cursor {
             Err("belongs to another query: repeat the query as it was, with the cursor")
         }
     }
+}
+
+fn bytes_of(text: &str) -> Option<[u8; LEN]> {
+    let bytes: [u8; LEN] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+    (bytes[0] == VERSION).then_some(bytes)
 }
 
 fn field<const N: usize>(bytes: &[u8; LEN], at: usize) -> [u8; N] {

@@ -1,4 +1,5 @@
-//! `GET /v1/datasets` and `GET /v1/datasets/{dataset}`: which tables there are and what they hold.
+//! `GET /v1/datasets` and `GET /v1/datasets/{dataset}`: which tables there are and what they hold,
+//! those of users among them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,20 +9,26 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use barrow_engine::Snapshot;
+use barrow_engine::dataset::tables::{Table, TableVersion};
 use barrow_engine::dataset::{Identity, Schema};
-use barrow_engine::rows::ColumnType;
-use barrow_types::{PriceSide, Step};
+use barrow_types::{PriceSide, Sequence, SeriesId, Step};
 use serde_json::{Value, json};
 
 use super::App;
 use super::encode::Format;
-use super::error::Problem;
+use super::error::{Code, Problem};
 use super::ingest::{DATASETS, schema_of};
 use super::params::{Known, Params};
-use super::table::table;
+use super::table::{instant, table};
+use super::tables::find;
+use super::time::parse_parameter;
 
 const LIST_KNOWN: Known = Known { built: &["format"], not_built: &["symbols"] };
-const KNOWN: Known = Known { built: &[], not_built: &["symbols"] };
+const KNOWN: Known = Known { built: &["as_of", "at_sequence"], not_built: &["symbols"] };
+
+/// What the built-in datasets are called, and what users' tables are.
+const RAW: &str = "raw";
+const TABLE: &str = "table";
 
 /// Lists the datasets.
 pub(crate) async fn list(
@@ -32,7 +39,12 @@ pub(crate) async fn list(
     let params = Params::parse(query.as_deref(), &LIST_KNOWN)?;
     let format = Format::negotiate(&params, &headers)?;
     let snapshot = app.engine.snapshot();
-    let rows = move || DATASETS.map(|schema| row(schema, &snapshot));
+    let rows = move || {
+        let built_in = DATASETS.map(|schema| row(schema, RAW, &snapshot)).into_iter();
+        let tables = snapshot.tables();
+        let users = tables.iter().map(|table| row(table.newest().schema, TABLE, &snapshot));
+        built_in.chain(users).collect::<Vec<Value>>()
+    };
     let rows = app.query(rows).await?;
     let columns = [
         ("name", "text"),
@@ -41,43 +53,66 @@ pub(crate) async fn list(
         ("series", "i64"),
         ("symbols", "i64"),
         ("sources", "i64"),
+        ("rows", "i64"),
     ];
     table(format, &columns, &rows)
 }
 
-fn row(schema: &Schema, snapshot: &Snapshot) -> Value {
+fn row(schema: &Schema, kind: &str, snapshot: &Snapshot) -> Value {
     let series = snapshot.series(schema.dataset, None);
     let symbols: BTreeSet<_> = series.iter().map(|(_, key)| &key.symbol).collect();
     let sources: BTreeSet<_> = series.iter().map(|(_, key)| &key.source).collect();
     json!({
         "name": schema.name,
-        "type": "raw",
+        "type": kind,
         "version": schema.version,
         "series": series.len(),
         "symbols": symbols.len(),
         "sources": sources.len(),
+        "rows": rows(series.iter().map(|(id, _)| *id), snapshot),
     })
 }
 
-/// Describes one dataset: its columns, and how many series of which kind it holds.
+/// How many rows of some series are stored, corrections and retractions among them.
+fn rows(series: impl Iterator<Item = SeriesId>, snapshot: &Snapshot) -> u64 {
+    series.map(|series| snapshot.row_count(series)).sum()
+}
+
+/// Describes one dataset: its columns, and how many series of which kind it holds. A user's table
+/// is described as it was known at `as_of`, and held at `at_sequence`.
 pub(crate) async fn describe(
     State(app): State<Arc<App>>,
     Path(dataset): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let schema = schema_of(&dataset)?;
-    Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let as_of = params.read("as_of", parse_parameter)?;
+    let at_sequence = params.integer("at_sequence")?.map(Sequence::new);
     let snapshot = app.engine.snapshot();
-    let body = app.query(move || description(schema, &snapshot)).await?;
-    Ok(Json(body).into_response())
+    let body = app.query(move || {
+        if snapshot.table(&dataset, None).is_none() {
+            let schema = schema_of(&dataset)?;
+            if let Some(name) = KNOWN.built.iter().find(|name| params.get(name).is_some()) {
+                let fault = format!("{dataset} are always as they are: leave it out");
+                return Err(Problem::parameter(name, fault));
+            }
+            return Ok(description(schema, RAW, &snapshot));
+        }
+        let table = find(&dataset, &snapshot, at_sequence)?;
+        let known = |table: Table| match as_of {
+            Some(as_of) => table.known_at(as_of),
+            None => Some(table),
+        };
+        let table = known(table).ok_or_else(|| {
+            let detail = format!("dataset: there was no table '{dataset}' at as_of");
+            Problem::new(Code::NotFound, detail).about("dataset")
+        })?;
+        Ok(of_table(&table, &snapshot))
+    });
+    Ok(Json(body.await??).into_response())
 }
 
-fn description(schema: &Schema, snapshot: &Snapshot) -> Value {
-    let kind = |kind| match kind {
-        ColumnType::F64 => "f64",
-        ColumnType::I64 => "i64",
-        ColumnType::Text => "text",
-    };
+fn columns(schema: &Schema) -> Vec<Value> {
     let column = |name: &str, kind: &str, nullable: bool| {
         json!({
             "name": name,
@@ -86,10 +121,47 @@ fn description(schema: &Schema, snapshot: &Snapshot) -> Value {
         })
     };
     let mut columns = vec![column("symbol", "text", false), column("ts", "timestamp", false)];
-    columns.extend(schema.columns.iter().map(|c| column(c.name, kind(c.kind), c.nullable)));
+    columns.extend(schema.shown().map(|(_, c)| column(c.name, c.holds.name(), c.nullable)));
     columns.push(column("known_at", "timestamp", true));
+    columns
+}
+
+/// Describes a table as it is at its newest version.
+pub(crate) fn of_table(table: &Table, snapshot: &Snapshot) -> Value {
+    let newest = table.newest();
+    let mut body = description(newest.schema, TABLE, snapshot);
+    let hidden = newest.schema.columns.iter().filter(|column| column.hidden);
+    body["hidden"] = hidden.map(|column| column.name).collect();
+    body["extra"] = newest.extra.name().into();
+    body["since"] = newest.since.get().into();
+    body["known_at"] = instant(newest.known_at);
+    body["versions"] = table.versions().iter().map(version).collect();
+    body
+}
+
+fn version(version: &TableVersion) -> Value {
+    let column = |column: &barrow_engine::dataset::ColumnDef| {
+        json!({
+            "id": column.id.get(),
+            "name": column.name,
+            "type": column.holds.name(),
+            "nullable": column.nullable,
+            "hidden": column.hidden,
+        })
+    };
+    json!({
+        "version": version.schema.version,
+        "sequence": version.since.get(),
+        "known_at": instant(version.known_at),
+        "extra": version.extra.name(),
+        "columns": version.schema.columns.iter().map(column).collect::<Vec<_>>(),
+    })
+}
+
+fn description(schema: &Schema, kind: &str, snapshot: &Snapshot) -> Value {
+    let all = snapshot.series(schema.dataset, None);
     let mut groups: BTreeMap<(u8, u8, String), u64> = BTreeMap::new();
-    for (_, key) in snapshot.series(schema.dataset, None) {
+    for (_, key) in &all {
         let group = (key.step.code(), key.side.code(), key.source.as_str().to_owned());
         *groups.entry(group).or_default() += 1;
     }
@@ -106,21 +178,27 @@ fn description(schema: &Schema, snapshot: &Snapshot) -> Value {
             })
         })
         .collect();
-    let key = match schema.identity {
-        Identity::Ts => vec!["symbol", "timeframe", "price", "source", "ts"],
-        Identity::Event { id: [] } | Identity::Append => Vec::new(),
-        Identity::Event { id } => {
-            let ids = schema.columns.iter().filter(|column| id.contains(&column.id));
-            ["symbol", "source", "ts"].into_iter().chain(ids.map(|column| column.name)).collect()
-        }
-    };
     json!({
         "name": schema.name,
-        "type": "raw",
+        "type": kind,
         "version": schema.version,
-        "key": key,
-        "columns": columns,
+        "key": key(schema),
+        "columns": columns(schema),
         "series": series,
+        "rows": rows(all.iter().map(|(id, _)| *id), snapshot),
         "sequence": snapshot.sequence().get(),
     })
+}
+
+/// The columns that tell rows apart; none if rows are never matched.
+fn key(schema: &Schema) -> Vec<&'static str> {
+    match schema.identity {
+        Identity::Ts if schema.dataset.is_table() => vec!["symbol", "source", "ts"],
+        Identity::Ts => vec!["symbol", "timeframe", "price", "source", "ts"],
+        Identity::Event { id: [] } | Identity::Append => Vec::new(),
+        Identity::Event { .. } => {
+            let ids = schema.id_places().into_iter().map(|place| schema.columns[place].name);
+            ["symbol", "source", "ts"].into_iter().chain(ids).collect()
+        }
+    }
 }

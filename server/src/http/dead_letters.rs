@@ -26,7 +26,6 @@ use self::raw::{Form, Row};
 use super::App;
 use super::encode::Format;
 use super::error::{Code, Problem};
-use super::ingest::DATASETS;
 use super::params::{Known, Params};
 use super::table::{instant, table};
 
@@ -207,8 +206,8 @@ impl Found {
         let letter = snapshot.dead_letter(id).map_err(failed)?.ok_or_else(missing)?;
         let batch = snapshot.batch(&letter.batch_id).map_err(failed)?;
         let batch = batch.expect("invariant: the record that holds a letter adds its batch too");
-        let schema = DATASETS.into_iter().find(|schema| schema.dataset == batch.dataset);
-        let schema = schema.expect("invariant: rows come in for these datasets only");
+        let schema = snapshot.schema(batch.dataset);
+        let schema = schema.expect("invariant: a batch is of a dataset");
         let (form, row) = if letter.reason == Reason::NothingToRetract.name() {
             (Form::Retraction, None)
         } else {

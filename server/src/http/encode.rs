@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use barrow_engine::State;
 use barrow_engine::gaps::Reason;
 use barrow_engine::rows::{Column, Values, flags};
-use barrow_types::civil_from_days;
+use barrow_types::{Timestamp, civil_from_days};
 
 use super::columns::{FeatureRows, Layout, Out, OutType, Piece, instant};
 use super::error::{Code, Problem};
@@ -312,7 +312,7 @@ impl Text {
                     write_date(piece, at, out);
                     out.push(b'"');
                 }
-                OutType::Timestamp => {
+                OutType::Timestamp if place.is_none() => {
                     out.push(b'"');
                     self.write_time(column, piece, at, out);
                     out.push(b'"');
@@ -324,6 +324,11 @@ impl Text {
                     Cell::I64(value) => json(&value, out),
                     Cell::Text(text) => json(text, out),
                     Cell::Bool(flag) => json(&flag, out),
+                    Cell::Time(time) => {
+                        out.push(b'"');
+                        self.zone.write(time, out);
+                        out.push(b'"');
+                    }
                 },
             }
         }
@@ -340,7 +345,9 @@ impl Text {
                 match column.kind() {
                     _ if piece.is_null(column, at) => {}
                     OutType::Date => write_date(piece, at, &mut out),
-                    OutType::Timestamp => self.write_time(column, piece, at, &mut out),
+                    OutType::Timestamp if place.is_none() => {
+                        self.write_time(column, piece, at, &mut out)
+                    }
                     OutType::Name => csv_text(self.name(column, piece, at), &mut out),
                     _ => match self.cell(column, place, piece, at) {
                         Cell::Null => {}
@@ -348,6 +355,7 @@ impl Text {
                         Cell::I64(value) => json(&value, &mut out),
                         Cell::Text(text) => csv_text(text, &mut out),
                         Cell::Bool(flag) => json(&flag, &mut out),
+                        Cell::Time(time) => self.zone.write(time, &mut out),
                     },
                 }
             }
@@ -379,7 +387,7 @@ impl Text {
     fn cell<'a>(&self, column: Out, place: Option<usize>, piece: &'a Piece, at: usize) -> Cell<'a> {
         let rows = &piece.rows;
         match (column, place) {
-            (_, Some(place)) => user_cell(&rows.columns[place], at),
+            (_, Some(place)) => user_cell(column.kind(), &rows.columns[place], at),
             (Out::Sequence, _) => Cell::I64(rows.sequence[at].cast_signed()),
             (Out::Assumed, _) => Cell::Bool(rows.flags[at] & flags::ASSUMED != 0),
             (Out::Retracted, _) => Cell::Bool(rows.is_retract(at)),
@@ -417,15 +425,20 @@ enum Cell<'a> {
     I64(i64),
     Text(&'a str),
     Bool(bool),
+    Time(Timestamp),
 }
 
-fn user_cell(column: &Column, at: usize) -> Cell<'_> {
+fn user_cell(holds: OutType, column: &Column, at: usize) -> Cell<'_> {
     if !column.is_valid(at) {
         return Cell::Null;
     }
     match &column.values {
         Values::F64(values) => Cell::F64(values[at]),
-        Values::I64(values) => Cell::I64(values[at]),
+        Values::I64(values) => match holds {
+            OutType::Bool => Cell::Bool(values[at] != 0),
+            OutType::Timestamp => Cell::Time(Timestamp::from_nanos(values[at])),
+            _ => Cell::I64(values[at]),
+        },
         Values::Text(texts) => Cell::Text(texts.get(at)),
     }
 }

@@ -27,9 +27,10 @@ use super::error::{Code, Problem};
 use super::facts::follow;
 use super::params::{Known, Params};
 use super::parts::{self, Common, PART_LEN};
+use super::tables::{self, Target};
 use crate::{clock, random};
 
-/// The datasets that take rows.
+/// The built-in datasets that take rows.
 pub(crate) static DATASETS: [&Schema; 3] = [&BARS, &TRADES, &QUOTES];
 
 /// Source of rows whose sender does not say who it is.
@@ -59,6 +60,9 @@ const KNOWN: Known = Known {
     not_built: &[],
 };
 
+/// What is said of market data alone.
+const OF_MARKET: [&str; 5] = ["session", "covers", "covers_symbols", "replace", "calendar"];
+
 struct Request {
     common: Common,
     plan: Plan,
@@ -76,6 +80,8 @@ struct Parts {
     facts: Vec<Batch>,
     batches: Vec<Batch>,
     claims: Option<Claims>,
+    /// Names of columns that were left out.
+    ignored: Vec<String>,
 }
 
 /// Takes the rows of a body.
@@ -86,26 +92,27 @@ pub(crate) async fn post(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let schema = schema_of(&dataset)?;
+    let target = tables::target(&dataset, &app.engine.snapshot())?;
     let params = Params::parse(query.as_deref(), &KNOWN)?;
-    let request = Request::read(schema, &params, &headers, app.config.http.body_decoded_bytes_max)?;
+    let request = Request::read(target, &params, &headers, app.config.http.body_decoded_bytes_max)?;
     app.check_intake()?;
     let http = &app.config.http;
     let time_max = Duration::from_secs(http.body_seconds_max);
     let sent = body::take(&headers, body, http.body_bytes_max, time_max, &app.bodies).await?;
     let batch_id = request.common.id.clone();
-    let Parts { facts, batches, claims } = decode_batches(&app, request, sent).await?;
+    let Parts { facts, batches, claims, ignored } = decode_batches(&app, request, sent).await?;
     for batch in facts {
         apply_one(&app, batch).await?;
     }
     let mut sum = apply(&app, batch_id, batches).await?;
+    sum.ignore(ignored);
     if let Some(claims) = claims {
         sum.ask_claims(claims.without_calendar);
     }
     Ok(sum.into_response())
 }
 
-/// What rows of the dataset of that name look like.
+/// What rows of the built-in dataset of that name look like.
 ///
 /// # Errors
 /// There is none that takes rows.
@@ -119,7 +126,7 @@ pub(crate) fn schema_of(name: &str) -> Result<&'static Schema, Problem> {
 
 impl Request {
     fn read(
-        schema: &'static Schema,
+        Target { schema, extra }: Target,
         params: &Params,
         headers: &HeaderMap,
         decoded_bytes_max: u64,
@@ -132,6 +139,7 @@ impl Request {
             step: common.step,
             symbol: symbol.map(|symbol| symbol.as_str().to_owned()),
             stamped_at_end,
+            extra,
             decoded_bytes_max,
         };
         let covers = Covers::read(params)?;
@@ -162,6 +170,12 @@ pub(crate) fn common(
     params: &Params,
     act: Act,
 ) -> Result<Common, Problem> {
+    if schema.dataset.is_table()
+        && let Some(name) = OF_MARKET.iter().find(|name| params.get(name).is_some())
+    {
+        let fault = format!("is said of market data, and {} is a table: leave it out", schema.name);
+        return Err(Problem::parameter(name, fault));
+    }
     let step = step(schema, params, "timeframe")?;
     for name in ["stamp", "align"] {
         if step == Step::Tick && params.get(name).is_some() {
@@ -300,6 +314,7 @@ async fn decode_batches(app: &Arc<App>, request: Request, sent: Sent) -> Result<
             Some(_) if body.bytes.is_empty() => Incoming::empty(plan.schema),
             _ => decode::decode(kind?, &body.bytes, &plan)?,
         };
+        let ignored = incoming.ignored.clone();
         let claims = match &covers {
             Some(covers) => {
                 let reference = reference(&snapshot)?;
@@ -328,7 +343,7 @@ async fn decode_batches(app: &Arc<App>, request: Request, sent: Sent) -> Result<
             );
             return Err(too_large(detail));
         }
-        Ok(Parts { facts, batches, claims })
+        Ok(Parts { facts, batches, claims, ignored })
     })
     .await?
 }
@@ -368,6 +383,8 @@ async fn apply_one(app: &Arc<App>, batch: Batch) -> Result<barrow_engine::batch:
 
 #[cfg(test)]
 mod tests {
+    use barrow_engine::dataset::tables::Extra;
+
     use super::*;
 
     #[test]
@@ -393,7 +410,8 @@ mod tests {
             let params = Params::parse(Some(query), &KNOWN)?;
             let mut headers = HeaderMap::new();
             headers.insert("content-type", "text/csv".parse().unwrap());
-            Request::read(schema, &params, &headers, 1 << 20)
+            let target = Target { schema, extra: Extra::Reject };
+            Request::read(target, &params, &headers, 1 << 20)
         };
         read().err().and_then(|problem| problem.field)
     }

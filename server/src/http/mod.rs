@@ -36,6 +36,7 @@ mod sources;
 mod status;
 mod stream;
 mod table;
+mod tables;
 mod time;
 mod when;
 
@@ -49,6 +50,7 @@ use axum::http::{Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
+use barrow_engine::dataset::tables::Extra;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -71,6 +73,7 @@ pub(crate) fn decode_body(kind: u8, body: &[u8]) -> bool {
         step: barrow_types::Step::M1,
         symbol: None,
         stamped_at_end: kind & 4 != 0,
+        extra: Extra::Reject,
         decoded_bytes_max: 1 << 20,
     };
     let body = bytes::Bytes::copy_from_slice(body);
@@ -241,8 +244,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(status::readyz))
         .route("/metrics", get(status::metrics))
         .route("/v1/datasets", get(datasets::list))
-        .route("/v1/datasets/{dataset}", get(datasets::describe))
+        .route("/v1/datasets/{dataset}", get(datasets::describe).put(tables::put))
         .route("/v1/datasets/{dataset}/rows", post(ingest::post).delete(retract::delete))
+        .route("/v1/tables/{dataset}", get(tables::get))
         .route("/v1/gaps", get(gaps::get))
         .route("/v1/jobs", get(jobs::list).post(jobs::post))
         .route("/v1/jobs/{id}", get(jobs::show))

@@ -11,10 +11,9 @@ use super::App;
 use super::error::Problem;
 
 /// Routes of which nothing is built.
-const ROUTES: [&str; 11] = [
+const ROUTES: [&str; 10] = [
     "/",
     "/openapi.json",
-    "/v1/tables/{dataset}",
     "/v1/universes",
     "/v1/universes/{name}",
     "/v1/label-sets",
@@ -32,7 +31,6 @@ pub(crate) fn add(mut router: Router<Arc<App>>) -> Router<Arc<App>> {
     }
     router
         .route("/v1/datasets", put(refuse))
-        .route("/v1/datasets/{dataset}", put(refuse))
         .route("/v1/calendars", put(refuse))
         .route("/v1/sources", put(refuse).merge(post(refuse)))
 }

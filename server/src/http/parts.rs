@@ -263,6 +263,7 @@ fn slice(incoming: &Incoming, cut: &Cut) -> Incoming {
         numbers: incoming.numbers[cut.rows.clone()].to_vec(),
         raw: incoming.raw.as_ref().map(take),
         refused: incoming.refused[cut.refused.clone()].to_vec(),
+        ignored: Vec::new(),
     }
 }
 
@@ -292,6 +293,7 @@ mod tests {
                     key: None,
                 })
                 .collect(),
+            ignored: Vec::new(),
         }
     }
 

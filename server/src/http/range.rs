@@ -1,7 +1,9 @@
-//! `GET /v1/bars`, `/v1/trades` and `/v1/quotes`: a range of rows, raw or, of bars, curated.
+//! `GET /v1/bars`, `/v1/trades` and `/v1/quotes`, and `/v1/tables/{dataset}` of users' tables: a
+//! range of rows, raw or, of bars, curated.
 //!
 //! Symbols none of which any source has delivered are 404; a symbol that is unknown beside known
-//! ones, or has no rows of that step, side and source, is a warning in the answer.
+//! ones, or has no rows of that step, side and source, is a warning in the answer. Of a user's
+//! table all symbols are answered if none is named.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +31,7 @@ use super::stream::{self, Answer, Pieces};
 use super::time::{Zone, parse_parameter, parse_range};
 use crate::clock;
 
-const KNOWN: Known = Known {
+pub(super) const KNOWN: Known = Known {
     built: &[
         "symbols",
         "start",
@@ -88,12 +90,27 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let params = Params::parse(query.as_deref(), &KNOWN)?;
-    let query = Query::read(schema, &params, &headers, app.config.http.page_rows_max)?;
+    answer(&app, &params, &headers, |_| Ok(schema)).await
+}
+
+/// Answers a range of the dataset whose rows look as `schema` says of a snapshot.
+pub(super) async fn answer(
+    app: &Arc<App>,
+    params: &Params,
+    headers: &HeaderMap,
+    schema: impl Fn(&Snapshot) -> Result<&'static Schema, Problem>,
+) -> Result<Response, Problem> {
+    let read = |snapshot: &Snapshot| {
+        Query::read(schema(snapshot)?, params, headers, app.config.http.page_rows_max)
+    };
+    let mut snapshot = app.engine.snapshot();
+    let mut query = read(&snapshot)?;
     if let Some(sequence) = query.min_sequence {
-        reach(&app, sequence).await?;
+        reach(app, sequence).await?;
+        snapshot = app.engine.snapshot();
+        query = read(&snapshot)?;
     }
-    let snapshot = app.engine.snapshot();
-    stream::send(&app, move || plan(query, snapshot)).await
+    stream::send(app, move || plan(query, snapshot)).await
 }
 
 /// Waits until `sequence` is visible.
@@ -185,7 +202,8 @@ fn raw_layer(schema: &'static Schema, params: &Params) -> Result<(Layer, u64), P
             return Err(Problem::parameter("revisions", fault));
         }
     };
-    let symbols = params.symbols()?;
+    let all_symbols = schema.dataset.is_table() && params.get("symbols").is_none();
+    let symbols = if all_symbols { Vec::new() } else { params.symbols()? };
     let step = step(schema, params, "frequency")?;
     let sides = params.sides()?.unwrap_or_default();
     check_sides(schema, &sides)?;
@@ -200,6 +218,7 @@ fn raw_layer(schema: &'static Schema, params: &Params) -> Result<(Layer, u64), P
     let range = Range {
         schema,
         symbols,
+        all_symbols,
         step,
         sides,
         source: params.source()?,
@@ -219,6 +238,7 @@ fn hash(range: &Range) -> u64 {
     let Range {
         schema,
         symbols,
+        all_symbols: _,
         step,
         sides,
         source,

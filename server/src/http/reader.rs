@@ -30,6 +30,8 @@ pub(crate) struct Range {
     pub(crate) schema: &'static Schema,
     /// The symbols, in the order of the answer.
     pub(crate) symbols: Vec<Symbol>,
+    /// Whether those of all rows are meant, in order; `symbols` is empty then.
+    pub(crate) all_symbols: bool,
     /// The length of the bars; `Tick` for rows of datasets that have none.
     pub(crate) step: Step,
     /// Which prices, in the order of the answer.
@@ -94,10 +96,22 @@ impl Range {
             && self.source.as_ref().is_none_or(|source| *source == key.source)
     }
 
+    /// The symbols that have rows of what is asked for, in order.
+    fn symbols_in(&self, snapshot: &Snapshot) -> Vec<Symbol> {
+        let sequence = self.at_sequence.unwrap_or(Sequence::MAX);
+        let all = snapshot.series_at(self.schema.dataset, sequence).into_iter();
+        let asked = all.filter(|(_, key)| self.asks_for(key));
+        let mut symbols: Vec<Symbol> = asked.map(|(_, key)| key.symbol).collect();
+        symbols.dedup();
+        symbols
+    }
+
     /// The facts that say what bare dates mean; `None` if there are no dates.
     fn facts(&self, snapshot: &Snapshot) -> Result<Option<Arc<Reference>>, Error> {
         let is_date = |when: &Option<When>| matches!(when, Some(When::Date(_)));
-        if is_date(&self.start) || is_date(&self.end) {
+        let any_date = is_date(&self.start) || is_date(&self.end);
+        // In rows of tables a bare date is a UTC day, and so it is in questions about them.
+        if any_date && !self.schema.dataset.is_table() {
             return Reference::at(snapshot, self.as_of, self.at_sequence).map(Some);
         }
         Ok(None)
@@ -143,15 +157,18 @@ impl Reader {
     /// The facts that say what bare dates mean cannot be read.
     pub(crate) fn new(
         snapshot: Snapshot,
-        range: Range,
+        mut range: Range,
         resume: Option<Position>,
     ) -> Result<Self, Error> {
+        if range.all_symbols {
+            range.symbols = range.symbols_in(&snapshot);
+        }
         let reference = range.facts(&snapshot)?;
         let mut calendars: Vec<String> = Vec::new();
         let mut sources: Vec<String> = Vec::new();
         let mut series = Vec::with_capacity(range.symbols.len());
         let mut warnings = Vec::new();
-        let mut any_known = false;
+        let mut any_known = range.all_symbols;
         for symbol in &range.symbols {
             let all = snapshot.series(range.schema.dataset, Some(symbol.as_str()));
             let asked = all.iter().filter(|(_, key)| range.asks_for(key));

@@ -1,9 +1,12 @@
 //! `DELETE /v1/datasets/{dataset}/rows`: takes rows away, by key or by the batch that brought
 //! them. Nothing is erased: `as_of` and `revisions=all` still show them.
 //!
-//! Keys come as `symbol` and `ts` in the query, or as `{"keys":[{"symbol","ts"}...]}` in the body;
-//! `timeframe`, `source` and `price` say which series. `batch=ID` needs none of these, and is the
-//! only way to take away trades, quotes and facts.
+//! Keys come as `symbol` and `ts` in the query, or as `{"keys":[{"symbol","ts"}...]}` in the body,
+//! where those of a user's table have the columns of its key beside them; `timeframe`, `source` and
+//! `price` say which series. `batch=ID` needs none of these, and is the only way to take away
+//! trades, quotes, facts and rows of tables without a key.
+
+mod keys;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,22 +15,19 @@ use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use barrow_engine::batch::{Act, Batch, Symbols};
+use barrow_engine::batch::{Act, Batch};
 use barrow_engine::dataset::{Identity, Schema};
-use barrow_engine::rows::{Column, Values};
 use barrow_engine::{Error, Snapshot};
 use barrow_types::{Step, Symbol, Timestamp};
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::App;
 use super::body;
-use super::decode::Incoming;
 use super::error::{Code, Problem};
 use super::facts;
-use super::ingest::{apply, batch_id, common, schema_of};
+use super::ingest::{apply, batch_id, common};
 use super::params::{Known, Params};
 use super::parts;
+use super::tables::target;
 use super::time;
 
 const KNOWN: Known = Known {
@@ -45,7 +45,7 @@ pub(crate) async fn delete(
 ) -> Result<Response, Problem> {
     let schema = match facts::schema_of(&dataset) {
         Some(schema) => schema,
-        None => schema_of(&dataset)?,
+        None => target(&dataset, &app.engine.snapshot())?.schema,
     };
     let params = Params::parse(query.as_deref(), &KNOWN)?;
     app.check_intake()?;
@@ -60,7 +60,12 @@ pub(crate) async fn delete(
         let fault = "is missing: facts are taken back by the batch that stated them";
         return Err(Problem::parameter("batch", fault));
     }
-    if schema.identity != Identity::Ts {
+    let has_key = schema.identity != Identity::Event { id: &[] };
+    if schema.dataset.is_table() && !has_key {
+        let fault = format!("is missing: rows of {dataset} have no key to be named by");
+        return Err(Problem::parameter("batch", fault));
+    }
+    if !schema.dataset.is_table() && schema.identity != Identity::Ts {
         let detail = format!(
             "taking {dataset} away by key is not available in this version: name the batch that \
              brought them, batch=ID"
@@ -70,10 +75,14 @@ pub(crate) async fn delete(
     let common = common(schema, &params, Act::Retract)?;
     let step = common.step;
     let keys = match (params.read("symbol", Symbol::new)?, params.get("ts")) {
+        (Some(_), Some(_)) if !keys::are_plain(schema) => {
+            let fault = format!("and ts are not the whole key of {dataset}: name it in the body");
+            return Err(Problem::parameter("symbol", fault));
+        }
         (Some(symbol), Some(ts)) => {
             let ts = time::parse_parameter(ts).and_then(|ts| stored(ts, step));
             let ts = ts.map_err(|fault| Problem::parameter("ts", fault))?;
-            vec![(symbol.as_str().to_owned(), ts)]
+            vec![(symbol.as_str().to_owned(), ts, Vec::new())]
         }
         (None, None) => {
             let http = &app.config.http;
@@ -81,53 +90,18 @@ pub(crate) async fn delete(
             let sent =
                 body::take(&headers, body, http.body_bytes_max, time_max, &app.bodies).await?;
             let bytes_max = http.body_decoded_bytes_max;
-            app.prepare(move || keys(&sent.decode(bytes_max)?.bytes, step)).await??
+            let read = move || keys::read(&sent.decode(bytes_max)?.bytes, schema, step);
+            app.prepare(read).await??
         }
         (Some(_), None) => return Err(Problem::parameter("ts", "is missing")),
         (None, Some(_)) => return Err(Problem::parameter("symbol", "is missing")),
     };
     let bytes_max = app.config.engine.batch_bytes_max;
     let id = common.id.clone();
-    let batches = parts::batches(incoming(keys), &common, bytes_max)
+    let incoming = keys::incoming(keys, schema)?;
+    let batches = parts::batches(incoming, &common, bytes_max)
         .map_err(|detail| Problem::new(Code::TooLarge, detail).about("body"))?;
     Ok(apply(&app, id, batches).await?.into_response())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Keys {
-    keys: Vec<Key>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Key {
-    symbol: String,
-    ts: Value,
-}
-
-/// The keys in a body. A key that cannot be read refuses all of them.
-fn keys(body: &[u8], step: Step) -> Result<Vec<(String, Timestamp)>, Problem> {
-    let keys: Keys = serde_json::from_slice(body).map_err(|error| {
-        let detail = format!(
-            "the body is not {{\"keys\":[{{\"symbol\",\"ts\"}}...]}}: {error}; or name symbol and \
-             ts, or batch, in the query"
-        );
-        Problem::new(Code::InvalidBody, detail).about("keys")
-    })?;
-    let read = |(at, key): (usize, Key)| {
-        let ts = match &key.ts {
-            Value::String(text) => time::parse(text, true),
-            Value::Number(number) => time::parse(&number.to_string(), true),
-            other => Err(format!("{other} is no time")),
-        };
-        let ts = ts.and_then(|ts| stored(ts, step)).map_err(|fault| {
-            let field = format!("keys[{at}].ts");
-            Problem::new(Code::InvalidBody, format!("{field}: {fault}")).about(field)
-        });
-        Ok((key.symbol, ts?))
-    };
-    keys.keys.into_iter().enumerate().map(read).collect()
 }
 
 /// A key's `ts` as bars are stored.
@@ -136,29 +110,6 @@ fn stored(ts: Timestamp, step: Step) -> Result<Timestamp, String> {
         return Err(format!("bars of {} are stored by date: write YYYY-MM-DD", step.name()));
     }
     Ok(ts)
-}
-
-fn incoming(keys: Vec<(String, Timestamp)>) -> Incoming {
-    let mut places = std::collections::HashMap::new();
-    let mut symbols = Symbols::default();
-    let mut ts = Vec::with_capacity(keys.len());
-    for (symbol, at) in keys {
-        let place = *places.entry(symbol).or_insert_with_key(|symbol| {
-            symbols.names.push(symbol.clone());
-            u32::try_from(symbols.names.len() - 1).expect("invariant: memory is bounded")
-        });
-        symbols.of_row.push(place);
-        ts.push(at.nanos());
-    }
-    Incoming {
-        numbers: (0..).take(ts.len()).collect(),
-        symbols,
-        ts: Column::new(Values::I64(ts)),
-        known_at: None,
-        columns: Vec::new(),
-        raw: None,
-        refused: Vec::new(),
-    }
 }
 
 async fn by_batch(
@@ -229,38 +180,5 @@ fn add_retractions(
             return Ok(number > 1);
         }
         number += 1;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_read_from_a_body() {
-        let body = br#"{"keys":[{"symbol":"A","ts":"2013-10-07T13:30:00Z"},
-                                {"symbol":"B","ts":1381152600000000000}]}"#;
-        let read = keys(body, Step::M1).unwrap();
-        assert_eq!(read[0], ("A".to_owned(), read[1].1));
-        let incoming = incoming(read);
-        assert_eq!(incoming.symbols.names, ["A", "B"]);
-        assert_eq!(incoming.symbols.of_row, [0, 1]);
-    }
-
-    #[test]
-    fn a_body_that_is_no_list_of_keys_says_where() {
-        for (body, field) in [
-            (&b"[]"[..], "keys"),
-            (b"", "keys"),
-            (br#"{"keys":[{"symbol":"A"}]}"#, "keys"),
-            (br#"{"keys":[{"symbol":"A","ts":"2013-10-07","x":1}]}"#, "keys"),
-            (br#"{"keys":[{"symbol":"A","ts":1381152600}]}"#, "keys[0].ts"),
-            (br#"{"keys":[{"symbol":"A","ts":null}]}"#, "keys[0].ts"),
-        ] {
-            let problem = keys(body, Step::M1).unwrap_err();
-            assert_eq!(problem.field.as_deref(), Some(field), "{problem:?}");
-        }
-        let noon = br#"{"keys":[{"symbol":"A","ts":"2013-10-07T12:00:00Z"}]}"#;
-        assert!(keys(noon, Step::D1).is_err());
     }
 }

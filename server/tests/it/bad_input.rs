@@ -124,7 +124,7 @@ async fn what_is_not_built_is_named() {
         (Method::GET, "/"),
         (Method::GET, "/openapi.json"),
         (Method::DELETE, "/v1/datasets/trades/rows?symbol=A&ts=2013-10-07"),
-        (Method::PUT, "/v1/datasets/mine"),
+        (Method::PUT, "/v1/datasets"),
         (Method::PUT, "/v1/calendars"),
         (Method::POST, "/v1/sql"),
         (Method::GET, "/v1/exports/1/files/part-0.parquet"),

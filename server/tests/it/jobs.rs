@@ -467,9 +467,9 @@ fn row(number: u32, kind: &str, params: &str, attempts: i64) -> Batch {
             "source" => "request".to_owned(),
             "progress" => return Column::new(Values::F64(vec![0.5])),
             "attempts" => return Column::new(Values::I64(vec![attempts])),
-            _ => return Column::nulls(column.kind, 1),
+            _ => return Column::nulls(column.kind(), 1),
         };
-        assert_eq!(column.kind, ColumnType::Text);
+        assert_eq!(column.kind(), ColumnType::Text);
         Column::new(Values::Text([text.as_str()].into_iter().collect::<Texts>()))
     });
     Batch {

@@ -31,4 +31,5 @@ mod program;
 mod quality;
 mod query;
 mod retract;
+mod tables;
 mod ticks;

@@ -111,7 +111,7 @@ pub(crate) fn kinds(columns: &[ColumnId], coverage: bool) -> Result<Vec<ColumnTy
     let kind = |&id: &ColumnId| {
         let place = schema.place(id);
         place
-            .map(|place| schema.columns[place].kind)
+            .map(|place| schema.columns[place].kind())
             .ok_or_else(|| Error::invalid(format!("columns: bars have no column {}", id.get())))
     };
     let mut kinds = columns.iter().map(kind).collect::<Result<Vec<_>, _>>()?;

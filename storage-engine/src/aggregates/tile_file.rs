@@ -337,9 +337,9 @@ pub fn decode_tile(bytes: &[u8], rows: u32) -> Result<Rows, Damaged> {
         return Err(Damaged("a bar of a tile has no price"));
     }
     for place in OTHERS {
-        columns.push(column::decode(chunk()?, BARS.columns[place].kind, rows, 0..rows)?);
+        columns.push(column::decode(chunk()?, BARS.columns[place].kind(), rows, 0..rows)?);
     }
-    let shares = column::decode(chunk()?, BARS.columns[0].kind, rows, 0..rows)?;
+    let shares = column::decode(chunk()?, BARS.columns[0].kind(), rows, 0..rows)?;
     if shares.validity.is_some() || !matches!(shares.values, Values::F64(_)) {
         return Err(Damaged("a bar of a tile has no share of finer slots"));
     }

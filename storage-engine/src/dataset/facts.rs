@@ -5,7 +5,7 @@
 
 use barrow_types::{ColumnId, DatasetId, Timestamp};
 
-use super::{ColumnType, Identity, Schema, column};
+use super::{Identity, Schema, ValueType, column};
 
 /// The source of facts that are not about a source.
 pub const FACT_SOURCE: &str = "-";
@@ -24,13 +24,13 @@ pub static CALENDAR_DAYS: Schema = Schema {
     version: 1,
     identity: Identity::Ts,
     columns: &[
-        column(1, "kind", ColumnType::Text, true),
-        column(2, "open", ColumnType::I64, true),
-        column(3, "close", ColumnType::I64, true),
-        column(4, "break_start", ColumnType::I64, true),
-        column(5, "break_end", ColumnType::I64, true),
-        column(6, "pre_open", ColumnType::I64, true),
-        column(7, "post_close", ColumnType::I64, true),
+        column(1, "kind", ValueType::Text, true),
+        column(2, "open", ValueType::I64, true),
+        column(3, "close", ValueType::I64, true),
+        column(4, "break_start", ValueType::I64, true),
+        column(5, "break_end", ValueType::I64, true),
+        column(6, "pre_open", ValueType::I64, true),
+        column(7, "post_close", ValueType::I64, true),
     ],
 };
 
@@ -40,7 +40,7 @@ pub static BINDINGS: Schema = Schema {
     name: "bindings",
     version: 1,
     identity: Identity::Ts,
-    columns: &[column(1, "instrument", ColumnType::Text, true)],
+    columns: &[column(1, "instrument", ValueType::Text, true)],
 };
 
 /// Attributes of instruments: since `ts` the attribute has this value; null: none.
@@ -50,8 +50,8 @@ pub static INSTRUMENTS: Schema = Schema {
     version: 1,
     identity: Identity::Event { id: &[ColumnId::new(1)] },
     columns: &[
-        column(1, "attribute", ColumnType::Text, false),
-        column(2, "value", ColumnType::Text, true),
+        column(1, "attribute", ValueType::Text, false),
+        column(2, "value", ValueType::Text, true),
     ],
 };
 
@@ -62,10 +62,7 @@ pub static ACTIONS: Schema = Schema {
     name: "actions",
     version: 1,
     identity: Identity::Event { id: &[ColumnId::new(1)] },
-    columns: &[
-        column(1, "kind", ColumnType::Text, false),
-        column(2, "value", ColumnType::F64, true),
-    ],
+    columns: &[column(1, "kind", ValueType::Text, false), column(2, "value", ValueType::F64, true)],
 };
 
 /// Claims of coverage: what the source delivered of `dataset` for [`ts`, `end`) is all there is.
@@ -76,9 +73,9 @@ pub static CLAIMS: Schema = Schema {
     version: 1,
     identity: Identity::Event { id: &[ColumnId::new(3), ColumnId::new(1)] },
     columns: &[
-        column(1, "end", ColumnType::I64, false),
-        column(2, "origin", ColumnType::Text, true),
-        column(3, "dataset", ColumnType::I64, false),
+        column(1, "end", ValueType::I64, false),
+        column(2, "origin", ValueType::Text, true),
+        column(3, "dataset", ValueType::I64, false),
     ],
 };
 
@@ -90,9 +87,9 @@ pub static REJECTS: Schema = Schema {
     version: 1,
     identity: Identity::Event { id: &[] },
     columns: &[
-        column(1, "row", ColumnType::I64, false),
-        column(2, "reason", ColumnType::Text, false),
-        column(3, "dataset", ColumnType::I64, false),
+        column(1, "row", ValueType::I64, false),
+        column(2, "reason", ValueType::Text, false),
+        column(3, "dataset", ValueType::I64, false),
     ],
 };
 
@@ -102,7 +99,7 @@ pub static HALTS: Schema = Schema {
     name: "halts",
     version: 1,
     identity: Identity::Ts,
-    columns: &[column(1, "end", ColumnType::I64, true), column(2, "note", ColumnType::Text, true)],
+    columns: &[column(1, "end", ValueType::I64, true), column(2, "note", ValueType::Text, true)],
 };
 
 /// Outages: the source delivered nothing in [`ts`, `end`); null: not over.
@@ -111,7 +108,7 @@ pub static OUTAGES: Schema = Schema {
     name: "outages",
     version: 1,
     identity: Identity::Ts,
-    columns: &[column(1, "end", ColumnType::I64, true), column(2, "note", ColumnType::Text, true)],
+    columns: &[column(1, "end", ValueType::I64, true), column(2, "note", ValueType::Text, true)],
 };
 
 /// Settings of a dataset, which is the series' symbol.
@@ -120,10 +117,7 @@ pub static SETTINGS: Schema = Schema {
     name: "settings",
     version: 1,
     identity: Identity::Event { id: &[ColumnId::new(1)] },
-    columns: &[
-        column(1, "key", ColumnType::Text, false),
-        column(2, "value", ColumnType::Text, true),
-    ],
+    columns: &[column(1, "key", ValueType::Text, false), column(2, "value", ValueType::Text, true)],
 };
 
 /// Quality rules of a dataset, which is the series' symbol; null: the rule's default. `enabled` is
@@ -134,11 +128,11 @@ pub static RULES: Schema = Schema {
     version: 1,
     identity: Identity::Event { id: &[ColumnId::new(1)] },
     columns: &[
-        column(1, "rule", ColumnType::Text, false),
-        column(2, "enabled", ColumnType::I64, true),
-        column(3, "severity", ColumnType::Text, true),
-        column(4, "action", ColumnType::Text, true),
-        column(5, "thresholds", ColumnType::Text, true),
+        column(1, "rule", ValueType::Text, false),
+        column(2, "enabled", ValueType::I64, true),
+        column(3, "severity", ValueType::Text, true),
+        column(4, "action", ValueType::Text, true),
+        column(5, "thresholds", ValueType::Text, true),
     ],
 };
 
@@ -150,10 +144,10 @@ pub static VERDICTS: Schema = Schema {
     version: 1,
     identity: Identity::Event { id: &[ColumnId::new(1)] },
     columns: &[
-        column(1, "rule", ColumnType::Text, false),
-        column(2, "act", ColumnType::Text, true),
-        column(3, "of_sequence", ColumnType::I64, true),
-        column(4, "note", ColumnType::Text, true),
+        column(1, "rule", ValueType::Text, false),
+        column(2, "act", ValueType::Text, true),
+        column(3, "of_sequence", ValueType::I64, true),
+        column(4, "note", ValueType::Text, true),
     ],
 };
 
@@ -165,9 +159,9 @@ pub static REPEATS: Schema = Schema {
     version: 1,
     identity: Identity::Event { id: &[] },
     columns: &[
-        column(1, "rule", ColumnType::Text, false),
-        column(2, "count", ColumnType::I64, false),
-        column(3, "dataset", ColumnType::I64, false),
+        column(1, "rule", ValueType::Text, false),
+        column(2, "count", ValueType::I64, false),
+        column(3, "dataset", ValueType::I64, false),
     ],
 };
 
@@ -179,9 +173,9 @@ pub static DEFINITIONS: Schema = Schema {
     version: 1,
     identity: Identity::Event { id: &[ColumnId::new(1)] },
     columns: &[
-        column(1, "version", ColumnType::Text, false),
-        column(2, "kind", ColumnType::Text, true),
-        column(3, "document", ColumnType::Text, true),
+        column(1, "version", ValueType::Text, false),
+        column(2, "kind", ValueType::Text, true),
+        column(3, "document", ValueType::Text, true),
     ],
 };
 

@@ -2,7 +2,7 @@
 
 use barrow_types::{ColumnId, DatasetId};
 
-use super::{ColumnType, Identity, Schema, column};
+use super::{Identity, Schema, ValueType, column};
 
 /// The symbol of the one series of jobs.
 pub const JOBS_SYMBOL: &str = "jobs";
@@ -15,19 +15,19 @@ pub static JOBS: Schema = Schema {
     version: 1,
     identity: Identity::Event { id: &[ColumnId::new(1)] },
     columns: &[
-        column(1, "job_id", ColumnType::Text, false),
-        column(2, "kind", ColumnType::Text, false),
-        column(3, "state", ColumnType::Text, false),
-        column(4, "params", ColumnType::Text, false),
-        column(5, "source", ColumnType::Text, false),
-        column(6, "request_id", ColumnType::Text, true),
-        column(7, "retry_of", ColumnType::Text, true),
-        column(8, "started", ColumnType::I64, true),
-        column(9, "ended", ColumnType::I64, true),
-        column(10, "progress", ColumnType::F64, false),
-        column(11, "attempts", ColumnType::I64, false),
-        column(12, "checkpoint", ColumnType::Text, true),
-        column(13, "summary", ColumnType::Text, true),
-        column(14, "error", ColumnType::Text, true),
+        column(1, "job_id", ValueType::Text, false),
+        column(2, "kind", ValueType::Text, false),
+        column(3, "state", ValueType::Text, false),
+        column(4, "params", ValueType::Text, false),
+        column(5, "source", ValueType::Text, false),
+        column(6, "request_id", ValueType::Text, true),
+        column(7, "retry_of", ValueType::Text, true),
+        column(8, "started", ValueType::I64, true),
+        column(9, "ended", ValueType::I64, true),
+        column(10, "progress", ValueType::F64, false),
+        column(11, "attempts", ValueType::I64, false),
+        column(12, "checkpoint", ValueType::Text, true),
+        column(13, "summary", ValueType::Text, true),
+        column(14, "error", ValueType::Text, true),
     ],
 };

@@ -4,7 +4,8 @@
 use barrow_types::{DatasetId, Sequence, SeriesId, Source, Timestamp};
 
 use crate::batch::{KnownAt, Refused};
-use crate::catalog::ledger_series;
+use crate::catalog::{Catalog, ledger_series};
+use crate::dataset::tables::Definition;
 use crate::dataset::{self, facts::REFERENCE};
 use crate::generation::Generation;
 use crate::prepare::hash;
@@ -21,6 +22,7 @@ pub(super) fn apply(
     now: Timestamp,
 ) -> Vec<SeriesId> {
     let memtable = &generation.memtable;
+    define(&generation.catalog, &content, sequence, now);
     let blocks: usize = content.sections.iter().map(|section| section.blocks.len()).sum();
     let mut touched = Vec::with_capacity(blocks + 4);
     let mut new_series = Vec::with_capacity(content.sections.len());
@@ -75,7 +77,18 @@ pub(super) fn apply(
     touched
 }
 
-/// Whether the blocks of a replayed record belong to series of its dataset that exist.
+/// Makes a table known that a record defines.
+pub(crate) fn define(catalog: &Catalog, content: &RowsBody, sequence: Sequence, now: Timestamp) {
+    let rows = &content.own().rows;
+    if content.own().dataset == DatasetId::TABLES && !rows.is_empty() {
+        let definition = Definition::read(&rows.columns, rows.len());
+        let definition = definition.expect("invariant: prepare or `check` has read it");
+        catalog.define(&definition, sequence, now);
+    }
+}
+
+/// Whether the blocks of a replayed record belong to series of its dataset that exist, and its rows
+/// to versions of tables that do.
 pub(super) fn check(generation: &Generation, content: &RowsBody) -> Result<(), &'static str> {
     for section in &content.sections {
         for block in &section.blocks {
@@ -86,8 +99,28 @@ pub(super) fn check(generation: &Generation, content: &RowsBody) -> Result<(), &
                 }
             }
         }
+        if section.dataset.is_table() {
+            let schema = generation.catalog.schema_of(section.dataset, section.schema_version);
+            let kinds = section.rows.columns.iter().map(Column::kind);
+            if schema.is_none_or(|schema| !schema.kinds().eq(kinds)) {
+                return Err("it has rows of a version of a table that there is not");
+            }
+        }
     }
-    Ok(())
+    check_definition(&generation.catalog, content.own())
+}
+
+/// Whether a definition in a replayed record is one, and follows on those before it.
+fn check_definition(catalog: &Catalog, section: &Section) -> Result<(), &'static str> {
+    let rows = &section.rows;
+    if section.dataset != DatasetId::TABLES || rows.is_empty() {
+        return Ok(());
+    }
+    let definition = Definition::read(&rows.columns, rows.len());
+    match definition.and_then(|definition| catalog.check_next(&definition)) {
+        Ok(_) => Ok(()),
+        Err(_) => Err("it defines a version of a table that does not follow on those before it"),
+    }
 }
 
 /// Rows of the ledgers for one record.

@@ -13,6 +13,7 @@ use barrow_types::{DatasetId, PriceSide, Sequence, SeriesKey, Source, Step, Symb
 use crate::aggregates::{Tiles, find_stored_tiles};
 use crate::catalog::{Catalog, LEDGERS};
 use crate::dataset;
+use crate::dataset::tables::{Definition, TABLES};
 use crate::derived::Found as Derived;
 use crate::disk::Disk;
 use crate::error::Error;
@@ -23,8 +24,9 @@ use crate::manifest::root::Root;
 use crate::manifest::{self, Manifest};
 use crate::memtable::Memtable;
 use crate::options::Options;
+use crate::rows::Rows;
 use crate::segment::{self, Segment};
-use crate::snapshot::{Snapshot, integer, narrow, text};
+use crate::snapshot::{Revisions, Scan, Snapshot, integer, narrow, text};
 use crate::wal;
 use crate::wal::body::RowsBody;
 use crate::wal::file::WalFile;
@@ -112,10 +114,12 @@ pub(crate) fn find(disk: &Arc<dyn Disk>) -> Result<Option<Found>, Error> {
         Memtable::with_slots(LEDGERS.len()),
         low,
     );
-    let keys = series_keys(&Snapshot::new(Arc::new(ledgers), low, now))?;
+    let ledgers = Snapshot::new(Arc::new(ledgers), low, now);
+    let keys = series_keys(&ledgers)?;
     for (key, since) in keys {
         catalog.add(key, since);
     }
+    define_tables(&ledgers, &catalog)?;
     let slots = catalog.len();
     let of_known_series = segments.iter().flat_map(|segment| &segment.extents).all(|extent| {
         let key = catalog.key(extent.series);
@@ -156,7 +160,8 @@ fn series_keys(snapshot: &Snapshot) -> Result<Vec<(SeriesKey, Sequence)>, Error>
                 source: Source::new(text(&rows.columns[5], at)).ok()?,
             })
         };
-        match key().filter(|key| dataset::schema(key.dataset).is_some()) {
+        let is_known = |dataset| dataset::schema(dataset).is_some() || dataset.is_table();
+        match key().filter(|key| is_known(key.dataset)) {
             Some(key) => {
                 let since = Sequence::new(rows.sequence[at]);
                 let known = keys.insert(integer(&rows.columns[0], at), (key, since));
@@ -174,6 +179,44 @@ fn series_keys(snapshot: &Snapshot) -> Result<Vec<(SeriesKey, Sequence)>, Error>
         ));
     }
     Ok(keys.into_values().collect())
+}
+
+/// Makes the tables known that are defined in segments; every series of a table has one.
+fn define_tables(snapshot: &Snapshot, catalog: &Catalog) -> Result<(), Error> {
+    let damaged = || {
+        Error::corrupt(
+            "the definitions of tables cannot be read as this build knows them; restore the \
+             folders segments and manifest from a backup",
+        )
+    };
+    for (series, _) in snapshot.series(DatasetId::TABLES, None) {
+        let mut all = Rows::empty(TABLES.kinds());
+        let mut scanner = snapshot.scan(Scan {
+            series,
+            start: Timestamp::MIN,
+            end: Timestamp::MAX,
+            columns: TABLES.columns.iter().map(|column| column.id).collect(),
+            as_of: None,
+            at_sequence: None,
+            revisions: Revisions::All,
+        })?;
+        while let Some(rows) = scanner.next()? {
+            all.extend_from(&rows);
+        }
+        let mut start = 0;
+        // A record each, oldest first.
+        for record in all.sequence.chunk_by(|a, b| a == b) {
+            let rows = all.slice(start..start + record.len());
+            start += record.len();
+            let definition = Definition::read(&rows.columns, rows.len());
+            let definition = definition.map_err(|_| damaged())?;
+            catalog.check_next(&definition).map_err(|_| damaged())?;
+            let known_at = Timestamp::from_nanos(rows.known_at[0]);
+            catalog.define(&definition, Sequence::new(record[0]), known_at);
+        }
+    }
+    let is_defined = |dataset| catalog.schema(dataset, Sequence::MAX).is_some();
+    if catalog.datasets().into_iter().all(is_defined) { Ok(()) } else { Err(damaged()) }
 }
 
 /// Decodes a record and checks it against the state before it; `None` if it has no rows.

@@ -77,12 +77,14 @@ pub(super) struct Joined {
 impl Joins {
     /// Adds the runs of a series from number `from` on.
     pub(super) fn add(&mut self, series: SeriesId, from: usize, runs: &[Run]) {
-        let columns = &runs[0].rows().columns;
+        // Runs come oldest first, and no version of a table has fewer columns than one before it.
+        let newest = runs.last().expect("invariant: there are runs to join");
+        let columns = &newest.rows().columns;
         let kinds = |columns: &[Column]| columns.iter().map(Column::kind).collect::<Vec<_>>();
         let kinds_of: Vec<ColumnType> = kinds(columns);
         let place = self.parts.iter().position(|part| kinds(&part.rows.columns) == kinds_of);
         let place = place.unwrap_or_else(|| {
-            let rows = Rows::empty(kinds_of);
+            let rows = Rows::empty(kinds_of.iter().copied());
             self.parts.push(Part { rows, of_series: Vec::new() });
             self.parts.len() - 1
         });
@@ -93,7 +95,7 @@ impl Joins {
                 part.rows.extend_range(run.rows(), run.range());
             }
         } else {
-            part.rows.extend_from(&merge(runs));
+            part.rows.extend_from(&merge(runs, kinds_of));
         }
         let range = start..part.rows.len();
         self.len += range.len();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::bytes::u32_len;
-use crate::rows::{Rows, flags};
+use crate::rows::{ColumnType, Rows, flags};
 
 /// What a run takes beside its rows.
 pub(super) const RUN_BYTES: u64 = size_of::<Run>() as u64;
@@ -171,9 +171,9 @@ impl Run {
     }
 }
 
-/// All rows of some runs of a series, given oldest first, as one sorted set.
-pub(crate) fn merge(runs: &[Run]) -> Rows {
-    let kinds = runs[0].rows().columns.iter().map(crate::rows::Column::kind);
+/// All rows of some runs of a series, given oldest first, as one sorted set with columns of these
+/// kinds: those of the newest run's version, or of a later one.
+pub(crate) fn merge(runs: &[Run], kinds: impl IntoIterator<Item = ColumnType>) -> Rows {
     let mut all = Rows::empty(kinds);
     for run in runs {
         all.extend_range(run.rows(), run.range());

@@ -33,7 +33,7 @@ fn many_commits_leave_few_runs_with_every_row_in_order() {
     }
     let runs = memtable.slot(series).unwrap().runs();
     assert!(runs.len() <= 28, "{} runs", runs.len());
-    assert_eq!(merge(&runs).ts, (0..1_000).collect::<Vec<_>>());
+    assert_eq!(merge(&runs, []).ts, (0..1_000).collect::<Vec<_>>());
     assert_eq!(memtable.rows(), 1_000);
     assert_eq!(memtable.bytes(), bytes_of(&memtable));
 }
@@ -53,8 +53,8 @@ fn series_share_the_rows_of_a_batch_and_of_a_join() {
     let runs = |at: usize| memtable.slot(series[at]).unwrap().runs();
     assert_eq!([runs(0).len(), runs(1).len(), runs(2).len()], [6, 6, 20]);
     let expected: Vec<i64> = (1..=20).chain(101..=120).collect();
-    assert_eq!(merge(&runs(0)).ts, expected);
-    assert_eq!(merge(&runs(1)).ts, (-20..=-1).collect::<Vec<_>>());
+    assert_eq!(merge(&runs(0), []).ts, expected);
+    assert_eq!(merge(&runs(1), []).ts, (-20..=-1).collect::<Vec<_>>());
     assert_eq!(memtable.slot(series[0]).unwrap().ts_max(), Some(120));
     let before = memtable.bytes();
     memtable.coalesce(&series[2..], Sequence::ZERO);

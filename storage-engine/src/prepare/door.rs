@@ -124,9 +124,18 @@ impl<'a> Door<'a> {
                 Values::F64(values) => values.iter().all(|value| value.is_finite()),
                 _ => true,
             };
-            (definition.nullable || column.validity.is_none()) && finite
+            (self.may_lack(definition) || column.validity.is_none()) && finite
         };
         columns.map(is_clean).collect()
+    }
+
+    /// Whether a row may be without a value there. A retraction by an id needs no more than that.
+    fn may_lack(&self, definition: &ColumnDef) -> bool {
+        let is_of_id = || match self.schema.identity {
+            Identity::Event { id } => id.is_empty() || id.contains(&definition.id),
+            Identity::Ts | Identity::Append => true,
+        };
+        definition.nullable || self.batch.act == Act::Retract && !is_of_id()
     }
 
     fn judge(
@@ -181,7 +190,7 @@ impl<'a> Door<'a> {
     ) -> Result<(), (Reason, String)> {
         let definition = &self.schema.columns[place];
         if !column.is_valid(at) {
-            return if definition.nullable {
+            return if self.may_lack(definition) {
                 Ok(())
             } else {
                 Err((Reason::MissingValue, format!("{} has no value", definition.name)))

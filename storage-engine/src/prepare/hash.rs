@@ -1,4 +1,6 @@
-//! The fingerprint of a batch's content: what makes a repeated batch id a repetition.
+//! The fingerprint of a batch's content: what makes a repeated batch id a repetition. Of rows of a
+//! user's table it is of the values that are there, so that the same rows are the same content when
+//! the table has got more columns meanwhile, or one was widened.
 
 use std::collections::BTreeMap;
 
@@ -40,11 +42,20 @@ pub(super) fn content(batch: &Batch) -> [u8; 16] {
         hash.update(&claim.end.nanos().to_le_bytes());
     }
     symbols(&mut hash, &batch.symbols);
-    column(&mut hash, &batch.ts);
+    column(&mut hash, &batch.ts, i64::cast_unsigned);
     let stated = batch.known_at.as_ref().filter(|known_at| known_at.has_values());
     hash.update(&[u8::from(stated.is_some())]);
-    for given in stated.into_iter().chain(&batch.columns) {
-        column(&mut hash, given);
+    if let Some(given) = stated {
+        column(&mut hash, given, i64::cast_unsigned);
+    }
+    let is_table = batch.dataset.is_table();
+    for (place, given) in batch.columns.iter().enumerate() {
+        if !is_table {
+            column(&mut hash, given, i64::cast_unsigned);
+        } else if given.has_values() {
+            hash.update(&(place as u64).to_le_bytes());
+            column(&mut hash, given, as_double);
+        }
     }
     for refused in &batch.refused {
         hash.update(&refused.row.to_le_bytes());
@@ -90,7 +101,18 @@ fn symbols(hash: &mut Xxh3, symbols: &Symbols) {
     }
 }
 
-fn column(hash: &mut Xxh3, column: &Column) {
+/// A whole number as the double that it becomes when its column is widened, if there is one.
+fn as_double(number: i64) -> u64 {
+    const EXACT_MAX: u64 = 1 << 53;
+    if number.unsigned_abs() > EXACT_MAX {
+        return number.cast_unsigned();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "larger ones are left as they are")]
+    let double = number as f64;
+    double.to_bits()
+}
+
+fn column(hash: &mut Xxh3, column: &Column, number: impl Fn(i64) -> u64) {
     let nulls = column.validity.as_ref().filter(|bits| bits.count() < bits.len());
     hash.update(&[u8::from(nulls.is_some())]);
     if let Some(bits) = nulls {
@@ -99,7 +121,7 @@ fn column(hash: &mut Xxh3, column: &Column) {
     let valid = |at: usize| nulls.is_none_or(|bits| bits.get(at));
     match (&column.values, nulls) {
         (Values::F64(values), None) => words(hash, values, |value| value.to_bits()),
-        (Values::I64(values), None) => words(hash, values, |value| value.cast_unsigned()),
+        (Values::I64(values), None) => words(hash, values, number),
         (Values::F64(values), Some(_)) => {
             let mut words = Words::new(hash);
             let bits = values.iter().map(|value| value.to_bits()).enumerate();
@@ -108,7 +130,7 @@ fn column(hash: &mut Xxh3, column: &Column) {
         }
         (Values::I64(values), Some(_)) => {
             let mut words = Words::new(hash);
-            let bits = values.iter().map(|value| value.cast_unsigned()).enumerate();
+            let bits = values.iter().map(|value| number(*value)).enumerate();
             bits.for_each(|(at, bits)| words.put(if valid(at) { bits } else { 0 }));
             words.flush();
         }

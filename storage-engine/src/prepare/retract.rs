@@ -5,7 +5,7 @@ use barrow_types::{DatasetId, SeriesId, SeriesKey, Timestamp};
 use crate::batch::{Act, Batch, Claim, ClaimOrigin, KnownAt, Symbols};
 use crate::bytes::u32_len;
 use crate::dataset::facts::CLAIMS;
-use crate::dataset::{self, ColumnDef, Identity};
+use crate::dataset::{ColumnDef, Identity};
 use crate::error::Error;
 use crate::rows::{Column, ColumnType, Rows, Values};
 use crate::snapshot::{BatchEntry, Revisions, Scan, Snapshot, integer};
@@ -22,7 +22,8 @@ pub fn retraction_of(target: &str, id: &str, snapshot: &Snapshot) -> Result<Opti
     let entry = snapshot
         .batch(target)?
         .ok_or_else(|| Error::not_found(format!("there is no batch {target:?}")))?;
-    let schema = dataset::schema(entry.dataset)
+    let schema = snapshot
+        .schema(entry.dataset)
         .ok_or_else(|| Error::corrupt(format!("batch {target:?} is of no dataset")))?;
     // Events are taken away by what they say, other rows by their key.
     let columns: &[ColumnDef] = match schema.identity {
@@ -82,7 +83,7 @@ fn empty(id: &str, entry: &BatchEntry, key: &SeriesKey, columns: &[ColumnDef]) -
         symbols: Symbols::default(),
         ts: Column::empty(ColumnType::I64, 0),
         known_at: None,
-        columns: columns.iter().map(|column| Column::empty(column.kind, 0)).collect(),
+        columns: columns.iter().map(|column| Column::empty(column.kind(), 0)).collect(),
         numbers: None,
         raw: None,
         refused: Vec::new(),
@@ -96,7 +97,7 @@ fn visible_of_record(
     sequence: u64,
     columns: &[ColumnDef],
 ) -> Result<Rows, Error> {
-    let mut found = Rows::empty(columns.iter().map(|column| column.kind));
+    let mut found = Rows::empty(columns.iter().map(ColumnDef::kind));
     let Some((first, last)) = span_of_record(snapshot, series, sequence) else {
         return Ok(found);
     };

@@ -201,7 +201,7 @@ impl Judge<'_> {
     fn read(&self, ids: &[ColumnId], start: i64, end: i64) -> Result<Rows, Error> {
         let schema = dataset::schema(self.key.dataset).expect("invariant: a series has a dataset");
         let kind = |id: &ColumnId| {
-            schema.columns[schema.place(*id).expect("invariant: it is the schema's")].kind
+            schema.columns[schema.place(*id).expect("invariant: it is the schema's")].kind()
         };
         let mut rows = Rows::empty(ids.iter().map(kind));
         let mut scanner = self.at.snapshot.scan(Scan {

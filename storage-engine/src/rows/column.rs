@@ -100,6 +100,10 @@ impl Values {
             (Self::F64(to), Self::F64(from)) => to.extend_from_slice(&from[range]),
             (Self::I64(to), Self::I64(from)) => to.extend_from_slice(&from[range]),
             (Self::Text(to), Self::Text(from)) => to.extend_from(from, range),
+            // A column that was widened, of rows that are older than that or read as they were
+            // then: no number was lost, see `prepare::tables`.
+            (Self::F64(to), Self::I64(from)) => to.extend(from[range].iter().map(|&n| double(n))),
+            (Self::I64(to), Self::F64(from)) => to.extend(from[range].iter().map(|&n| whole(n))),
             _ => panic!("invariant: rows of one dataset have columns of one type"),
         }
     }
@@ -111,6 +115,16 @@ impl Values {
             Self::Text(to) => to.push(""),
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "only numbers that a double holds are widened")]
+const fn double(number: i64) -> f64 {
+    number as f64
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "of rows that are looked at it was whole")]
+const fn whole(number: f64) -> i64 {
+    number as i64
 }
 
 impl Column {
@@ -216,6 +230,22 @@ impl Column {
         let mut slice = Self::empty(self.kind(), range.len());
         slice.extend_range(self, range);
         slice
+    }
+
+    /// Adds `count` nulls at the end.
+    pub fn extend_nulls(&mut self, count: usize) {
+        self.extend_from(&Self::nulls(self.kind(), count));
+    }
+
+    /// The same values, kept as `kind`: as it is, or as a column that was widened to it.
+    #[must_use]
+    pub(crate) fn kept_as(self, kind: ColumnType) -> Self {
+        if self.kind() == kind {
+            return self;
+        }
+        let mut column = Self::empty(kind, self.len());
+        column.extend_from(&self);
+        column
     }
 
     /// Adds every row of `other` at the end.

@@ -413,7 +413,7 @@ impl Extent {
                     if is_average(place) {
                         average(chunk)
                     } else {
-                        column::decode(chunk, definition.kind, self.rows(), range.clone())
+                        column::decode(chunk, definition.kind(), self.rows(), range.clone())
                     }
                 })
             })

@@ -9,7 +9,8 @@ use barrow_types::{ColumnId, DatasetId, Sequence, SeriesId, SeriesKey, Step, Tim
 
 use crate::batch::{Counts, SourceFacts};
 use crate::catalog::ledger_series;
-use crate::dataset;
+use crate::dataset::tables::Table;
+use crate::dataset::{self, Schema};
 use crate::error::Error;
 use crate::generation::Generation;
 use crate::rows::{Column, Rows, Values};
@@ -143,6 +144,33 @@ impl Snapshot {
         self.now
     }
 
+    /// What rows of a dataset look like: of a user's table, by its newest version.
+    pub fn schema(&self, dataset: DatasetId) -> Option<&'static Schema> {
+        self.schema_at(dataset, None)
+    }
+
+    /// The same by what Barrow held at `at_sequence`; of a table that was not there then, by its
+    /// first version.
+    pub fn schema_at(
+        &self,
+        dataset: DatasetId,
+        at_sequence: Option<Sequence>,
+    ) -> Option<&'static Schema> {
+        let sequence = at_sequence.unwrap_or(Sequence::MAX).min(self.sequence);
+        self.generation.catalog.schema(dataset, sequence)
+    }
+
+    /// The tables that users have defined, in the order in which they came.
+    pub fn tables(&self) -> Vec<Table> {
+        self.generation.catalog.tables(self.sequence)
+    }
+
+    /// The table of that name, as it was at `at_sequence`.
+    pub fn table(&self, name: &str, at_sequence: Option<Sequence>) -> Option<Table> {
+        let sequence = at_sequence.unwrap_or(Sequence::MAX).min(self.sequence);
+        self.generation.catalog.table(name, sequence)
+    }
+
     /// The series of a dataset in order of (symbol, step, side, source); of one symbol, if given.
     pub fn series(&self, dataset: DatasetId, symbol: Option<&str>) -> Vec<(SeriesId, SeriesKey)> {
         self.generation.catalog.list(dataset, symbol, self.sequence)
@@ -166,8 +194,8 @@ impl Snapshot {
         Scanner::new(self.clone(), scan)
     }
 
-    /// The visible row with the greatest `ts`, with all columns of its dataset; `None` if nothing
-    /// is visible.
+    /// The visible row with the greatest `ts`, with all columns of its dataset, hidden ones too;
+    /// `None` if nothing is visible.
     ///
     /// # Errors
     /// `NotFound` for an unknown series, `Corrupt` if a block that is needed is damaged.
@@ -198,6 +226,15 @@ impl Snapshot {
             now = now.max(Timestamp::from_nanos(rows.ts.last().copied().unwrap_or(i64::MIN)));
         }
         Ok(now)
+    }
+
+    /// How many rows of a series are stored, whatever became of them; in memory perhaps some that
+    /// are newer than the snapshot.
+    pub fn row_count(&self, series: SeriesId) -> u64 {
+        let runs = self.generation.runs(series);
+        let extents = self.generation.extents(series).iter();
+        let on_disk: u64 = extents.map(|extent| u64::from(extent.meta().rows)).sum();
+        on_disk + runs.iter().map(|run| run.len() as u64).sum::<u64>()
     }
 
     /// The first and the last `ts` of the rows of a series, visible or not; `None` if it has none.

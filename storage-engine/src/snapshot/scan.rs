@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 
 use barrow_types::{SeriesId, SeriesKey, Timestamp};
 
-use crate::dataset::{self, Identity, Schema};
+use crate::dataset::{Identity, Schema};
 use crate::error::Error;
 use crate::memtable::{Run, Zone, sorted_places};
 use crate::rows::{Column, Rows, flags};
@@ -107,7 +107,8 @@ impl Scanner {
             snapshot.generation().catalog.key(scan.series).ok_or_else(|| {
                 Error::not_found(format!("there is no series {}", scan.series.get()))
             })?;
-        let schema = dataset::schema(key.dataset).expect("invariant: a series has a dataset");
+        let schema = snapshot.schema_at(key.dataset, scan.at_sequence);
+        let schema = schema.expect("invariant: a series has a dataset");
         let places = scan
             .columns
             .iter()
@@ -172,14 +173,15 @@ impl Scanner {
         matches!(self.schema.identity, Identity::Event { id } if !id.is_empty())
     }
 
-    /// Every row of some extents of a series, whatever became of it.
+    /// Every row of some extents of a series, whatever became of it, as rows of `schema`, which
+    /// is no earlier version than theirs.
     pub(crate) fn of_extents(
         snapshot: Snapshot,
         series: SeriesId,
+        schema: &'static Schema,
         extents: &[Extent],
     ) -> Result<Self, Error> {
         let key = snapshot.generation().catalog.key(series).expect("invariant: it has extents");
-        let schema = dataset::schema(key.dataset).expect("invariant: a series has a dataset");
         let mut scanner = Self {
             key,
             schema,
@@ -293,7 +295,10 @@ impl Scanner {
                 let piece = std::mem::replace(&mut rows.start, end)..end;
                 let disk = &*self.snapshot.generation().disk;
                 let asked = &self.places[..self.asked_count];
-                let columns = extent.read_columns(disk, self.schema, asked, piece)?;
+                let own = own_schema(&self.snapshot, self.schema, extent)?;
+                let len = piece.len();
+                let read = extent.read_columns(disk, own, &places_in(own, asked), piece)?;
+                let columns = as_columns_of(self.schema, asked, own, read, len);
                 if end == rows.end {
                     self.plain = None;
                 }
@@ -380,7 +385,7 @@ impl Scanner {
         }
         self.sources = kept;
         let Some(mut rows) = concatenate(parts) else {
-            let kinds = self.places.iter().map(|&place| self.schema.columns[place].kind);
+            let kinds = self.places.iter().map(|&place| self.schema.columns[place].kind());
             return Ok(Rows::empty(kinds));
         };
         let in_order =
@@ -393,7 +398,7 @@ impl Scanner {
 
     fn read_source(&self, source: &mut Source, first: i64, last: i64) -> Result<Rows, Error> {
         match &source.data {
-            Data::Run(run) => Ok(run.rows().slice_columns(run.range_of(first, last), &self.places)),
+            Data::Run(run) => Ok(self.read_run(run, first, last)),
             Data::Decoded(rows) => Ok(rows.slice(range_of(rows, first, last))),
             Data::Extent(extent) => {
                 let end = if source.zone.ts.max > last {
@@ -402,9 +407,7 @@ impl Scanner {
                 } else {
                     last
                 };
-                let disk = &*self.snapshot.generation().disk;
-                let step = self.key.step;
-                let rows = extent.read(disk, step, self.schema, &self.places, first, end)?;
+                let rows = self.read_extent(extent, first, end)?;
                 if end == last {
                     return Ok(rows);
                 }
@@ -413,6 +416,34 @@ impl Scanner {
                 Ok(piece)
             }
         }
+    }
+
+    /// The rows of a run, which may be of an earlier version of its table, or of a later one if
+    /// some of them are newer than what is asked for.
+    fn read_run(&self, run: &Run, first: i64, last: i64) -> Rows {
+        let range = run.range_of(first, last);
+        let rows = run.rows();
+        let column = |&place: &usize| {
+            let mut column = Column::empty(self.schema.columns[place].kind(), range.len());
+            match rows.columns.get(place) {
+                Some(from) => column.extend_range(from, range.clone()),
+                None => column.extend_nulls(range.len()),
+            }
+            column
+        };
+        let columns = self.places.iter().map(column).collect();
+        Rows { columns, ..rows.slice_columns(range.clone(), &[]) }
+    }
+
+    /// The rows of an extent, which may be of another version of its table.
+    fn read_extent(&self, extent: &Extent, first: i64, last: i64) -> Result<Rows, Error> {
+        let own = own_schema(&self.snapshot, self.schema, extent)?;
+        let disk = &*self.snapshot.generation().disk;
+        let places = places_in(own, &self.places);
+        let rows = extent.read(disk, self.key.step, own, &places, first, last)?;
+        let len = rows.len();
+        let columns = as_columns_of(self.schema, &self.places, own, rows.columns, len);
+        Ok(Rows { columns, ..rows })
     }
 
     /// Drops what lies above the limits and, unless all revisions are wanted, what is not visible;
@@ -460,6 +491,50 @@ fn concatenate(mut parts: Vec<(Order, Rows)>) -> Option<Rows> {
     Some(all)
 }
 
+/// What the rows of an extent look like, those of whose series look like `schema`.
+fn own_schema(
+    snapshot: &Snapshot,
+    schema: &'static Schema,
+    extent: &Extent,
+) -> Result<&'static Schema, Error> {
+    let version = extent.meta().schema_version;
+    if version == schema.version || !schema.dataset.is_table() {
+        return Ok(schema);
+    }
+    let own = snapshot.generation().catalog.schema_of(schema.dataset, version);
+    own.ok_or_else(|| {
+        Error::corrupt(format!("an extent is of version {version} of {}, which is not defined", {
+            schema.name
+        }))
+    })
+}
+
+/// Those of `places` that rows of `own` have.
+fn places_in(own: &Schema, places: &[usize]) -> Vec<usize> {
+    places.iter().copied().filter(|place| *place < own.columns.len()).collect()
+}
+
+/// The columns of rows of `own` that were read, those of `places` that it has, as all columns of
+/// `schema` at `places`.
+fn as_columns_of(
+    schema: &Schema,
+    places: &[usize],
+    own: &Schema,
+    read: Vec<Column>,
+    len: usize,
+) -> Vec<Column> {
+    if schema.version == own.version {
+        return read;
+    }
+    let mut read = read.into_iter();
+    let mut column = |&place: &usize| {
+        let kind = schema.columns[place].kind();
+        let found = if place < own.columns.len() { read.next() } else { None };
+        found.map_or_else(|| Column::nulls(kind, len), |column| column.kept_as(kind))
+    };
+    places.iter().map(&mut column).collect()
+}
+
 /// The places of the rows with `ts` in `first..=last`.
 fn range_of(rows: &Rows, first: i64, last: i64) -> std::ops::Range<usize> {
     let start = rows.ts.partition_point(|&ts| ts < first);
@@ -475,7 +550,10 @@ pub(super) fn newest(snapshot: &Snapshot, series: SeriesId) -> Result<Option<Arc
         Some(rows) => in_memory.is_none_or(|ts| ts < rows.ts[0]),
         None => in_memory.is_none(),
     };
-    let kept = generation.newest(series);
+    // What is kept of a table would not have the columns that it gets later.
+    let key = generation.catalog.key(series);
+    let is_table = key.is_some_and(|key| key.dataset.is_table());
+    let kept = generation.newest(series).filter(|_| !is_table);
     if let Some(newest) = kept.and_then(OnceLock::get)
         && is_older(newest)
     {
@@ -495,7 +573,7 @@ fn find_newest(snapshot: &Snapshot, series: SeriesId) -> Result<Option<Rows>, Er
     let key = generation.catalog.key(series);
     let key =
         key.ok_or_else(|| Error::not_found(format!("there is no series {}", series.get())))?;
-    let schema = dataset::schema(key.dataset).expect("invariant: a series has a dataset");
+    let schema = snapshot.schema(key.dataset).expect("invariant: a series has a dataset");
     let mut end = i64::MAX;
     let mut window = NEWEST_ROWS;
     loop {

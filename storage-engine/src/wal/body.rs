@@ -8,6 +8,7 @@
 //! facts u8 (0 none, 1: session text, align text),
 //! sections: count u32, each
 //!     dataset u16, schema_version u16, step u8, side u8,
+//!     columns u16, only if the dataset is a user's table (1024 and above): how many
 //!     new series: count u32, symbol text each      (ids are given in this order by `apply`)
 //!     blocks: count u32, each series u32 (high bit: place among the new series), rows u32
 //!     rows, those of the first block first:
@@ -18,6 +19,9 @@
 //!             kind u8, form u8 (0 all valid, 1 validity bitmap follows, 2 all null, no more)
 //!             F64, I64: 8 bytes x rows; Text: end among the bytes u32 x rows, length u32, bytes
 //! dead letters: count u32, each row u64, reason text, detail text, raw text
+//!
+//! Columns of a built-in dataset are those of its schema; a record says of a user's table how many
+//! it has, and needs no definition to be read. Rows times columns of one are at most 16,777,216.
 //!
 //! The first section is of the batch's own dataset and always there; what it takes away of that
 //! dataset, claims and marks of rejected rows follow.
@@ -32,11 +36,16 @@ use barrow_types::{DatasetId, Nanos, PriceSide, SeriesKey, Source, Step, Symbol}
 use crate::batch::{Counts, KnownAt, Refused, SourceFacts};
 use crate::bytes::{Fields, Put, u32_len};
 use crate::column::Damaged;
-use crate::dataset::{Schema, schema};
+use crate::dataset::schema;
+use crate::dataset::tables::COLUMNS_MAX;
 use crate::rows::{Bitmap, Column, ColumnType, Rows, Texts, Values, flags};
 
 /// The high bit of a block's series: the rest is a place among the record's new series.
 const NEW_SERIES: u32 = 1 << 31;
+
+/// Most cells, rows times columns, of a section of a user's table: a column of nulls takes two
+/// bytes in a record and eight a row in memory.
+pub const CELLS_MAX: usize = 1 << 24;
 
 /// Which series a block belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +70,8 @@ pub struct Block {
 pub struct Section {
     /// The table.
     pub dataset: DatasetId,
+    /// By which version of its schema.
+    pub schema_version: u16,
     /// Which step.
     pub step: Step,
     /// Which price.
@@ -112,11 +123,14 @@ impl Section {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        let schema = schema(self.dataset).expect("invariant: prepare knows the dataset");
         out.put_u16(self.dataset.get());
-        out.put_u16(schema.version);
+        out.put_u16(self.schema_version);
         out.put_u8(self.step.code());
         out.put_u8(self.side.code());
+        if self.dataset.is_table() {
+            let columns = u16::try_from(self.rows.columns.len());
+            out.put_u16(columns.expect("invariant: a table has at most COLUMNS_MAX columns"));
+        }
         out.put_u32(u32_len(self.new_symbols.len()));
         for symbol in &self.new_symbols {
             out.put_text(symbol.as_str());
@@ -134,12 +148,10 @@ impl Section {
 
     fn decode(fields: &mut Fields<'_>) -> Result<Self, Damaged> {
         let dataset = DatasetId::new(fields.u16()?);
-        let schema = schema(dataset).ok_or(Damaged("this build does not know the dataset"))?;
-        if fields.u16()? != schema.version {
-            return Err(Damaged("this build does not know the schema's version"));
-        }
+        let schema_version = fields.u16()?;
         let step = Step::from_code(fields.u8()?).ok_or(Damaged("there is no such step"))?;
         let side = PriceSide::from_code(fields.u8()?).ok_or(Damaged("there is no such side"))?;
+        let shape = Shape::decode(dataset, schema_version, fields)?;
         let new_symbols = (0..fields.count(4)?)
             .map(|_| Symbol::new(fields.text()?).map_err(|_| Damaged("a symbol is not a name")))
             .collect::<Result<Vec<_>, _>>()?;
@@ -147,11 +159,40 @@ impl Section {
         let blocks = (0..fields.count(8)?)
             .map(|_| decode_block(&mut row_count, new_symbols.len(), fields))
             .collect::<Result<Vec<_>, _>>()?;
-        let rows = decode_rows(schema, row_count, fields)?;
+        let rows = decode_rows(&shape, row_count, fields)?;
         if !blocks.iter().all(|block| rows.ts[block.rows.clone()].is_sorted()) {
             return Err(Damaged("the rows of a block are not in order of ts"));
         }
-        Ok(Self { dataset, step, side, new_symbols, rows, blocks })
+        Ok(Self { dataset, schema_version, step, side, new_symbols, rows, blocks })
+    }
+}
+
+/// Which columns the rows of a section have.
+enum Shape {
+    /// Those of a built-in dataset.
+    Kinds(Vec<ColumnType>),
+    /// So many, of whatever kind.
+    Count(usize),
+}
+
+impl Shape {
+    fn decode(
+        dataset: DatasetId,
+        schema_version: u16,
+        fields: &mut Fields<'_>,
+    ) -> Result<Self, Damaged> {
+        if dataset.is_table() {
+            let count = usize::from(fields.u16()?);
+            if count > COLUMNS_MAX {
+                return Err(Damaged("a table has more columns than there can be"));
+            }
+            return Ok(Self::Count(count));
+        }
+        let schema = schema(dataset).ok_or(Damaged("this build does not know the dataset"))?;
+        if schema_version != schema.version {
+            return Err(Damaged("this build does not know the schema's version"));
+        }
+        Ok(Self::Kinds(schema.kinds().collect()))
     }
 }
 
@@ -375,7 +416,12 @@ fn decode_block(
     Ok(Block { series, rows: start..*row_count })
 }
 
-fn decode_rows(schema: &Schema, count: usize, fields: &mut Fields<'_>) -> Result<Rows, Damaged> {
+fn decode_rows(shape: &Shape, count: usize, fields: &mut Fields<'_>) -> Result<Rows, Damaged> {
+    if let Shape::Count(columns) = shape
+        && count.saturating_mul(*columns) > CELLS_MAX
+    {
+        return Err(Damaged("rows of a table have more cells than a record holds"));
+    }
     let ts = take_words(count, i64::from_le_bytes, fields)?;
     let row_flags = match fields.u8()? {
         0 => vec![0; count],
@@ -390,18 +436,22 @@ fn decode_rows(schema: &Schema, count: usize, fields: &mut Fields<'_>) -> Result
         .iter()
         .map(|&row| if has_known_at(row) { fields.i64() } else { Ok(0) })
         .collect::<Result<Vec<_>, _>>()?;
-    let columns = schema
-        .columns
-        .iter()
-        .map(|definition| {
-            let column = decode_column(count, fields)?;
-            if column.kind() == definition.kind {
-                Ok(column)
-            } else {
-                Err(Damaged("a column has another type than its dataset says"))
-            }
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let columns = match shape {
+        Shape::Count(columns) => {
+            (0..*columns).map(|_| decode_column(count, fields)).collect::<Result<Vec<_>, _>>()?
+        }
+        Shape::Kinds(kinds) => kinds
+            .iter()
+            .map(|kind| {
+                let column = decode_column(count, fields)?;
+                if column.kind() == *kind {
+                    Ok(column)
+                } else {
+                    Err(Damaged("a column has another type than its dataset says"))
+                }
+            })
+            .collect::<Result<Vec<_>, _>>()?,
+    };
     Ok(Rows { ts, sequence: Vec::new(), known_at, flags: row_flags, columns })
 }
 
@@ -470,6 +520,7 @@ mod tests {
             facts: Some(SourceFacts { session: "all".to_owned(), align: "clock".to_owned() }),
             sections: vec![Section {
                 dataset: DatasetId::BARS,
+                schema_version: 1,
                 step: Step::M1,
                 side: PriceSide::Bid,
                 new_symbols: vec![Symbol::new("A").unwrap()],
@@ -516,6 +567,65 @@ mod tests {
         assert_eq!(body().encode(), expected);
     }
 
+    /// A row of a user's table of two columns, of its second version.
+    fn of_table() -> Section {
+        Section {
+            dataset: DatasetId::FIRST_TABLE,
+            schema_version: 2,
+            step: Step::Tick,
+            side: PriceSide::Trade,
+            new_symbols: Vec::new(),
+            rows: Rows {
+                ts: vec![-1],
+                sequence: Vec::new(),
+                known_at: vec![0],
+                flags: vec![0],
+                columns: vec![
+                    Column::new(Values::I64(vec![5])),
+                    Column::nulls(ColumnType::Text, 1),
+                ],
+            },
+            blocks: vec![Block { series: SeriesRef::Known(9), rows: 0..1 }],
+        }
+    }
+
+    #[test]
+    fn golden_bytes_of_rows_of_a_table() {
+        let mut expected: Vec<u8> = Vec::new();
+        for part in [
+            &b"\0\x04\x02\0\0\0\x02\0"[..],
+            b"\0\0\0\0\x01\0\0\0\x09\0\0\0\x01\0\0\0",
+            b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0",
+            b"\x01\0\x05\0\0\0\0\0\0\0\x02\x02",
+        ] {
+            expected.extend_from_slice(part);
+        }
+        let mut bytes = Vec::new();
+        of_table().encode(&mut bytes);
+        assert_eq!(bytes, expected);
+        let decoded = Section::decode(&mut Fields::new(&bytes)).unwrap();
+        let mut again = Vec::new();
+        decoded.encode(&mut again);
+        assert_eq!(again, expected);
+        for len in 0..bytes.len() {
+            assert!(Section::decode(&mut Fields::new(&bytes[..len])).is_err(), "cut at {len}");
+        }
+    }
+
+    #[test]
+    fn rows_of_a_table_claim_no_more_cells_than_a_record_holds() {
+        let mut bytes = Vec::new();
+        of_table().encode(&mut bytes);
+        // The count of rows of the block: as many as make too many cells of two columns.
+        let rows = u32_len(CELLS_MAX / 2 + 1);
+        bytes[20..24].copy_from_slice(&rows.to_le_bytes());
+        let refused = Section::decode(&mut Fields::new(&bytes)).unwrap_err();
+        assert!(refused.0.contains("cells"), "{}", refused.0);
+        bytes[6..8].copy_from_slice(&300_u16.to_le_bytes());
+        let refused = Section::decode(&mut Fields::new(&bytes)).unwrap_err();
+        assert!(refused.0.contains("more columns"), "{}", refused.0);
+    }
+
     #[test]
     fn a_body_comes_back_as_it_was() {
         let bytes = body().encode();
@@ -546,7 +656,7 @@ mod tests {
         ];
         let new_symbols = vec![Symbol::new("A").unwrap()];
         let (dataset, step, side) = (DatasetId::TRADES, Step::Tick, PriceSide::Trade);
-        let trades = Section { dataset, step, side, new_symbols, rows, blocks };
+        let trades = Section { dataset, schema_version: 1, step, side, new_symbols, rows, blocks };
         let mut body = body();
         body.sections.insert(0, trades);
         body

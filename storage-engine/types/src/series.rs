@@ -59,8 +59,8 @@ impl SeriesId {
     }
 }
 
-/// Which table a row belongs to: a built-in dataset, a ledger of the system's own, later a
-/// user's table. The numbers are what the files hold: never reuse one.
+/// Which table a row belongs to: a built-in dataset, a ledger of the system's own, or a user's
+/// table. The numbers are what the files hold: never reuse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct DatasetId(u16);
@@ -108,6 +108,10 @@ impl DatasetId {
     pub const JOBS: Self = Self(92);
     /// Facts: definitions of groups of features, each version by itself.
     pub const DEFINITIONS: Self = Self(93);
+    /// Facts: definitions of users' tables, a row for each column of each version.
+    pub const TABLES: Self = Self(94);
+    /// The first user's table; the others follow in the order in which they were defined.
+    pub const FIRST_TABLE: Self = Self(1_024);
 
     /// The dataset of that number.
     pub const fn new(number: u16) -> Self {
@@ -117,6 +121,11 @@ impl DatasetId {
     /// Its number.
     pub const fn get(self) -> u16 {
         self.0
+    }
+
+    /// Whether it is a user's table.
+    pub const fn is_table(self) -> bool {
+        self.0 >= Self::FIRST_TABLE.0
     }
 }
 

@@ -98,6 +98,11 @@ pub(crate) fn stem_part(path: &Path) -> String {
     stem(path).split(['_', '-']).next().unwrap_or_default().to_owned()
 }
 
+/// The symbol that `--symbol` says of a file: `{stem}` and `{stem-part}` are of its name.
+pub(crate) fn symbol_of(symbol: &str, path: &Path) -> String {
+    symbol.replace("{stem-part}", &stem_part(path)).replace("{stem}", &stem(path))
+}
+
 /// What is to be read, and what was left out of the folders.
 #[derive(Debug, Default)]
 pub(crate) struct Found {

@@ -1,5 +1,5 @@
 //! `barrow import`: files of bars, trades and quotes, read on this side and sent as any client
-//! sends rows.
+//! sends rows. Files of users' tables are sent as they are, see `own.rs`.
 //!
 //! ```text
 //! files ─▶ form and sample ─▶ plan (or questions) ─▶ records ─▶ rows ─▶ parts ─▶ POST ─▶ tally
@@ -20,6 +20,7 @@ mod json;
 mod known;
 mod layout;
 mod lines;
+mod own;
 mod part;
 mod plan;
 mod read;
@@ -66,13 +67,16 @@ Examples:
   barrow import sp500.csv --dataset instruments --since 2024-01-01
   barrow import map_files/ --dataset instruments --source lean --calendar XNYS
   barrow import factor_files/ --dataset actions --source lean --calendar XNYS
+  barrow import news.csv --dataset news --map ts=published,score=sentiment --source vendor
 
 Format, columns, separator, header and time format are detected and shown; --dry-run only shows
 them. Files read: CSV, JSON (arrays, one row a line, columns), Parquet, Feather and Arrow.
 Times read: 2024-01-31, 2024-01-31 09:30:00[.123][+01:00], 20240131 093000[123], numbers since 1970
 in s, ms, us or ns, and typed columns.
 A local time that the clocks skipped is rejected; one that came twice is told by the file's order.
-Rows that cannot be read are kept as dead letters with their reason.";
+Rows that cannot be read are kept as dead letters with their reason.
+Files of a table of your own are sent as they are: its columns, and times such as
+2024-01-31T09:30:00-05:00 or 2024-01-31.";
 
 /// Import files of bars, trades and quotes.
 #[derive(Debug, Args)]
@@ -94,7 +98,7 @@ pub(crate) struct ImportArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ImportOptions {
     /// The table: bars, trades, quotes; told from the columns if it is left out. Or facts:
-    /// instruments, actions
+    /// instruments, actions. Or a table of your own, by its name
     #[arg(long, value_parser = parse_dataset)]
     dataset: Option<Target>,
     /// How long the bars are: 1s, 1m, 5m, 15m, 30m, 1h, 4h, 1d, 1w, 1mo
@@ -123,8 +127,8 @@ pub(crate) struct ImportOptions {
     #[arg(long)]
     time_zone: Option<String>,
     /// Columns by name: ts=Date,open=Open; `-` leaves one out; numbers where there is no header
-    #[arg(long, value_delimiter = ',', value_parser = columns::parse_mapping)]
-    map: Vec<Mapping>,
+    #[arg(long, value_delimiter = ',', value_name = "COLUMN=COLUMN")]
+    map: Vec<String>,
     /// Claim that each file is all there is of its symbols, from the first bar to the last
     #[arg(long)]
     complete: bool,
@@ -143,16 +147,22 @@ pub(crate) struct ImportOptions {
 }
 
 /// What files are loaded into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Target {
     Rows(Dataset),
     Facts(Facts),
+    /// A table of a user's own.
+    Own(String),
 }
 
 fn parse_dataset(text: &str) -> Result<Target, String> {
     let rows = Dataset::parse(text).map(Target::Rows);
     let target = rows.or_else(|| Facts::parse(text).map(Target::Facts));
-    target.ok_or_else(|| "write bars, trades or quotes, or instruments or actions".to_owned())
+    let is_name = text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    target.or_else(|| is_name.then(|| Target::Own(text.to_owned()))).ok_or_else(|| {
+        "write bars, trades or quotes, instruments or actions, or the name of a table".to_owned()
+    })
 }
 
 fn parse_stamp(text: &str) -> Result<Stamp, String> {
@@ -178,6 +188,41 @@ fn parse_policy(text: &str) -> Result<String, String> {
 }
 
 impl ImportOptions {
+    /// Columns of market data and the columns of a file that fill them.
+    fn mappings(&self) -> Result<Vec<Mapping>, CliError> {
+        let read = |text: &String| columns::parse_mapping(text).map_err(Self::wrong_map);
+        self.map.iter().map(read).collect()
+    }
+
+    /// The same of a table of a user's own, of which nothing else is said than of any rows.
+    fn own_map(&self) -> Result<Vec<(String, String)>, CliError> {
+        let said = [
+            ("--timeframe", self.timeframe.is_some()),
+            ("--price", !self.price.is_empty()),
+            ("--price-scale", self.price_scale.is_some()),
+            ("--stamp", self.stamp.is_some()),
+            ("--calendar", self.calendar.is_some()),
+            ("--time-zone", self.time_zone.is_some()),
+            ("--complete", self.complete),
+            ("--session", self.session.is_some()),
+            ("--align", self.align.is_some()),
+            ("--since", self.since.is_some()),
+        ];
+        if let Some((option, _)) = said.into_iter().find(|(_, is_said)| *is_said) {
+            let fault = format!("{option}: is said of market data, not of a table of your own");
+            return Err(CliError::usage(fault));
+        }
+        let read = |text: &String| match text.split_once('=') {
+            Some((name, column)) => Ok((name.trim().to_owned(), column.trim().to_owned())),
+            None => Err(Self::wrong_map(format!("'{text}': write it as ts=Date"))),
+        };
+        self.map.iter().map(read).collect()
+    }
+
+    fn wrong_map(what: String) -> CliError {
+        CliError::usage(format!("--map: {what}"))
+    }
+
     fn said(&self) -> Result<Said, CliError> {
         if let Err(error) = barrow_types::Source::new(&self.source) {
             return Err(CliError::usage(format!("--source '{}' {error}", self.source)));
@@ -194,11 +239,11 @@ impl ImportOptions {
             }
         }
         Ok(Said {
-            dataset: match self.dataset {
+            dataset: match &self.dataset {
                 None => None,
-                Some(Target::Rows(dataset)) => Some(dataset),
-                Some(Target::Facts(_)) => {
-                    let fault = "--dataset: facts are imported by `barrow import` alone";
+                Some(Target::Rows(dataset)) => Some(*dataset),
+                Some(Target::Facts(_) | Target::Own(_)) => {
+                    let fault = "--dataset: such files are imported by `barrow import` alone";
                     return Err(CliError::usage(fault));
                 }
             },
@@ -209,7 +254,7 @@ impl ImportOptions {
             price_scale: self.price_scale,
             stamp: self.stamp,
             time_zone: self.time_zone.clone(),
-            map: self.map.clone(),
+            map: self.mappings()?,
             known_at: self.known_at.clone(),
             session: self.session.clone(),
             align: self.align.clone(),
@@ -347,9 +392,15 @@ pub(crate) async fn send_files(
 
 /// Runs the command.
 pub(crate) async fn run(args: ImportArgs, out: &mut dyn Write) -> Result<(), CliError> {
-    if let Some(Target::Facts(facts)) = args.options.dataset {
-        let ways = (&args.target, args.dry_run);
-        return reference::run(facts, &args.paths, &args.options, ways, out).await;
+    let ways = (&args.target, args.dry_run);
+    match &args.options.dataset {
+        Some(Target::Facts(facts)) => {
+            return reference::run(*facts, &args.paths, &args.options, ways, out).await;
+        }
+        Some(Target::Own(name)) => {
+            return own::run(name, &args.paths, &args.options, ways, out).await;
+        }
+        Some(Target::Rows(_)) | None => {}
     }
     let planned = plan_files(&args.paths, &args.options, out)?;
     if args.dry_run {

@@ -223,7 +223,7 @@ fn what_cannot_be_is_said_before_any_file_is_read() {
         ["--known-at", "15m"],
         ["--known-at", "ts_end+m"],
         ["--timeframe", "2m"],
-        ["--dataset", "news"],
+        ["--dataset", "my-news"],
         ["--price-scale", "0"],
     ] {
         let words = ["import", "a.csv"].into_iter().chain(arguments);

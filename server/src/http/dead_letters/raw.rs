@@ -174,7 +174,7 @@ fn columns(raw: &str, schema: &Schema) -> Option<Row> {
         let kind = match name {
             "symbol" => ColumnType::Text,
             "ts" => ColumnType::I64,
-            _ => schema.column(name)?.kind,
+            _ => schema.column(name)?.kind(),
         };
         let end = match kind {
             ColumnType::Text => {

@@ -18,6 +18,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use barrow_engine::batch::Act;
+use barrow_engine::dataset::tables::Extra;
 use barrow_engine::{BatchEntry, Error, LetterId, Snapshot};
 use barrow_types::{Source, Symbol};
 use bytes::Bytes;
@@ -81,7 +82,10 @@ pub(crate) async fn post(
     let (incoming, common) = app
         .prepare(move || {
             let corrections = corrections(&headers, &sent.decode(bytes_max)?.bytes)?;
-            read(&Found::read(&snapshot, id)?, &params, corrections, bytes_max)
+            let found = Found::read(&snapshot, id)?;
+            let table = snapshot.table(found.schema.name, None);
+            let extra = table.map_or(Extra::Reject, |table| table.newest().extra);
+            read(&found, &params, corrections, (extra, bytes_max))
         })
         .await??;
     loop {
@@ -107,7 +111,11 @@ pub(crate) async fn post(
             }
             // Somebody else took the number in between.
             (Err(problem), None) if problem.code == Code::Conflict => {}
-            (answer, _) => return Ok(answer?.into_response()),
+            (answer, _) => {
+                let mut sum = answer?;
+                sum.ignore(incoming.ignored);
+                return Ok(sum.into_response());
+            }
         }
     }
 }
@@ -139,7 +147,7 @@ fn read(
     found: &Found,
     params: &Params,
     corrections: Row,
-    decoded_bytes_max: u64,
+    (extra, decoded_bytes_max): (Extra, u64),
 ) -> Result<(Incoming, Common), Problem> {
     let Found { letter, batch, schema, form, row } = found;
     if *form == Form::Retraction {
@@ -187,6 +195,7 @@ fn read(
         step: common.step,
         symbol: symbol.map(|symbol| symbol.as_str().to_owned()),
         stamped_at_end,
+        extra,
         decoded_bytes_max,
     };
     let body = serde_json::to_vec(&[values]).expect("invariant: the values are JSON");

@@ -6,36 +6,38 @@ use std::collections::HashMap;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, DataType, Decimal128Type, Field, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
 };
 use arrow::util::display::array_value_to_string;
 use barrow_engine::batch::{Refused, Symbols};
+use barrow_engine::dataset::ValueType;
 use barrow_engine::rows::{Column, ColumnType, Texts, Values};
 use barrow_types::{Symbol, Timestamp};
 
 use super::super::error::{Code, Problem};
 use super::super::time;
 use super::cells::{Cell, EXACT_MAX, Fault, open_of, whole};
-use super::rows::{Incoming, Role, rejection, roles, validity, within};
+use super::rows::{Incoming, Role, rejection, roles, row_bytes, validity, within};
 use super::{Plan, unreadable};
 
 /// What the columns of `schema` are.
 ///
 /// # Errors
 /// They are not those of the dataset, or of other types.
-pub(super) fn roles_of(schema: &Schema, plan: &Plan) -> Result<Vec<Role>, Problem> {
-    let roles = roles(schema.fields().iter().map(|field| field.name().as_str()), plan)?;
+pub(super) fn roles_of(schema: &Schema, plan: &Plan) -> Result<(Vec<Role>, Vec<String>), Problem> {
+    let (roles, ignored) = roles(schema.fields().iter().map(|field| field.name().as_str()), plan)?;
     for (role, field) in roles.iter().zip(schema.fields()) {
-        check_type(*role, field.data_type())?;
+        check_type(*role, field)?;
     }
-    Ok(roles)
+    Ok((roles, ignored))
 }
 
 /// Refuses a column whose type is not taken.
-fn check_type(role: Role, kind: &DataType) -> Result<(), Problem> {
-    let kind = match kind {
+fn check_type(role: Role, field: &Field) -> Result<(), Problem> {
+    let kind = match field.data_type() {
         DataType::Dictionary(_, values) => values,
         kind => kind,
     };
@@ -44,27 +46,34 @@ fn check_type(role: Role, kind: &DataType) -> Result<(), Problem> {
     let is_time = matches!(kind, DataType::Timestamp(..));
     let is_number = kind.is_integer()
         || matches!(kind, DataType::Float64 | DataType::Float32 | DataType::Decimal128(..));
+    let is_instant = is_time || is_text || matches!(kind, DataType::Int64 | DataType::Date32);
     let (fine, expected) = match role {
         Role::Symbol => (is_text, "text"),
-        Role::Ts => {
-            let fine = is_time || is_text || matches!(kind, DataType::Int64 | DataType::Date32);
-            (fine, "timestamp, int64 nanoseconds or text")
-        }
+        Role::Ts => (is_instant, "timestamp, int64 nanoseconds or text"),
         Role::KnownAt => {
             let fine = is_time || is_text || is_null || *kind == DataType::Int64;
             (fine, "timestamp, int64 nanoseconds or text")
         }
-        Role::User(_, column) => match column.kind {
-            ColumnType::Text => (is_text || is_null || kind.is_integer(), "text"),
-            ColumnType::F64 | ColumnType::I64 => (is_number || is_null, "a number"),
+        Role::User(_, column) => match column.holds {
+            ValueType::Text => (is_text || is_null || kind.is_integer(), "text"),
+            ValueType::F64 | ValueType::I64 => (is_number || is_null, "a number"),
+            ValueType::Bool => {
+                let fine = *kind == DataType::Boolean || is_text || kind.is_integer() || is_null;
+                (fine, "true or false")
+            }
+            ValueType::Timestamp => {
+                (is_instant || is_null, "timestamp, int64 nanoseconds, date or text")
+            }
         },
+        // It is read with the others, and so it must be as flat as they are.
+        Role::Ignored => (!kind.is_nested(), "a column of single values"),
         Role::Raw | Role::Reject => (is_text || is_null, "text"),
         Role::Line => (kind.is_integer() || is_null, "a whole number"),
     };
     if fine {
         return Ok(());
     }
-    let name = role.name();
+    let name = field.name();
     let detail = format!("{name}: is {kind}, not {expected}");
     Err(Problem::new(Code::InvalidBody, detail).about(name))
 }
@@ -92,6 +101,7 @@ impl<'p> Rows<'p> {
             numbers: Vec::new(),
             raw: None,
             refused: Vec::new(),
+            ignored: Vec::new(),
         };
         Self { plan, places: HashMap::new(), all, index: 0, bytes: 0 }
     }
@@ -102,7 +112,7 @@ impl<'p> Rows<'p> {
     /// The rows take too much memory.
     pub(super) fn add(&mut self, batch: &RecordBatch, roles: &[Role]) -> Result<(), Problem> {
         let len = batch.num_rows();
-        self.bytes += len as u64 * 128;
+        self.bytes += len as u64 * row_bytes(self.plan);
         self.bytes += batch.columns().iter().map(expanded_len).sum::<u64>();
         within(self.bytes, self.plan)?;
         let column = |wanted: Role| {
@@ -120,8 +130,8 @@ impl<'p> Rows<'p> {
         for (place, definition) in self.plan.schema.columns.iter().enumerate() {
             let role = Role::User(place, definition);
             user.push(match column(role)? {
-                Some(array) => numbers(role, definition.kind, &array, &mut faults),
-                None => Column::nulls(definition.kind, len),
+                Some(array) => values(role, definition.holds, &array, &mut faults),
+                None => Column::nulls(definition.kind(), len),
             });
         }
         let symbols = column(Role::Symbol)?;
@@ -302,7 +312,7 @@ fn render_cell(array: &ArrayRef, at: usize) -> String {
 }
 
 fn opens(array: &ArrayRef, plan: &Plan, faults: &mut Faults) -> Column {
-    let mut column = instants(Role::Ts, array, plan.step.is_dated(), faults);
+    let mut column = instants(Role::Ts, array, plan.takes_dates(), faults);
     if !plan.stamped_at_end && !plan.step.is_dated() {
         return column;
     }
@@ -401,6 +411,28 @@ fn collect(
         false => validity(len, |at| missing.binary_search(&at).is_err()),
     };
     Column { values: Values::I64(values), validity }
+}
+
+/// The values of a column, as the schema's type where nothing is lost.
+fn values(role: Role, holds: ValueType, array: &ArrayRef, faults: &mut Faults) -> Column {
+    match holds {
+        ValueType::Bool => flags(role, array, faults),
+        ValueType::Timestamp if *array.data_type() != DataType::Null => {
+            instants(role, array, true, faults)
+        }
+        _ => numbers(role, holds.kind(), array, faults),
+    }
+}
+
+/// True as 1, false as 0.
+fn flags(role: Role, array: &ArrayRef, faults: &mut Faults) -> Column {
+    if let Some(array) = array.as_boolean_opt() {
+        let read = |at| Ok(array.is_valid(at).then(|| array.value(at).into()));
+        return collect(array.len(), faults, read);
+    }
+    let texts = texts(array);
+    let read = |at| text_at(&texts, at).map_or(Cell::Null, Cell::Text).bool(role.name());
+    collect(array.len(), faults, read)
 }
 
 /// The numbers of a column, as the schema's type where nothing is lost.

@@ -14,8 +14,9 @@ use super::{Plan, arrow_frames, unreadable};
 pub(crate) fn decode(body: &[u8], plan: &Plan) -> Result<Incoming, Problem> {
     arrow_frames::check(body, plan.decoded_bytes_max).map_err(unreadable)?;
     let reader = StreamReader::try_new(body, None).map_err(unreadable)?;
-    let roles = roles_of(&reader.schema(), plan)?;
+    let (roles, ignored) = roles_of(&reader.schema(), plan)?;
     let mut rows = Rows::new(plan);
+    rows.all.ignored = ignored;
     for batch in reader {
         rows.add(&batch.map_err(unreadable)?, &roles)?;
     }

@@ -77,6 +77,22 @@ impl<'a> Cell<'a> {
         })
     }
 
+    /// The cell as true or false, kept as 1 or 0.
+    pub(crate) fn bool(self, column: &str) -> Result<Option<i64>, Fault> {
+        let text = match self {
+            Self::Null => return Ok(None),
+            Self::Text(text) | Self::Number(text) | Self::Other(text) => text.trim(),
+        };
+        match text {
+            "true" | "True" | "TRUE" | "1" => Ok(Some(1)),
+            "false" | "False" | "FALSE" | "0" => Ok(Some(0)),
+            _ => {
+                let what = format!("{} is neither true nor false", shown(text));
+                Err(Fault::new("not_a_bool", column, what))
+            }
+        }
+    }
+
     /// The cell as a text.
     pub(crate) fn text(self, column: &str) -> Result<Option<&'a str>, Fault> {
         match self {

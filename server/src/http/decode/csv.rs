@@ -17,8 +17,9 @@ pub(crate) fn decode(body: &[u8], plan: &Plan) -> Result<Incoming, Problem> {
     if header.is_empty() {
         return Err(unreadable("it is empty: the first line names the columns"));
     }
-    let roles = roles(header.iter().map(str::trim), plan)?;
+    let (roles, ignored) = roles(header.iter().map(str::trim), plan)?;
     let mut builder = Builder::new(plan);
+    builder.ignore(ignored);
     let mut record = csv::ByteRecord::new();
     let mut cells = Vec::with_capacity(roles.len());
     for index in 0.. {

@@ -13,7 +13,7 @@ use super::cells::{Cell, Fault, shown};
 use super::rows::{Builder, Incoming, Role, refuse_unknown, require};
 use super::unreadable;
 
-/// How many unknown columns a refusal lists.
+/// How many unknown columns a refusal or an answer lists.
 const UNKNOWN_MAX: usize = 20;
 
 /// The rows of a JSON array.
@@ -132,8 +132,9 @@ impl<'p> Rows<'p> {
         Ok(())
     }
 
-    fn finish(self) -> Result<Incoming, Problem> {
+    fn finish(mut self) -> Result<Incoming, Problem> {
         refuse_unknown(&self.unknown, self.plan)?;
+        self.builder.ignore(self.unknown);
         if self.objects > 0 {
             require(&self.seen, self.plan)?;
         }

@@ -10,7 +10,7 @@
 //! | `symbol` | the instrument's name; left out where the request names it |
 //! | `ts` | the bar's open or the event's time, see [`super::time`]; a bare date only for bars of 1d and longer |
 //! | `known_at` | when it was published, if the source says; an instant |
-//! | the schema's | prices, sizes and counts; texts (venue, conditions, ids), where a whole number counts as its digits |
+//! | the schema's | prices, sizes and counts; texts (venue, conditions, ids), where a whole number counts as its digits; of users' tables also `true` and `false` (or 1 and 0), and instants, of which a bare date is 00:00 UTC |
 //! | `_raw` | the row as it came, for dead letters |
 //! | `_reject` | set on a row that the sender could not read: `reason: detail`; its `symbol` and `ts`, if they are there, say where it belongs |
 //! | `_line` | the row's number as the sender counts |
@@ -30,10 +30,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use axum::http::{HeaderMap, header};
 use barrow_engine::dataset::Schema;
+use barrow_engine::dataset::tables::Extra;
 use barrow_types::Step;
 use bytes::Bytes;
 
-pub(crate) use rows::Incoming;
+pub(crate) use cells::Cell;
+pub(crate) use rows::{Incoming, push, value};
 
 /// Name of the rows of a join, whose time may be called `t`.
 pub(crate) const JOIN: &str = "join";
@@ -94,8 +96,18 @@ pub(crate) struct Plan {
     pub(crate) symbol: Option<String>,
     /// Whether `ts` in the body is the end of the bar.
     pub(crate) stamped_at_end: bool,
+    /// What becomes of columns that the dataset does not have.
+    pub(crate) extra: Extra,
     /// Bytes that compressed buffers inside the body may become.
     pub(crate) decoded_bytes_max: u64,
+}
+
+impl Plan {
+    /// Whether a bare date is a time: of rows that are stored by date, and in tables of users,
+    /// whose rows may be about a day.
+    fn takes_dates(&self) -> bool {
+        self.step.is_dated() || self.schema.dataset.is_table()
+    }
 }
 
 /// The rows in `body`.

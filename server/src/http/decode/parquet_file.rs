@@ -26,7 +26,7 @@ pub(crate) fn decode(body: &Bytes, plan: &Plan) -> Result<Incoming, Problem> {
     parquet_pages::check_footer(body).map_err(unreadable)?;
     let metadata =
         ArrowReaderMetadata::load(body, ArrowReaderOptions::new()).map_err(unreadable)?;
-    let roles = roles_of(metadata.schema(), plan)?;
+    let (roles, ignored) = roles_of(metadata.schema(), plan)?;
     let schema = with_views(&metadata).map_err(unreadable)?;
     parquet_pages::check_pages(body, metadata.metadata(), plan.decoded_bytes_max)
         .map_err(unreadable)?;
@@ -38,6 +38,7 @@ pub(crate) fn decode(body: &Bytes, plan: &Plan) -> Result<Incoming, Problem> {
         .build()
         .map_err(unreadable)?;
     let mut rows = Rows::new(plan);
+    rows.all.ignored = ignored;
     for batch in reader {
         rows.add(&batch.map_err(unreadable)?, &roles)?;
     }

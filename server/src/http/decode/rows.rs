@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use barrow_engine::batch::{Refused, Symbols};
-use barrow_engine::dataset::{ColumnDef, Schema};
+use barrow_engine::dataset::tables::Extra;
+use barrow_engine::dataset::{ColumnDef, Schema, ValueType};
 use barrow_engine::rows::{Bitmap, Column, ColumnType, Texts, Values};
 use barrow_types::{DatasetId, Symbol};
 
@@ -28,6 +29,8 @@ pub(crate) enum Role {
     Reject,
     /// The row's number as the sender counts.
     Line,
+    /// One that the dataset does not have, and that is left out.
+    Ignored,
 }
 
 impl Role {
@@ -42,12 +45,10 @@ impl Role {
             "_raw" => Some(Self::Raw),
             "_reject" => Some(Self::Reject),
             "_line" => Some(Self::Line),
-            _ => {
-                let mut columns = schema.columns.iter().enumerate();
-                columns
-                    .find(|(_, column)| column.name == name)
-                    .map(|(place, column)| Self::User(place, column))
-            }
+            _ => schema
+                .shown()
+                .find(|(_, column)| column.name == name)
+                .map(|(place, column)| Self::User(place, column)),
         }
     }
 
@@ -69,20 +70,21 @@ impl Role {
             Self::Raw => "_raw",
             Self::Reject => "_reject",
             Self::Line => "_line",
+            Self::Ignored => "(ignored)",
         }
     }
 }
 
-/// What the columns of that names are.
+/// What the columns of that names are, and the names of those that are left out.
 ///
 /// # Errors
 /// Names that are unknown or there twice, or columns that are missing; all of a kind together.
 pub(crate) fn roles<'a>(
     names: impl IntoIterator<Item = &'a str>,
     plan: &Plan,
-) -> Result<Vec<Role>, Problem> {
+) -> Result<(Vec<Role>, Vec<String>), Problem> {
     let mut roles = Vec::new();
-    let mut unknown = Vec::new();
+    let mut unknown: Vec<String> = Vec::new();
     for name in names {
         match Role::of(name, plan.schema) {
             Some(role) if roles.contains(&role) => {
@@ -90,21 +92,25 @@ pub(crate) fn roles<'a>(
                 return Err(Problem::new(Code::InvalidBody, detail).about(name));
             }
             Some(role) => roles.push(role),
-            None => unknown.push(name),
+            None => {
+                roles.push(Role::Ignored);
+                unknown.push(name.to_owned());
+            }
         }
     }
     refuse_unknown(&unknown, plan)?;
     require(&roles, plan)?;
-    Ok(roles)
+    unknown.truncate(IGNORED_MAX);
+    Ok((roles, unknown))
 }
 
-/// Refuses columns that nobody knows.
+/// Refuses columns that nobody knows, unless they are left out.
 pub(crate) fn refuse_unknown(names: &[impl AsRef<str>], plan: &Plan) -> Result<(), Problem> {
-    if names.is_empty() {
+    if names.is_empty() || plan.extra == Extra::Ignore {
         return Ok(());
     }
     let mut known = vec!["symbol", Role::Ts.name_in(plan.schema)];
-    known.extend(plan.schema.columns.iter().map(|column| column.name));
+    known.extend(plan.schema.shown().map(|(_, column)| column.name));
     known.extend(Role::of("known_at", plan.schema).map(Role::name));
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     let list = names.join(", ");
@@ -154,6 +160,8 @@ pub(crate) struct Incoming {
     pub(crate) raw: Option<Column>,
     /// Rows that could not be read.
     pub(crate) refused: Vec<Refused>,
+    /// Names of columns that were left out.
+    pub(crate) ignored: Vec<String>,
 }
 
 impl Incoming {
@@ -167,6 +175,7 @@ impl Incoming {
             numbers: Vec::new(),
             raw: None,
             refused: Vec::new(),
+            ignored: Vec::new(),
         }
     }
 }
@@ -178,15 +187,42 @@ pub(crate) fn rejection(reject: &str) -> (String, String) {
     (reason.to_owned(), detail.to_owned())
 }
 
+/// How many names of columns that are left out an answer lists.
+pub(super) const IGNORED_MAX: usize = 100;
+
 /// Memory that a row takes beside its texts, about.
 const ROW_BYTES: u64 = 128;
 /// Memory that a refused row takes beside its texts, about.
 const REFUSED_BYTES: u64 = 256;
 
-enum Value {
+/// Memory that a row of a dataset takes beside its texts, about: it may have many columns.
+pub(super) fn row_bytes(plan: &Plan) -> u64 {
+    const VALUE_BYTES: u64 = 9;
+    ROW_BYTES.max(ROW_BYTES / 2 + VALUE_BYTES * plan.schema.columns.len() as u64)
+}
+
+/// A value of a column, as it is kept.
+pub(crate) enum Value {
+    /// A double.
     F64(Option<f64>),
+    /// A whole number, a flag or an instant.
     I64(Option<i64>),
+    /// A text.
     Text(Option<String>),
+}
+
+/// What a cell says as a value of a column.
+pub(crate) fn value(cell: Cell<'_>, column: &ColumnDef) -> Result<Value, Fault> {
+    let name = column.name;
+    Ok(match column.holds {
+        ValueType::F64 => Value::F64(cell.f64(name)?),
+        ValueType::I64 => Value::I64(cell.i64(name)?),
+        ValueType::Bool => Value::I64(cell.bool(name)?),
+        ValueType::Text => Value::Text(cell.code(name)?.map(str::to_owned)),
+        ValueType::Timestamp => {
+            Value::I64(cell.instant(name, true)?.map(barrow_types::Timestamp::nanos))
+        }
+    })
 }
 
 /// Puts rows together that come one by one.
@@ -202,6 +238,7 @@ pub(crate) struct Builder<'a> {
     numbers: Vec<u64>,
     raw: Texts,
     refused: Vec<Refused>,
+    ignored: Vec<String>,
     bytes: u64,
 }
 
@@ -227,12 +264,18 @@ impl<'a> Builder<'a> {
             numbers: Vec::new(),
             raw: Texts::new(),
             refused: Vec::new(),
+            ignored: Vec::new(),
             bytes: 0,
         };
         if let Some(symbol) = &plan.symbol {
             builder.place(symbol);
         }
         builder
+    }
+
+    /// The same, leaving out columns of these names.
+    pub(crate) fn ignore(&mut self, names: Vec<String>) {
+        self.ignored = names;
     }
 
     /// Adds the row number `index` of the body, which is written `raw`.
@@ -280,7 +323,7 @@ impl<'a> Builder<'a> {
     }
 
     fn add(&mut self, number: u64, row: Read<'_>, raw: &str) -> Result<(), Problem> {
-        self.take_memory(ROW_BYTES + raw.len() as u64)?;
+        self.take_memory(row_bytes(self.plan) + raw.len() as u64)?;
         let symbol = match (row.symbol, &self.plan.symbol) {
             (Some(symbol), _) => self.place(symbol),
             (None, Some(_)) => 0,
@@ -324,6 +367,7 @@ impl<'a> Builder<'a> {
             numbers: self.numbers,
             raw: Some(Column::new(Values::Text(self.raw))),
             refused: self.refused,
+            ignored: self.ignored,
         }
     }
 }
@@ -354,7 +398,7 @@ fn key(cells: &[(Role, Cell<'_>)], plan: &Plan) -> Option<(String, i64)> {
 
 /// The `ts` that a row is stored under.
 fn open(cell: Cell<'_>, plan: &Plan) -> Result<Option<i64>, Fault> {
-    let ts = cell.instant(Role::Ts.name(), plan.step.is_dated())?;
+    let ts = cell.instant(Role::Ts.name(), plan.takes_dates())?;
     let open = ts.map(|ts| open_of(ts, plan.step, plan.stamped_at_end)).transpose()?;
     Ok(open.map(barrow_types::Timestamp::nanos))
 }
@@ -375,19 +419,16 @@ fn read<'c>(cells: &[(Role, Cell<'c>)], plan: &Plan) -> Result<Read<'c>, Fault> 
                 row.known_at = cell.instant(name, false)?.map(barrow_types::Timestamp::nanos);
             }
             Role::User(place, column) => {
-                row.values[place] = match column.kind {
-                    ColumnType::F64 => Value::F64(cell.f64(name)?),
-                    ColumnType::I64 => Value::I64(cell.i64(name)?),
-                    ColumnType::Text => Value::Text(cell.code(name)?.map(str::to_owned)),
-                }
+                row.values[place] = value(cell, column)?;
             }
-            Role::Raw | Role::Reject | Role::Line => {}
+            Role::Raw | Role::Reject | Role::Line | Role::Ignored => {}
         }
     }
     Ok(row)
 }
 
-fn push(column: &mut Column, value: Value) {
+/// Adds a value at the end.
+pub(crate) fn push(column: &mut Column, value: Value) {
     let valid = match (&mut column.values, value) {
         (Values::F64(to), Value::F64(Some(value))) => {
             to.push(value);

@@ -29,7 +29,7 @@ use super::super::time::parse_parameter;
 use super::each;
 use super::json::{Fields, fault};
 use super::seen::{Seen, Wanted};
-use super::stated::{Read, Stated, state};
+use super::stated::{Read, state};
 
 const POST: Known =
     Known { built: &["timeframe", "source", "price", "batch_id", "origin"], not_built: &[] };
@@ -88,7 +88,7 @@ pub(crate) async fn post(
             claims.push(Claim { symbol: symbol.to_owned(), start, end, origin });
         }
         let common = Common { id: context.batch_id.clone(), claims, ..common };
-        Ok(Read { stated: Stated::default(), claims: batches(&common, bytes_max)? })
+        Ok(Read { others: batches(&common, bytes_max)?, ..Read::default() })
     });
     Ok(sum.await?.into_response())
 }

@@ -175,9 +175,9 @@ fn batch(group: &Group, facts: &[Fact], id: String) -> Batch {
 
 /// Column `place` of some facts.
 fn column(definition: &ColumnDef, facts: &[Fact], place: usize) -> Column {
-    let mut column = Column::empty(definition.kind, facts.len());
+    let mut column = Column::empty(definition.kind(), facts.len());
     for fact in facts {
-        let value = match (&fact.values[place], definition.kind) {
+        let value = match (&fact.values[place], definition.kind()) {
             (Cell::Null, _) => {
                 column.push_null();
                 continue;
@@ -195,16 +195,17 @@ fn column(definition: &ColumnDef, facts: &[Fact], place: usize) -> Column {
 }
 
 /// A request's facts, when all that it says was read and checked.
+#[derive(Default)]
 pub(crate) struct Read {
     /// What it states.
     pub(crate) stated: Stated,
-    /// Claims on the way with them, each in a batch without rows.
-    pub(crate) claims: Vec<Batch>,
+    /// Batches on the way with them: claims, in batches without rows, or the definition of a table.
+    pub(crate) others: Vec<Batch>,
 }
 
 impl From<Stated> for Read {
     fn from(stated: Stated) -> Self {
-        Self { stated, claims: Vec::new() }
+        Self { stated, others: Vec::new() }
     }
 }
 
@@ -258,9 +259,9 @@ pub(crate) async fn state_bytes(
             let body = sent.decode(bytes_max)?;
             let now = clock::now().max(snapshot.now());
             let context = Context { snapshot, now, batch_id: id };
-            let Read { stated, claims } = read(&context, &body.bytes)?;
+            let Read { stated, others } = read(&context, &body.bytes)?;
             let mut batches = stated.into_batches(&context.batch_id);
-            batches.extend(claims);
+            batches.extend(others);
             check_id(&context, batches.len())?;
             let prepared = batches
                 .into_iter()

@@ -27,7 +27,7 @@ use super::super::table::{instant, table};
 use super::claims::{batches, check_range, claimed, dataset, name_of, of_series};
 use super::json::{Fields, fault, text};
 use super::seen::Wanted;
-use super::stated::{Read, Stated, state};
+use super::stated::{Read, state};
 use super::{STATING, each};
 
 const LIST: Known = Known {
@@ -77,7 +77,7 @@ pub(crate) async fn put(
             }
             claims.extend(batches(&common, bytes_max)?);
         }
-        Ok(Read { stated: Stated::default(), claims })
+        Ok(Read { others: claims, ..Read::default() })
     });
     Ok(sum.await?.into_response())
 }

@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use barrow_engine::dataset::tables::Extra;
 use barrow_engine::dataset::{Identity, Schema};
 use barrow_engine::gaps::Reason;
 use barrow_engine::rows::Values;
@@ -71,6 +72,7 @@ pub(crate) async fn post(
             step: Step::Tick,
             symbol: None,
             stamped_at_end: false,
+            extra: Extra::Reject,
             decoded_bytes_max,
         };
         let incoming = decode::decode(kind, &body.bytes, &plan)?;

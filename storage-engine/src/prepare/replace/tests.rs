@@ -29,7 +29,7 @@ fn engine(disk: &MemoryDisk) -> Engine {
 
 fn batch(id: &str, dataset: DatasetId, rows: &[Row]) -> Batch {
     let columns = schema(dataset).unwrap().columns.iter().map(|column| {
-        let mut values = Column::empty(column.kind, 0);
+        let mut values = Column::empty(column.kind(), 0);
         for row in rows {
             let one = match (column.name, row.3) {
                 ("open" | "high" | "low" | "close" | "price" | "size" | "bid", _) => {

@@ -132,9 +132,7 @@ pub(super) fn symbol(
             None
         }
         (Some(text), None, _) | (None, None, Some(text)) => {
-            let text = text
-                .replace("{stem-part}", &files::stem_part(path))
-                .replace("{stem}", &files::stem(path));
+            let text = files::symbol_of(text, path);
             match barrow_types::Symbol::new(&text) {
                 Ok(_) => Some(SymbolFrom::Fixed(text)),
                 Err(error) => {

@@ -9,6 +9,7 @@ use arrow::array::{
 };
 use arrow::datatypes::Int8Type;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use barrow_engine::dataset::tables::Extra;
 use barrow_engine::dataset::{BARS, QUOTES, Schema, TRADES};
 use barrow_engine::rows::{Column, Values};
 use barrow_types::Step;
@@ -28,6 +29,7 @@ fn plan() -> Plan {
         step: Step::M1,
         symbol: None,
         stamped_at_end: false,
+        extra: Extra::Reject,
         decoded_bytes_max: 1 << 20,
     }
 }
