@@ -1,7 +1,7 @@
 //! `backup`: copies the store to the folder `path` below `[server] backup_dir` while it takes rows.
-//! Broken off, it is begun anew, and what was there of it is removed. Before the copy gets its name
-//! it is kept what it is: so a job whose server ended after that knows its own work. In a store that
-//! was made of a copy a job that had begun does not go on: it was about another store.
+//! Broken off, it is begun anew, and what was there of it is removed. What came of it is kept
+//! before the copy gets its name, so that a job whose server ended after that knows its own work.
+//! In a store that was made of a copy a job that had begun does not go on: it was about another.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -19,8 +19,8 @@ use crate::store_folder::{StoreFolder, ends_as_unfinished};
 use crate::writer::IntakeError;
 
 /// Why it does not go on in a store that was made of a copy.
-const RESTORED: &str = "it was at work when the store was copied that this one was made of; ask for \
-                        another backup if this store is to be copied, too";
+const RESTORED: &str = "it was at work when the store was copied that this one was made of; ask \
+                        for another backup if this store is to be copied, too";
 
 /// See the module.
 pub(super) struct Backup;
