@@ -65,6 +65,19 @@ pub(crate) enum IntakeError {
     Engine(Error),
 }
 
+/// A batch that was handed in.
+pub(crate) struct Pending(oneshot::Receiver<Result<Applied, Error>>);
+
+impl Pending {
+    /// Returns once the batch is durable and visible.
+    pub(crate) async fn answer(self) -> Result<Applied, IntakeError> {
+        match self.0.await {
+            Ok(result) => result.map_err(IntakeError::Engine),
+            Err(_) => Err(IntakeError::Stopping),
+        }
+    }
+}
+
 /// Where batches are handed in.
 #[derive(Clone)]
 pub(crate) struct Intake {
@@ -80,8 +93,13 @@ impl Intake {
 
     /// Returns once the batch is durable and visible.
     pub(crate) async fn commit(&self, prepared: Prepared) -> Result<Applied, IntakeError> {
-        let mut answers = self.commit_together(vec![prepared]).await?;
-        answers.pop().expect("invariant: there is an answer to each batch")
+        self.hand_in(prepared)?.answer().await
+    }
+
+    /// Hands a batch in, which will be answered. It does not wait for anything.
+    pub(crate) fn hand_in(&self, prepared: Prepared) -> Result<Pending, IntakeError> {
+        let mut pending = self.hand_in_together(vec![prepared])?;
+        Ok(pending.pop().expect("invariant: there is an answer to each batch"))
     }
 
     /// Returns once all of these batches are durable; they share a sync and become visible at one
@@ -90,32 +108,33 @@ impl Intake {
         &self,
         group: Vec<Prepared>,
     ) -> Result<Vec<Result<Applied, IntakeError>>, IntakeError> {
-        let (requests, answers): (Vec<_>, Vec<_>) = group
+        let pending = self.hand_in_together(group)?;
+        let mut applied = Vec::with_capacity(pending.len());
+        for pending in pending {
+            applied.push(pending.answer().await);
+        }
+        Ok(applied)
+    }
+
+    fn hand_in_together(&self, group: Vec<Prepared>) -> Result<Vec<Pending>, IntakeError> {
+        let (requests, pending): (Vec<_>, Vec<_>) = group
             .into_iter()
             .map(|prepared| {
                 let (reply, answer) = oneshot::channel();
-                (Request { prepared, reply }, answer)
+                (Request { prepared, reply }, Pending(answer))
             })
             .unzip();
         if requests.is_empty() {
             return Ok(Vec::new());
         }
         match self.messages.try_send(Message::Commit(requests)) {
-            Ok(()) => {}
+            Ok(()) => Ok(pending),
             Err(TrySendError::Full(_)) => {
                 self.metrics.refused(Refusal::Queue);
-                return Err(IntakeError::Busy);
+                Err(IntakeError::Busy)
             }
-            Err(TrySendError::Disconnected(_)) => return Err(IntakeError::Stopping),
+            Err(TrySendError::Disconnected(_)) => Err(IntakeError::Stopping),
         }
-        let mut applied = Vec::with_capacity(answers.len());
-        for answer in answers {
-            applied.push(match answer.await {
-                Ok(result) => result.map_err(IntakeError::Engine),
-                Err(_) => Err(IntakeError::Stopping),
-            });
-        }
-        Ok(applied)
     }
 
     /// Lets time go on in the log, if nothing that waits does so anyhow.

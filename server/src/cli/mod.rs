@@ -6,6 +6,7 @@
 
 mod backup;
 mod compact;
+mod completions;
 mod dead_letters;
 mod delete;
 mod demo;
@@ -32,7 +33,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use barrow_types::{PriceSide, Step};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub(crate) use error::CliError;
 
@@ -84,6 +85,7 @@ enum Command {
     Restore(restore::RestoreArgs),
     Inspect(inspect::InspectArgs),
     Jobs(jobs::JobsArgs),
+    Completions(completions::CompletionsArgs),
     #[command(flatten)]
     NotBuilt(not_built::NotBuilt),
 }
@@ -120,6 +122,7 @@ fn execute(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
         }
         Command::Restore(args) => return restore::run(&args, out),
         Command::Inspect(args) => return inspect::run(&args, out),
+        Command::Completions(args) => return completions::run(&args, Program::command(), out),
         Command::NotBuilt(what) => return Err(what.refuse()),
         other => other,
     };
@@ -151,9 +154,10 @@ fn execute(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
             Command::Compact(args) => compact::run(args, out).await,
             Command::Backup(args) => backup::run_on_server(&args, out).await,
             Command::Jobs(args) => jobs::run(args, out).await,
-            Command::Inspect(_) | Command::Restore(_) | Command::NotBuilt(_) => {
-                unreachable!("invariant: answered above")
-            }
+            Command::Restore(_)
+            | Command::Inspect(_)
+            | Command::Completions(_)
+            | Command::NotBuilt(_) => unreachable!("invariant: answered above"),
         }
     })
 }

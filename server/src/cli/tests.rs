@@ -2,7 +2,8 @@
 
 use super::features::Document;
 use super::*;
-use clap::CommandFactory;
+use clap::ValueEnum;
+use clap_complete::Shell;
 
 fn command(line: &str) -> Result<Command, clap::Error> {
     let words = std::iter::once("barrow").chain(line.split_whitespace());
@@ -12,6 +13,18 @@ fn command(line: &str) -> Result<Command, clap::Error> {
 #[test]
 fn the_grammar_is_consistent() {
     Program::command().debug_assert();
+}
+
+#[test]
+fn the_completions_of_every_shell_name_every_command() {
+    for shell in Shell::value_variants() {
+        let mut script = Vec::new();
+        execute(command(&format!("completions {shell}")).unwrap(), &mut script).unwrap();
+        let script = String::from_utf8(script).unwrap();
+        for command in Program::command().get_subcommands() {
+            assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
+        }
+    }
 }
 
 #[test]

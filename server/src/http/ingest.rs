@@ -28,6 +28,7 @@ use super::facts::follow;
 use super::params::{Known, Params};
 use super::parts::{self, Common, PART_LEN};
 use super::tables::{self, Target};
+use crate::writer::Pending;
 use crate::{clock, random};
 
 /// The built-in datasets that take rows.
@@ -78,10 +79,18 @@ struct Request {
 struct Parts {
     /// What is to be known before the rows are.
     facts: Vec<Batch>,
-    batches: Vec<Batch>,
+    batches: Batches,
     claims: Option<Claims>,
     /// Names of columns that were left out.
     ignored: Vec<String>,
+}
+
+enum Batches {
+    /// The only one there is: it was handed in by the thread that decoded it, so that a row waits
+    /// for as few threads to wake up as can be.
+    Pending(Pending),
+    /// They come one after the other.
+    InOrder(Vec<Batch>),
 }
 
 /// Takes the rows of a body.
@@ -104,7 +113,14 @@ pub(crate) async fn post(
     for batch in facts {
         apply_one(&app, batch).await?;
     }
-    let mut sum = apply(&app, batch_id, batches).await?;
+    let mut sum = match batches {
+        Batches::InOrder(batches) => apply(&app, batch_id, batches).await?,
+        Batches::Pending(pending) => {
+            let mut sum = Sum::new(batch_id);
+            sum.add(pending.answer().await?);
+            sum
+        }
+    };
     sum.ignore(ignored);
     if let Some(claims) = claims {
         sum.ask_claims(claims.without_calendar);
@@ -308,6 +324,7 @@ async fn decode_batches(app: &Arc<App>, request: Request, sent: Sent) -> Result<
     let Request { mut common, plan, kind, atomic, covers, calendar } = request;
     let bytes_max = app.config.engine.batch_bytes_max;
     let snapshot = app.engine.snapshot();
+    let of_app = Arc::clone(app);
     app.prepare(move || {
         let body = sent.decode(plan.decoded_bytes_max)?;
         let incoming = match covers {
@@ -331,7 +348,7 @@ async fn decode_batches(app: &Arc<App>, request: Request, sent: Sent) -> Result<
             None => Vec::new(),
         };
         let too_large = |detail: String| Problem::new(Code::TooLarge, detail).about("body");
-        let batches = parts::batches(incoming, &common, bytes_max).map_err(too_large)?;
+        let mut batches = parts::batches(incoming, &common, bytes_max).map_err(too_large)?;
         let whole = match covers {
             Some(Covers { replaces: true, .. }) => Some("replace"),
             _ => atomic.then_some("atomic"),
@@ -343,6 +360,14 @@ async fn decode_batches(app: &Arc<App>, request: Request, sent: Sent) -> Result<
             );
             return Err(too_large(detail));
         }
+        let is_alone = facts.is_empty() && batches.len() == 1;
+        let batches = match batches.pop() {
+            Some(only) if is_alone => Batches::Pending(hand_in(&of_app, only)?),
+            last => {
+                batches.extend(last);
+                Batches::InOrder(batches)
+            }
+        };
         Ok(Parts { facts, batches, claims, ignored })
     })
     .await?
@@ -373,12 +398,16 @@ pub(crate) async fn apply(
 }
 
 async fn apply_one(app: &Arc<App>, batch: Batch) -> Result<barrow_engine::batch::Applied, Problem> {
-    let reader = app.engine.clone();
-    let prepared = app
-        .prepare(move || barrow_engine::prepare(batch, &reader.snapshot(), clock::now()))
-        .await?
-        .map_err(|error| Problem::write(&error))?;
-    Ok(app.intake.commit(prepared).await?)
+    let of_app = Arc::clone(app);
+    let pending = app.prepare(move || hand_in(&of_app, batch)).await??;
+    Ok(pending.answer().await?)
+}
+
+/// Makes a batch ready and hands it in. Takes its time, but waits for nobody.
+fn hand_in(app: &App, batch: Batch) -> Result<Pending, Problem> {
+    let prepared = barrow_engine::prepare(batch, &app.engine.snapshot(), clock::now());
+    let prepared = prepared.map_err(|error| Problem::write(&error))?;
+    Ok(app.intake.hand_in(prepared)?)
 }
 
 #[cfg(test)]
