@@ -29,7 +29,7 @@ use barrow_types::{PriceSide, Sequence, Step, Timestamp};
 
 use crate::model::{Column, Counts, Sent, Table, Value, Values};
 
-const EPISODES_DEFAULT: u64 = 12;
+const EPISODES_DEFAULT: u64 = 6;
 const SEED_DEFAULT: u64 = 20_131_007;
 const OPERATIONS: u64 = 150;
 
