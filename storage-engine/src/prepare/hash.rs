@@ -10,6 +10,8 @@ use crate::batch::{Act, Batch, KnownAt, Symbols};
 use crate::bytes::u32_len;
 use crate::rows::{Column, Values};
 
+use super::tables::EXACT_MAX;
+
 /// Bytes that are hashed at a time.
 const WORDS_BYTES: usize = 4_096;
 
@@ -103,7 +105,6 @@ fn symbols(hash: &mut Xxh3, symbols: &Symbols) {
 
 /// A whole number as the double that it becomes when its column is widened, if there is one.
 fn as_double(number: i64) -> u64 {
-    const EXACT_MAX: u64 = 1 << 53;
     if number.unsigned_abs() > EXACT_MAX {
         return number.cast_unsigned();
     }

@@ -10,7 +10,7 @@ use crate::rows::{Column, Values};
 use crate::snapshot::{Revisions, Scan, Snapshot};
 
 /// The largest whole number below which every whole number is a double.
-const EXACT_MAX: u64 = 1 << 53;
+pub(super) const EXACT_MAX: u64 = 1 << 53;
 
 /// A table of which a column is to be kept in another way: what was decided holds as long as no
 /// rows come to these series, and no other series to the table.
