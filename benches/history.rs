@@ -261,7 +261,7 @@ fn late_range(dir: &Path, years: u32) {
     figure::one("range: the last session, after a row came", "us", ask(&series));
     let checkpoints = series.store.engine.reader().checkpoints();
     figure::one("range: checkpoints", "checkpoints", checkpoints.kept as f64);
-    figure::one("range: checkpoints", "bytes", checkpoints.kept_bytes as f64);
+    figure::one("range: checkpoints: memory", "bytes", checkpoints.kept_bytes as f64);
     figure::one("range: slots in all", "slots", len as f64);
 }
 
