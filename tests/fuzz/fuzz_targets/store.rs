@@ -58,5 +58,6 @@ fn gaps_of(key: &SeriesKey) -> CuratedScan {
         due: Timestamp::MAX,
         empty: true,
         flags: false,
+        coverage: true,
     }
 }
