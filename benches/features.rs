@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::hint::black_box;
 
 use barrow_benches::data::{Bars, Walk};
+use barrow_benches::sets::SEVEN;
 use barrow_benches::{arguments, figure, machine};
 use barrow_features::{
     Bars as Slots, Cell, Column, ContextId, Definition, FeatureRule, Field, History, Inputs, Live,
@@ -20,17 +21,6 @@ const ROOT: ContextId = ContextId(0);
 const ROUNDS: usize = 9;
 /// Bars of each symbol in a round of many: what a thread has run is told in steps of milliseconds.
 const TURNS: usize = 100;
-/// The set that is compared with data frames and databases.
-const SET: [(&str, &str); 7] = [
-    ("ret1", "Ret($close, 1)"),
-    ("std20", "Std($close, 20)"),
-    ("mean20", "Mean($close, 20)"),
-    ("mean60", "Mean($close, 60)"),
-    ("z60", "ZScore($close, 60)"),
-    ("rsi14", "RSI($close, 14)"),
-    ("ema26", "EMA($close, 26)"),
-];
-
 fn main() {
     let Some(sessions) = arguments::optional("--sessions") else { return };
     let symbols = arguments::value("--symbols", 1_000);
@@ -40,7 +30,7 @@ fn main() {
     alpha.options = Options::Qlib;
     measure("Alpha158", &alpha, &rows, symbols);
     let mut set = Definition::new("set", Slots::every(Step::M1));
-    set.features = SET.iter().map(|(name, expr)| FeatureRule::new(*name, *expr)).collect();
+    set.features = SEVEN.iter().map(|(name, expr)| FeatureRule::new(*name, *expr)).collect();
     measure("seven features", &set, &rows, symbols);
 }
 

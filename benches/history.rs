@@ -22,6 +22,7 @@ use std::thread;
 
 use barrow_benches::data::{Bars, MINUTES, Walk, symbol};
 use barrow_benches::load::{self, Store};
+use barrow_benches::sets::SEVEN;
 use barrow_benches::{arguments, facts, figure, machine};
 use barrow_engine::features::{
     Definition, FeatureBars, FeatureGroup, FeatureOptions, FeatureRule, FeatureScan, LiveFeatures,
@@ -37,17 +38,6 @@ const ROUNDS: usize = 3;
 /// Rows that come late.
 const LATE: usize = 100;
 const WINDOW: usize = 60;
-
-/// The set that is compared with data frames and databases.
-const SEVEN: [(&str, &str); 7] = [
-    ("mean20", "Mean($close, 20)"),
-    ("ret1", "Ret($close, 1)"),
-    ("std20", "Std($close, 20)"),
-    ("mean60", "Mean($close, 60)"),
-    ("z60", "ZScore($close, 60)"),
-    ("rsi14", "RSI($close, 14)"),
-    ("ema26", "EMA($close, 26)"),
-];
 
 fn main() {
     let Some(dir) = arguments::optional::<PathBuf>("--data") else { return };

@@ -17,6 +17,7 @@ pub mod machine;
 pub mod pace;
 pub mod redis;
 pub mod server;
+pub mod sets;
 pub mod source;
 pub mod talk;
 

@@ -120,8 +120,8 @@ class Bench:
             command += [f"--{name}", value]
         return figures_of(command)
 
-    def peer(self, system, question, db, *arguments, **names):
-        command = [self.python, COMPARE / "peer.py", system, question, "--db", db, *arguments]
+    def peer(self, system, question, db, *arguments, script="peer.py", **names):
+        command = [self.python, COMPARE / script, system, question, "--db", db, *arguments]
         for name, value in names.items():
             command += [f"--{name}", value]
         return figures_of(command)
@@ -457,11 +457,8 @@ class Bench:
         self.keeping(scratch, symbols, sessions)
 
     def peer_aggregates(self, system, question, scratch, **names):
-        script = COMPARE / "aggregates.py"
-        command = [self.python, script, system, question, "--db", scratch / f"{system}-db"]
-        for name, value in names.items():
-            command += [f"--{name}", value]
-        return figures_of(command)
+        db = scratch / f"{system}-db"
+        return self.peer(system, question, db, script="aggregates.py", **names)
 
     def aggregate_tables(self, ours, theirs, bars, ticks):
         heading(f"Bars made of {bars:,} minutes and of {ticks:,} trades; CPU in the same unit")
@@ -589,10 +586,8 @@ class Bench:
                 ours.add(self.rust("history", data=store, question=question, **sizes))
                 for system in FEATURING if question == "seven" else FEATURING[:2]:
                     db = scratch / f"{'polars' if system == 'pandas' else system}-db"
-                    command = [self.python, COMPARE / "features.py", system, question, "--db", db]
-                    for name, value in sizes.items():
-                        command += [f"--{name}", value]
-                    theirs[system].add(figures_of(command))
+                    made = self.peer(system, question, db, script="features.py", **sizes)
+                    theirs[system].add(made)
         heading("Features of stored minutes: CPU a row, ns; wall, ms")
         rows = []
         for question, symbols in named.items():

@@ -201,14 +201,13 @@ impl Asked<'_> {
         })
     }
 
-    /// What keeps states on the way through `scan`, if that is long enough.
+    /// What keeps states on the way through `scan`, which `curated` reads, if that is long enough.
     pub(super) fn recorder(
         &self,
         of: Arc<Of>,
-        scan: &CuratedScan,
+        (scan, curated): (&CuratedScan, &Curated),
         from: Option<&Checkpoint>,
     ) -> Result<Option<Recorder>, Error> {
-        let curated = self.open(scan.clone())?;
         let (start, end) = (scan.start.nanos(), curated.end().nanos());
         let generation = self.snapshot.generation();
         let every = generation.checkpoints.slots.max(1);

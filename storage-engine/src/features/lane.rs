@@ -200,11 +200,12 @@ impl Asked<'_> {
         };
         let Some(begin) = begin else { return Ok((lane, scan.start)) };
         scan.start = begin.start;
-        if let Some(of) = of {
-            lane.recorder = self.recorder(of, &scan, checkpoint.as_deref())?;
-        }
         let fields: Vec<Field> = plan.fields(context).collect();
-        let curated = self.open(scan)?.brought_back(begin.forward);
+        let curated = self.open(scan.clone())?;
+        if let Some(of) = of {
+            lane.recorder = self.recorder(of, (&scan, &curated), checkpoint.as_deref())?;
+        }
+        let curated = curated.brought_back(begin.forward);
         let reader = SlotReader::new(curated, (&fields, gap), *due, begin.close);
         lane.reader = Some(reader);
         Ok((lane, begin.start))
