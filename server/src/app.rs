@@ -22,6 +22,7 @@ use crate::http::{self, App};
 use crate::jobs::{self, Jobs};
 use crate::live::worker::{self, Parts, Worker};
 use crate::live::{Bounds, Commits, Folder, Identity, Live};
+use crate::materializer::Materializer;
 use crate::metrics::Metrics;
 use crate::{random, writer};
 
@@ -98,7 +99,13 @@ pub struct Running {
     stop_feed: watch::Sender<bool>,
     feeding: Option<JoinHandle<()>>,
     working: JoinHandle<()>,
+    behind: Behind,
+}
+
+/// Threads that work behind whoever serves.
+struct Behind {
     features: worker::Handle,
+    materializer: Materializer,
     writer: writer::Handle,
 }
 
@@ -178,6 +185,7 @@ async fn start_checked(
         writer::start(engine, disk, &config, (Arc::clone(&metrics), commits))
             .map_err(StartError::System)?;
     let features = features.start(intake.clone()).map_err(StartError::System)?;
+    let materializer = Materializer::start(reader.clone()).map_err(StartError::System)?;
     let jobs = Jobs::new(known, reader.clone(), intake.clone(), Arc::clone(&metrics), &config);
     let working = jobs::start(jobs.clone(), config.jobs.max_running);
     let app = Arc::new(App::new(config, reader, (intake, progress), keys, metrics, jobs, live));
@@ -188,7 +196,8 @@ async fn start_checked(
     let feeding = listeners
         .map(|listeners| tokio::spawn(feed::serve(listeners, Arc::clone(&app), feed_stopped)));
     tracing::info!(%http, ?feed, "taking requests");
-    Ok(Running { http, feed, app, stop, serving, stop_feed, feeding, working, features, writer })
+    let behind = Behind { features, materializer, writer };
+    Ok(Running { http, feed, app, stop, serving, stop_feed, feeding, working, behind })
 }
 
 fn size(max: u64) -> usize {
@@ -223,6 +232,7 @@ fn open(config: &Config, disk: Arc<dyn Disk>) -> Result<(Engine, Recovery), Star
         pack_bytes_max: settings.pack_bytes_max,
         tile_bytes_max: settings.tile_bytes_max,
         checkpoint_bytes_max: settings.checkpoint_bytes_max,
+        cell_bytes_max: settings.cell_bytes_max,
         ..Options::default()
     };
     let doing = format!("open {}", dir.display());
@@ -260,7 +270,7 @@ impl Running {
     /// # Errors
     /// Requests had to be broken off, or the store was not closed; both are as after a crash.
     pub async fn stop(self) -> Result<(), StopError> {
-        let Self { app, stop, serving, stop_feed, feeding, working, features, writer, .. } = self;
+        let Self { app, stop, serving, stop_feed, feeding, working, behind, .. } = self;
         app.stop();
         tracing::info!("stopping");
         // Nobody listens only if serving has ended already.
@@ -273,8 +283,9 @@ impl Running {
         // Jobs at work say where they can go on before the writer is gone.
         working.await.expect("invariant: whoever begins jobs does not panic");
         let closing = tokio::task::spawn_blocking(move || {
-            let closed = writer.stop();
-            features.stop();
+            behind.materializer.stop();
+            let closed = behind.writer.stop();
+            behind.features.stop();
             closed
         });
         let closed = closing.await.expect("invariant: the writer aborts, it does not unwind");

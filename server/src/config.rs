@@ -174,6 +174,8 @@ section! {
         tile_bytes_max: u64 = 256 << 20,
         /// Bytes of states of feature kernels in memory, at most.
         checkpoint_bytes_max: u64 = 128 << 20,
+        /// Bytes of files of cells of features (`history: materialized`), at most.
+        cell_bytes_max: u64 = 64 << 30,
     }
 }
 

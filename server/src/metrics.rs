@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use barrow_engine::batch::Counts;
 use barrow_engine::disk::map_faults;
-use barrow_engine::features::CheckpointStats;
+use barrow_engine::features::{CheckpointStats, StoredCellsStats};
 use barrow_engine::{MaskStats, Recovery, Stats, TileStats};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -110,6 +110,11 @@ pub(crate) struct Metrics {
     checkpoints_kept_bytes: AtomicGauge,
     checkpoints_used: Counter<u64, AtomicU64>,
     checkpoints_evicted: Counter<u64, AtomicU64>,
+    cell_files: AtomicGauge,
+    cell_file_bytes: AtomicGauge,
+    cell_files_written: Counter<u64, AtomicU64>,
+    cell_files_read: Counter<u64, AtomicU64>,
+    cell_files_dropped: Counter<u64, AtomicU64>,
     tiles_kept: AtomicGauge,
     tiles_kept_bytes: AtomicGauge,
     tiles_stored: AtomicGauge,
@@ -231,6 +236,11 @@ impl Metrics {
             checkpoints_kept_bytes: Gauge::default(),
             checkpoints_used: Counter::default(),
             checkpoints_evicted: Counter::default(),
+            cell_files: Gauge::default(),
+            cell_file_bytes: Gauge::default(),
+            cell_files_written: Counter::default(),
+            cell_files_read: Counter::default(),
+            cell_files_dropped: Counter::default(),
             tiles_kept: Gauge::default(),
             tiles_kept_bytes: Gauge::default(),
             tiles_stored: Gauge::default(),
@@ -372,6 +382,23 @@ impl Metrics {
             "feature_checkpoints_evicted",
             "Such states that left memory to make room for others",
             self.checkpoints_evicted.clone(),
+        );
+        r.register("feature_files_count", "Files of cells of features", self.cell_files.clone());
+        r.register("feature_files_bytes", "Bytes of these files", self.cell_file_bytes.clone());
+        r.register(
+            "feature_files_written",
+            "Files of cells of features that were written",
+            self.cell_files_written.clone(),
+        );
+        r.register(
+            "feature_files_read",
+            "Such files that were read to answer a question",
+            self.cell_files_read.clone(),
+        );
+        r.register(
+            "feature_files_dropped",
+            "Such files that were damaged",
+            self.cell_files_dropped.clone(),
         );
         r.register("tiles_kept_count", "Tiles in memory", self.tiles_kept.clone());
         r.register("tiles_kept_bytes", "Bytes of tiles in memory", self.tiles_kept_bytes.clone());
@@ -671,6 +698,19 @@ impl Metrics {
         for (counter, value) in
             [(&self.checkpoints_used, stats.used), (&self.checkpoints_evicted, stats.evicted)]
         {
+            counter.inc_by(value.saturating_sub(counter.get()));
+        }
+    }
+
+    /// What became of cells of features in files, of which readers keep count.
+    pub(crate) fn cells(&self, stats: &StoredCellsStats) {
+        self.cell_files.set(stats.blocks);
+        self.cell_file_bytes.set(stats.bytes);
+        for (counter, value) in [
+            (&self.cell_files_written, stats.made),
+            (&self.cell_files_read, stats.used),
+            (&self.cell_files_dropped, stats.dropped),
+        ] {
             counter.inc_by(value.saturating_sub(counter.get()));
         }
     }

@@ -127,21 +127,20 @@ impl Kind {
     ///
     /// # Errors
     /// What is wrong with it, with its path.
-    pub(crate) fn open(&self, disk: &dyn Disk, number: u64) -> Result<Opened, Error> {
-        let path = self.path(number);
+    pub(crate) fn open(&self, disk: &dyn Disk, path: &str) -> Result<Opened, Error> {
         let damage = |damaged: Damaged| Error::corrupt(format!("{path}: {damaged}"));
-        let len = disk.len(&path)?;
+        let len = disk.len(path)?;
         let ends = (HEADER_LEN + TRAILER_LEN) as u64;
         let data = len.checked_sub(ends).ok_or(Damaged("it is too short")).map_err(damage)?;
-        let header = disk.read(&path, 0, HEADER_LEN)?;
+        let header = disk.read(path, 0, HEADER_LEN)?;
         let header = self.decode_header(&header).map_err(damage)?;
-        let trailer = disk.read(&path, len - TRAILER_LEN as u64, TRAILER_LEN)?;
+        let trailer = disk.read(path, len - TRAILER_LEN as u64, TRAILER_LEN)?;
         let (index_len, index_crc) = self.decode_trailer(&trailer).map_err(damage)?;
         let data_len = data.checked_sub(index_len);
         let data_len =
             data_len.ok_or(Damaged("the index is longer than the file")).map_err(damage)?;
         let data_end = HEADER_LEN as u64 + data_len;
-        let index = disk.read(&path, data_end, usize_from(index_len).map_err(damage)?)?;
+        let index = disk.read(path, data_end, usize_from(index_len).map_err(damage)?)?;
         if crc32c::crc32c(&index) != index_crc {
             return Err(damage(Damaged("the checksum of the index is wrong")));
         }
@@ -236,27 +235,26 @@ pub(crate) struct Found<T> {
 /// A file in the making.
 pub(crate) struct Output<'a> {
     disk: &'a dyn Disk,
-    kind: Kind,
-    number: u64,
+    path: String,
     temporary: String,
     buffer: Vec<u8>,
     written: u64,
 }
 
 impl<'a> Output<'a> {
-    /// Begins a file with its header.
+    /// Begins a file of that path with its header.
     pub(crate) fn begin(
         disk: &'a dyn Disk,
         kind: Kind,
-        number: u64,
+        path: String,
         header: &Header,
     ) -> Result<Self, Error> {
         disk.create_dir(DIR)?;
         disk.sync_dir("")?;
-        let temporary = format!("{}{TEMPORARY}", kind.path(number));
+        let temporary = format!("{path}{TEMPORARY}");
         disk.create_anew(&temporary, 0)?;
         let buffer = kind.encode_header(header);
-        Ok(Self { disk, kind, number, temporary, buffer, written: 0 })
+        Ok(Self { disk, path, temporary, buffer, written: 0 })
     }
 
     /// Its length so far.
@@ -286,15 +284,14 @@ impl<'a> Output<'a> {
         self.buffer.extend_from_slice(index);
         self.write()?;
         self.disk.sync(&self.temporary)?;
-        self.disk.rename(&self.temporary, &self.kind.path(self.number))?;
+        self.disk.rename(&self.temporary, &self.path)?;
         self.disk.sync_dir(DIR)?;
         Ok(self.written)
     }
 }
 
 /// Removes what a run that failed may have left.
-pub(crate) fn discard(disk: &dyn Disk, kind: Kind, number: u64) {
-    let path = kind.path(number);
+pub(crate) fn discard(disk: &dyn Disk, path: &str) {
     let _ = disk.remove(&format!("{path}{TEMPORARY}"));
-    let _ = disk.remove(&path);
+    let _ = disk.remove(path);
 }

@@ -27,7 +27,7 @@ use crate::copy::{CopyJob, DerivedFile};
 use crate::curate::{TilesDone, TilesJob};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
-use crate::features::CheckpointStats;
+use crate::features::{CheckpointStats, StoredCellsStats};
 use crate::flush::{FlushDone, FlushJob};
 use crate::gaps::{MaskStats, MasksDone, MasksJob, mask_file};
 use crate::generation::{Generation, Published};
@@ -114,6 +114,11 @@ impl Reader {
     /// What is kept of the states of feature kernels, and how often one was used.
     pub fn checkpoints(&self) -> CheckpointStats {
         self.snapshot().generation().checkpoints.stats()
+    }
+
+    /// What became of cells of features in files.
+    pub fn cells(&self) -> StoredCellsStats {
+        self.snapshot().generation().cells.stats()
     }
 }
 

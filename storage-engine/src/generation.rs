@@ -13,7 +13,7 @@ use crate::aggregates::Tiles;
 use crate::catalog::Catalog;
 use crate::dataset::facts::REFERENCE;
 use crate::disk::Disk;
-use crate::features::Checkpoints;
+use crate::features::{Checkpoints, StoredCells};
 use crate::gaps::Masks;
 use crate::memtable::{Memtable, Run};
 use crate::reference::Facts;
@@ -42,6 +42,8 @@ pub(crate) struct Generation {
     pub(crate) tiles: Arc<Tiles>,
     /// States of kernels; of all generations.
     pub(crate) checkpoints: Arc<Checkpoints>,
+    /// Cells of features in files; of all generations.
+    pub(crate) cells: Arc<StoredCells>,
 }
 
 impl Generation {
@@ -79,6 +81,7 @@ impl Generation {
             masks: Arc::default(),
             tiles: Arc::default(),
             checkpoints: Arc::default(),
+            cells: Arc::default(),
         }
     }
 
@@ -134,6 +137,7 @@ impl Generation {
             masks: Arc::clone(&self.masks),
             tiles: Arc::clone(&self.tiles),
             checkpoints: Arc::clone(&self.checkpoints),
+            cells: Arc::clone(&self.cells),
         }
     }
 

@@ -28,6 +28,10 @@ pub struct Options {
     pub checkpoint_bytes_max: u64,
     /// Slots after which such a state is kept, on the way from the begin of a series.
     pub checkpoint_slots: u64,
+    /// Bytes of files of cells of features, at most.
+    pub cell_bytes_max: u64,
+    /// Slots of such a file, at most 8,192; fewer of groups with many features.
+    pub cell_slots: u32,
 }
 
 impl Default for Options {
@@ -45,6 +49,8 @@ impl Default for Options {
             tile_bytes_max: 256 << 20,
             checkpoint_bytes_max: 128 << 20,
             checkpoint_slots: 8_192,
+            cell_bytes_max: 64 << 30,
+            cell_slots: 8_192,
         }
     }
 }

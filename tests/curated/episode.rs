@@ -9,8 +9,8 @@ use barrow_engine::batch::{Applied, Counts};
 use barrow_engine::disk::Disk;
 use barrow_engine::features::Gap;
 use barrow_engine::{
-    CompactDone, Engine, Error, FeatureScan, FlushDone, MasksDone, Options, Prepared, Scope,
-    Snapshot, TilesDone, prepare, verify,
+    CompactDone, Engine, Error, FlushDone, MasksDone, Options, Prepared, Scope, Snapshot,
+    TilesDone, prepare, verify,
 };
 use barrow_tests::bar_store::INSTANCE;
 use barrow_tests::curated_model::{CuratedModel, Offer};
@@ -22,7 +22,7 @@ use barrow_types::{Adjust, Step, Timestamp};
 
 use crate::answer::{self, Asked};
 use crate::batches::batch_of;
-use crate::features::{self, Kind};
+use crate::features::{self, Kind, Watched};
 use crate::live::Followed;
 use crate::story::{Story, readable};
 use crate::tally::Tally;
@@ -62,7 +62,7 @@ pub(crate) struct Episode {
     /// Questions that may be asked again: what was made for them is remembered.
     asked: Vec<Asked>,
     /// Features that are asked for again and again.
-    watched: Vec<FeatureScan>,
+    watched: Vec<Watched>,
     /// Live features, kept up to date through commits.
     followed: Followed,
     story: Story,
@@ -83,6 +83,7 @@ impl Episode {
             tile_bytes_max: [256 << 20, 16 << 10, 0][usize::from(seed.to_le_bytes()[0]) % 3],
             checkpoint_bytes_max: [1 << 20, 4 << 10, 0][random.place(3)],
             checkpoint_slots: [1, 5, 40][random.place(3)],
+            cell_slots: [1, 4, 30][random.place(3)],
             ..Options::default()
         };
         let generator = Generator::new(seed);
@@ -326,6 +327,12 @@ impl Episode {
         self.engine().install_tiles(done).map_err(failed("a file of tiles"))
     }
 
+    fn store_cells(&mut self) -> Result<(), String> {
+        let snapshot = self.engine().snapshot();
+        let mut watched = self.watched.iter();
+        watched.try_for_each(|watched| watched.store(&snapshot))
+    }
+
     fn reopen(&mut self, now: Timestamp) -> Result<(), String> {
         self.old = None;
         self.note_derived();
@@ -344,6 +351,9 @@ impl Episode {
         self.tally.tiles_used += tiles.used;
         self.tally.tile_sessions += tiles.made;
         self.tally.checkpoints_used += reader.checkpoints().used;
+        let cells = reader.cells();
+        self.tally.cell_files += cells.made;
+        self.tally.cell_files_used += cells.used;
     }
 
     /// The process or the whole computer dies, at rest or in the middle of something.
@@ -366,6 +376,7 @@ impl Episode {
             None if self.random.chance(40) => self.run_compaction(true),
             None if self.random.chance(50) => self.run_masks(),
             None if self.random.chance(50) => self.run_tiles(),
+            None if self.random.chance(50) => self.store_cells(),
             None => Ok(()),
         };
         match happens {
@@ -448,14 +459,18 @@ impl Episode {
             let adjust = all[self.random.place(all.len())];
             let about = features::Asked { question: &asked.question, gap, adjust, kind };
             self.tally.features += features::compare(&snapshot, &self.model, about)? as u64;
-            if self.watched.len() < WATCHED_MAX && kind != Kind::Beside {
-                self.watched.push(features::watched(about));
+            if self.watched.len() < WATCHED_MAX {
+                self.watched.push(Watched::new(about));
             }
         }
         if !self.watched.is_empty() && self.random.chance(20) {
             let watched = &self.watched[self.random.place(self.watched.len())];
             let share = [0, 50, 80, 95][self.random.place(4)];
             self.tally.features += features::ask_again(&snapshot, watched, share)? as u64;
+            if self.random.chance(50) {
+                watched.store(&snapshot)?;
+                self.tally.features += features::ask_again(&snapshot, watched, share)? as u64;
+            }
         }
         match answer::compare(&snapshot, &self.model, &asked)? {
             Some(cells) => self.tally.answered(&cells),

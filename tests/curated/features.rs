@@ -1,6 +1,7 @@
 //! Features of the same questions: what kernels see is what the model's slots say, and a cell has
 //! the same bits however it is computed.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use barrow_engine::features::{
@@ -144,21 +145,50 @@ pub(crate) fn compare(
     Ok(found.len() * texts.len())
 }
 
-/// The same features of all slots that are due, whatever is known by then: to be asked again and
-/// again, so that what was computed before is gone on from.
-pub(crate) fn watched(asked: Asked<'_>) -> FeatureScan {
-    let scan = scan(asked.question, (asked.gap, asked.adjust), &MIXED);
-    FeatureScan { start: Timestamp::MIN, as_of: None, at_sequence: None, ..scan }
+/// Features of all slots that are due, whatever is known by then: to be asked again and again, so
+/// that what was computed before is gone on from, or answers.
+pub(crate) struct Watched {
+    scan: FeatureScan,
+    texts: &'static [(&'static str, &'static str)],
+}
+
+/// How many of [`MIXED`], the first, look back some slots and no further.
+const WINDOWS: usize = 8;
+
+impl Watched {
+    /// Features of the series and slots of a question.
+    pub(crate) fn new(asked: Asked<'_>) -> Self {
+        let texts: &[(&str, &str)] = match asked.kind {
+            Kind::Plain => &MIXED[..WINDOWS],
+            Kind::Mixed => &MIXED,
+            Kind::Beside if asked.question.step.is_dated() => &BESIDE[..1],
+            Kind::Beside => &BESIDE,
+        };
+        let scan = scan(asked.question, (asked.gap, asked.adjust), texts);
+        let scan = FeatureScan { start: Timestamp::MIN, as_of: None, at_sequence: None, ..scan };
+        Self { scan, texts }
+    }
+
+    /// Writes its cells to files.
+    pub(crate) fn store(&self, snapshot: &Snapshot) -> Result<(), String> {
+        let FeatureScan { group, instrument, .. } = &self.scan;
+        let mut go_on = || ControlFlow::Continue(());
+        match snapshot.store_cells(group, instrument, &mut go_on) {
+            Err(error) if error.kind() != ErrorKind::Invalid => Err(format!("stored: {error}")),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
 }
 
 /// Asks again for the slots behind a share of them, for all, and for those once more; how many
 /// cells there are.
 pub(crate) fn ask_again(
     snapshot: &Snapshot,
-    watched: &FeatureScan,
+    watched: &Watched,
     share: usize,
 ) -> Result<usize, String> {
-    let whole = FeatureScan { due: snapshot.now(), ..watched.clone() };
+    let Watched { scan, texts } = watched;
+    let whole = FeatureScan { due: snapshot.now(), ..scan.clone() };
     let slots = read(snapshot, &FeatureScan { way: Way::Slots, ..whole.clone() });
     let Ok(slots) = slots else { return Ok(0) };
     if slots.is_empty() {
@@ -171,7 +201,7 @@ pub(crate) fn ask_again(
         let found = read(snapshot, &FeatureScan { start, ..whole.clone() });
         let other = match &found {
             Ok(found) if found.provisional == expected.provisional => {
-                difference(expected, found, &MIXED)
+                difference(expected, found, texts)
             }
             Ok(_) => Some("other slots are provisional".to_owned()),
             Err(error) => Some(format!("answered {error}")),
@@ -185,7 +215,7 @@ pub(crate) fn ask_again(
             ));
         }
     }
-    Ok((slots.len() + 2 * last.len()) * MIXED.len())
+    Ok((slots.len() + 2 * last.len()) * texts.len())
 }
 
 fn scan(question: &Question, (gap, adjust): (Gap, Adjust), texts: &[(&str, &str)]) -> FeatureScan {

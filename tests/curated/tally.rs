@@ -22,6 +22,9 @@ pub(crate) struct Tally {
     pub(crate) tile_sessions: u64,
     /// Ranges of features that went on from a state.
     pub(crate) checkpoints_used: u64,
+    /// Files of cells that were written, and that were read.
+    pub(crate) cell_files: u64,
+    pub(crate) cell_files_used: u64,
     pub(crate) openings: u64,
     pub(crate) crashes: u64,
     pub(crate) questions: u64,
@@ -49,6 +52,8 @@ impl Tally {
         self.tiles_used += other.tiles_used;
         self.tile_sessions += other.tile_sessions;
         self.checkpoints_used += other.checkpoints_used;
+        self.cell_files += other.cell_files;
+        self.cell_files_used += other.cell_files_used;
         self.openings += other.openings;
         self.crashes += other.crashes;
         self.questions += other.questions;
@@ -75,7 +80,8 @@ impl fmt::Display for Tally {
              masks ({} taken from them), {} files of tiles ({} taken from them), {} sessions made \
              for tiles, {} answers from tiles as they were, {} openings, {} crashes; {} questions \
              ({} asked again), {} of them refused as they must be, {} cells of features \
-             ({} ranges went on from a state), {} of live features, {} cells compared:",
+             ({} ranges went on from a state, {} files of cells were written and {} read), {} of \
+             live features, {} cells compared:",
             self.schedules,
             self.episodes,
             self.batches,
@@ -94,6 +100,8 @@ impl fmt::Display for Tally {
             self.refused,
             self.features,
             self.checkpoints_used,
+            self.cell_files,
+            self.cell_files_used,
             self.live,
             self.cells.iter().sum::<u64>()
         )?;

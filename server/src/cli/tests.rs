@@ -548,8 +548,8 @@ fn what_is_wrong_with_a_group_is_shown_where_it_stands() {
     assert_eq!(lines, ["    Mean($clos, 3)", "         ^"], "{error}");
     let error = put(&GROUP.replace("every: 1m", "evry: 1m"));
     assert!(error.starts_with(&format!("{name} line 3: bars.evry: ")), "{error}");
-    let error = put(&format!("{GROUP}history: materialized\n"));
-    assert!(error.starts_with(&format!("{name} line 9: not available yet: history")), "{error}");
+    let error = put(&format!("{GROUP}history: stored\n"));
+    assert!(error.starts_with(&format!("{name} line 9: history")), "{error}");
     let error = put(&GROUP.replace("name: core\n", ""));
     assert_eq!(
         error,

@@ -29,6 +29,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
     app.metrics.masks(&app.engine.masks());
     app.metrics.tiles(&app.engine.tiles());
     app.metrics.checkpoints(&app.engine.checkpoints());
+    app.metrics.cells(&app.engine.cells());
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], app.metrics.text()).into_response()
 }

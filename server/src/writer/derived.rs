@@ -13,6 +13,7 @@ use barrow_engine::disk::Disk;
 use barrow_engine::{Engine, Error, ErrorKind, MasksDone, MasksJob, TilesDone, TilesJob};
 use crossbeam_channel::{Receiver, Sender};
 
+use crate::gently::Pace;
 use crate::metrics::Metrics;
 
 /// No flush for so long: segments are at rest.
@@ -25,12 +26,6 @@ const PAUSE_SHARE: u32 = 20;
 const PAUSE_MIN: Duration = Duration::from_secs(10);
 /// Longest pause after a file could not be written.
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
-/// The thread works so long, then sleeps.
-const WORK: Duration = Duration::from_millis(2);
-/// It sleeps so many times as long as it worked.
-const SLEEP_SHARE: u32 = 3;
-/// Longest sleep before somebody who wants the work to end is heard.
-const NAP_MAX: Duration = Duration::from_millis(100);
 /// Longest time for a file when the server stops.
 const STOP_MAX: Duration = Duration::from_secs(1);
 
@@ -194,31 +189,10 @@ pub(super) fn run(
 ) {
     for job in jobs {
         let start = Instant::now();
-        let mut begun = start;
-        let outcome = job.run(disk, &mut || {
-            let worked = begun.elapsed();
-            if worked < WORK {
-                return ControlFlow::Continue(());
-            }
-            let goes_on = sleep(worked * SLEEP_SHARE, stop);
-            begun = Instant::now();
-            goes_on
-        });
+        let mut pace = Pace::new(stop);
+        let outcome = job.run(disk, &mut || pace.keep());
         if done.send(Written { outcome, took: start.elapsed() }).is_err() {
             return;
-        }
-    }
-}
-
-fn sleep(long: Duration, stop: &AtomicBool) -> ControlFlow<()> {
-    let end = Instant::now() + long;
-    loop {
-        if stop.load(Ordering::Relaxed) {
-            return ControlFlow::Break(());
-        }
-        match end.checked_duration_since(Instant::now()) {
-            None | Some(Duration::ZERO) => return ControlFlow::Continue(()),
-            Some(left) => std::thread::sleep(left.min(NAP_MAX)),
         }
     }
 }

@@ -572,10 +572,9 @@ async fn a_document_that_cannot_be_is_refused_with_its_field_and_character() {
         assert_eq!(problem["excerpt"], line, "{problem}");
         assert_eq!(problem["detail"].as_str().unwrap().lines().count(), 1, "{problem}");
     }
-    let document = with("/history", json!("materialized"));
+    let document = with("/history", json!("stored"));
     let (status, problem) = send(&server, Method::PUT, GROUP, &document).await;
-    let told = (&problem["code"], &problem["field"]);
-    assert_eq!((status, told), (400, (&json!("not_available"), &json!("history"))), "{problem}");
+    assert_eq!((status, &problem["field"]), (400, &json!("history")), "{problem}");
     let twice = r#"{"kind": "FeatureSet", "kind": "FeatureSet"}"#;
     let request = server.request(Method::PUT, GROUP).header("content-type", "application/json");
     let (status, problem) = answer(request.body(twice).send().await.unwrap()).await;
@@ -683,5 +682,64 @@ async fn the_client_has_a_call_for_each_of_them() {
     assert!(linted.is_ok && linted.features.len() == 2, "{linted:?}");
     let wrong = client.feature_group("no/group").await.unwrap_err();
     assert_eq!(wrong.problem().unwrap().status, 404);
+    server.stop().await;
+}
+
+/// Minutes of 25 days, one after the other.
+fn days(close: impl Fn(u32) -> u32) -> String {
+    let mut text = "symbol,ts,open,high,low,close\n".to_owned();
+    for minute in 0..9_000_u32 {
+        let (day, of_day) = (1 + minute / 1_440, minute % 1_440);
+        let ts = format!("2013-10-{day:02}T{:02}:{:02}:00Z", of_day / 60, of_day % 60);
+        text.push_str(&format!("A,{ts},1,1000,0.5,{}\n", close(minute)));
+    }
+    text
+}
+
+/// How many files the group has, once that is another number.
+async fn files_other_than(server: &Server, before: u64) -> u64 {
+    loop {
+        let (status, group) = server.get(GROUP).await;
+        assert_eq!(status, 200, "{group}");
+        let files = group["stored"]["files"].as_u64().unwrap();
+        if files != before {
+            return files;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_cells_of_a_group_that_wants_it_are_kept_in_files() {
+    let server = Server::start().await;
+    server.load("&source=x", &days(|minute| minute % 97 + 1)).await;
+    let mut group = group();
+    let described = put(&server, GROUP, &group).await;
+    assert_eq!(
+        (&described["history"], &described["stored"]["files"]),
+        (&json!("computed"), &json!(0))
+    );
+    let range = format!("{BASE}&reasons=true&format=csv");
+    let computed = server.text(&range).await;
+    assert_eq!(computed.lines().count(), 9_001);
+    group["history"] = json!("materialized");
+    let stored = put(&server, GROUP, &group).await;
+    let same = (&stored["version"], &stored["history"]);
+    assert_eq!(same, (&described["version"], &json!("materialized")), "{stored}");
+    // 8,192 slots are a file; the rest is too short for one.
+    assert_eq!(files_other_than(&server, 0).await, 1);
+    assert_eq!(server.text(&range).await, computed);
+    let metrics = server.text("/metrics").await;
+    assert!(metrics.contains("\nbarrow_feature_files_read_total 1\n"), "{metrics}");
+    let (status, verified) =
+        send(&server, Method::POST, &format!("{GROUP}/verify?symbols=A"), &json!({})).await;
+    assert_eq!((status, &verified["mismatches"]), (200, &json!(0)), "{verified}");
+    server.load("&source=x", &csv("A", "30 7")).await;
+    let changed = server.text(&range).await;
+    assert_ne!(changed, computed);
+    group["history"] = json!("computed");
+    put(&server, GROUP, &group).await;
+    assert_eq!(files_other_than(&server, 1).await, 0);
+    assert_eq!(server.text(&range).await, changed);
     server.stop().await;
 }

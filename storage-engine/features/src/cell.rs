@@ -127,6 +127,15 @@ impl Column {
         &self.reasons
     }
 
+    /// Cells of these numbers, +0.0 where one is null, and codes of reasons.
+    ///
+    /// # Panics
+    /// If there are not as many of both.
+    pub fn from_parts(values: Vec<f64>, reasons: Vec<u8>) -> Self {
+        assert_eq!(values.len(), reasons.len(), "a cell is a number and a reason");
+        Self { values, reasons }
+    }
+
     /// The numbers and the codes of the reasons.
     pub fn into_parts(self) -> (Vec<f64>, Vec<u8>) {
         (self.values, self.reasons)
@@ -145,6 +154,15 @@ impl Column {
     pub fn clear(&mut self) {
         self.values.clear();
         self.reasons.clear();
+    }
+
+    /// Adds the cells of another column.
+    pub fn append(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+        } else {
+            self.extend(&other.values, &other.reasons);
+        }
     }
 
     pub(crate) fn extend(&mut self, values: &[f64], reasons: &[u8]) {

@@ -26,6 +26,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use barrow_types::{DAY_NANOS, days_from_civil};
+use xxhash_rust::xxh3::Xxh3;
 
 pub use grid::{Bucket, SlotGrid, slot_begin, slot_of};
 pub use hours::{Day, Hours, Session, SessionKind};
@@ -69,6 +70,8 @@ pub struct Calendar {
     shapes: Vec<Shape>,
     /// Dates outside the table that facts know, ascending.
     stated: Vec<i32>,
+    /// A number for the sessions before each place, once somebody has asked.
+    digests: OnceLock<Vec<u64>>,
 }
 
 /// What is true of a calendar as a whole.
@@ -185,6 +188,32 @@ impl Calendar {
         (self.rank(from)..self.rank(to)).filter_map(|rank| self.nth(rank))
     }
 
+    /// A number for dates and hours of all sessions before `date`: another one if they are others,
+    /// as sure as a hash is.
+    pub(crate) fn digest_before(&self, date: i32) -> u64 {
+        let digests = self.digests.get_or_init(|| {
+            let mut all = Xxh3::new();
+            let mut digests = vec![all.digest()];
+            for session in (0..self.sessions.len()).filter_map(|rank| self.nth(rank)) {
+                let Session { date, kind, .. } = session;
+                let pause = session.pause.unwrap_or_default();
+                let hours = [session.pre_open, session.open, pause.0, pause.1];
+                let kind = match kind {
+                    SessionKind::Regular => 0,
+                    SessionKind::EarlyClose => 1,
+                    SessionKind::LateOpen => 2,
+                };
+                let rest = [session.close, session.post_close, date.into(), kind];
+                for word in hours.into_iter().chain(rest) {
+                    all.update(&word.to_le_bytes());
+                }
+                digests.push(all.digest());
+            }
+            digests
+        });
+        digests[self.rank(date)]
+    }
+
     /// The session that trades at `ts`, before the open and after the close included.
     pub fn session_at(&self, ts: i64) -> Option<Session> {
         // Hours begin at most a day before their midnight, so no later session has begun.
@@ -236,7 +265,8 @@ impl Calendar {
             ranks.resize(place(*date) + 1, rank);
         }
         ranks.resize(place(to) + 1, narrow(sessions.len()));
-        Self { head, dates: from..to, ranks, sessions, shapes, stated }
+        let digests = OnceLock::new();
+        Self { head, dates: from..to, ranks, sessions, shapes, stated, digests }
     }
 }
 

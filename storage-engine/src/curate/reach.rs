@@ -35,11 +35,10 @@ impl Curated {
     /// When the first slot starts that ends after an instant; with `whole` the first of its
     /// session. The end of time if there is none.
     pub(crate) fn first_ending_after(&self, instant: i64, whole: bool) -> i64 {
-        let back = if self.scan.step.is_dated() { 2 * SLOT_NANOS_MAX } else { 4 * DAY_NANOS };
         let grid = self.grid();
         let calendar = self.calendar.as_deref();
         let mut session: Option<Stretch> = None;
-        for stretch in grid.stretches(calendar, instant.saturating_sub(back), i64::MAX) {
+        for stretch in grid.stretches(calendar, instant.saturating_sub(self.reach()), i64::MAX) {
             if session.is_none_or(|session| session.date != stretch.date) {
                 session = Some(stretch);
             }
@@ -50,6 +49,28 @@ impl Curated {
             }
         }
         i64::MAX
+    }
+
+    /// When the last slot ends that starts in its range; the end of the range, if that is later.
+    pub(crate) fn last_end(&self) -> i64 {
+        let end = self.scan.end.nanos();
+        if end == i64::MAX {
+            return end;
+        }
+        let stretches =
+            self.grid().stretches(self.calendar.as_deref(), end.saturating_sub(self.reach()), end);
+        stretches.last().map_or(end, |stretch| stretch.end_of(stretch.count - 1).max(end))
+    }
+
+    /// No slot, with all that it is made of, is longer than half of this.
+    fn reach(&self) -> i64 {
+        if self.scan.step.is_dated() { 2 * SLOT_NANOS_MAX } else { 4 * DAY_NANOS }
+    }
+
+    /// Whether a row at an instant may have a say in slots that start at `from` or later, of which
+    /// each knows rows of its own session alone.
+    pub(crate) fn may_reach(&self, instant: i64, from: i64) -> bool {
+        instant.saturating_add(self.reach()) >= from || self.may_quarantine()
     }
 
     /// Whether a rule or a person may keep a row of any series out, that slots come from.

@@ -70,7 +70,7 @@ impl TilesJob {
         pace: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<TilesDone, Error> {
         let number = self.number;
-        self.write(disk, pace).inspect_err(|_| derived::discard(disk, KIND, number))
+        self.write(disk, pace).inspect_err(|_| derived::discard(disk, &KIND.path(number)))
     }
 
     fn write(
@@ -82,7 +82,7 @@ impl TilesJob {
         let header = Header { instance, sequence: snapshot.sequence().get() };
         let makers = Makers::new(&snapshot, snapshot.sequence(), true)?;
         let steps = affordable(&makers);
-        let mut output = Output::begin(disk, KIND, number, &header)?;
+        let mut output = Output::begin(disk, KIND, KIND.path(number), &header)?;
         let mut entries: Vec<Entry> = Vec::new();
         'units: for unit in makers.units() {
             let memo = Memo::default();

@@ -17,7 +17,7 @@ use crate::dataset::tables::{Definition, TABLES};
 use crate::derived::Found as Derived;
 use crate::disk::Disk;
 use crate::error::Error;
-use crate::features::Checkpoints;
+use crate::features::{Checkpoints, StoredCells};
 use crate::gaps::find_stored;
 use crate::generation::{Generation, Published};
 use crate::manifest::root::Root;
@@ -263,6 +263,9 @@ pub(super) fn open(
     generation.tiles = Arc::new(Tiles::new(options.tile_bytes_max));
     let (bytes_max, slots) = (options.checkpoint_bytes_max, options.checkpoint_slots);
     generation.checkpoints = Arc::new(Checkpoints::new(bytes_max, slots));
+    let cells = (options.cell_bytes_max, options.cell_slots);
+    let cells = StoredCells::new(format.instance, cells);
+    generation.cells = Arc::new(cells);
     let epoch = 1 + wal_files.iter().map(|file| file.epoch).fold(manifest.root.epoch, u64::max);
     let next_segment = next_segment(&*disk)?;
     let last = Sequence::new(manifest.root.low - 1);
@@ -316,6 +319,8 @@ pub(super) fn open(
     engine.published.advance_to(newest.sequence(), newest.now().max(now));
     engine.find_masks(&mut recovery)?;
     engine.find_tiles(&mut recovery)?;
+    let cells = &engine.published.generation().cells;
+    recovery.removed_files.extend(cells.find(&*engine.disk, engine.snapshot().sequence())?);
     engine.opening = false;
     engine.note_segments();
     engine.log.release(engine.first_needed());

@@ -1,6 +1,7 @@
 //! The spine end to end, in memory, small enough to follow by hand. The proofs at size are in the
 //! package `barrow-tests`.
 
+mod cells;
 mod checkpoints;
 mod copies;
 mod live;

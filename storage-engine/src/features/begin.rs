@@ -35,13 +35,17 @@ pub(super) struct Begin {
     pub(super) close: Option<f64>,
     /// What corporate actions do to the rows.
     pub(super) forward: Option<Arc<Forward>>,
+    /// No slot that starts before this has a say in those that are asked for, but for how many
+    /// there are; the beginning of time: all do.
+    pub(super) since: i64,
 }
 
 impl Begin {
     /// Behind the slots of a checkpoint, whose state knows how many they are.
     pub(super) fn after(checkpoint: &Checkpoint, forward: Option<Arc<Forward>>) -> Self {
-        let start = Timestamp::from_nanos(checkpoint.next);
-        Self { start, rank: u64::MAX / 2, close: checkpoint.close, forward }
+        let start = Timestamp::from_nanos(checkpoint.basis.next);
+        let since = i64::MIN;
+        Self { start, rank: u64::MAX / 2, close: checkpoint.close, forward, since }
     }
 }
 
@@ -59,6 +63,19 @@ fn first(all: &mut Curated) -> Result<Option<First>, Error> {
         }
     }
     Ok(None)
+}
+
+/// When the first slot with a row of `scan` starts, wherever its range begins; `None` if there is
+/// none.
+pub(super) fn begin(
+    snapshot: &Snapshot,
+    reference: &Reference,
+    calendar: &Option<Arc<Calendar>>,
+    scan: &CuratedScan,
+) -> Result<Option<i64>, Error> {
+    let scan = CuratedScan { start: Timestamp::MIN, empty: false, ..scan.clone() };
+    let mut all = Curated::on(calendar.clone(), snapshot.clone(), reference, scan, false)?;
+    Ok(first(&mut all)?.map(|first| first.start))
 }
 
 /// What corporate actions do to the rows of `scan`, which reads the close first and begins where
@@ -118,6 +135,7 @@ pub(super) fn find(
         rank: 1,
         close: None,
         forward: forward.clone(),
+        since: i64::MIN,
     };
     let Lead::Slots(count) = lead else { return Ok(Some(at_begin)) };
     if scan.start.nanos() <= begin {
@@ -143,6 +161,7 @@ pub(super) fn find(
                     rank: u64::MAX / 2,
                     close: Some(close),
                     forward,
+                    since: i64::MIN,
                 },
             })
         });
@@ -152,12 +171,11 @@ pub(super) fn find(
     };
     let rank = 1 + walk.grid.count(walk.calendar, begin, start);
     // The begin has a row, so one is found.
-    let close = walk.back_by_rows(start, 1, rows_of)?.map(|(_, close)| close);
-    let close = match close {
-        Some(close) => Some(close),
-        None => rows_of(begin, start)?.first().map(|(_, close)| *close),
+    let (close, since) = match walk.back_by_rows(start, 1, rows_of)? {
+        Some((row, close)) => (Some(close), row.min(start)),
+        None => (rows_of(begin, start)?.first().map(|(_, close)| *close), i64::MIN),
     };
-    Ok(Some(Begin { start: Timestamp::from_nanos(start), rank, close, forward }))
+    Ok(Some(Begin { start: Timestamp::from_nanos(start), rank, close, forward, since }))
 }
 
 struct Walk<'a> {

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, Step};
+use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, Step, Timestamp};
 
 use crate::curate::Curated;
 use crate::dataset::facts::{EVERY_SYMBOL, REFERENCE};
-use crate::memtable::Zone;
+use crate::error::Error;
 use crate::reference::Reference;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Revisions, Scan, Snapshot};
 
 /// The datasets whose rows tell of slots, besides facts that are read whole.
 const TOLD: [DatasetId; 9] = [
@@ -27,8 +27,9 @@ const TOLD: [DatasetId; 9] = [
 /// Something that changed of an instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// Rows of bars of a step, or ticks, none of them earlier than this.
-    Rows(Step, i64),
+    /// Rows of bars of a step, or ticks: none of them earlier than the first, or later than the
+    /// last.
+    Rows { step: Step, first: i64, last: i64 },
     /// Why slots are empty or whether they are final, of none that ends before this.
     Reasons(i64),
     /// Anything.
@@ -65,7 +66,7 @@ impl Changes {
 
     fn add(&mut self, reference: &Reference, key: &SeriesKey, changed: Changed) {
         let dataset = key.dataset;
-        let Changed { first, is_new } = changed;
+        let Changed { first, last, is_new } = changed;
         if REFERENCE.contains(&dataset) {
             self.of_all.push(Change::All);
             return;
@@ -78,7 +79,7 @@ impl Changes {
                 Change::All
             }
             DatasetId::BARS | DatasetId::TRADES | DatasetId::QUOTES => {
-                Change::Rows(key.step, first)
+                Change::Rows { step: key.step, first, last }
             }
             DatasetId::CLAIMS | DatasetId::REJECTS | DatasetId::HALTS | DatasetId::OUTAGES => {
                 Change::Reasons(first)
@@ -101,17 +102,15 @@ impl Changes {
     }
 }
 
-/// What the records after `since` may have changed of one instrument.
+/// What the records after `since` may have changed of one instrument, but for facts that are read
+/// whole.
 pub(super) fn of_instrument(
     since: Sequence,
     (snapshot, reference): (&Snapshot, &Reference),
     instrument: &Arc<str>,
 ) -> Vec<Change> {
-    if since == snapshot.sequence() {
+    if since >= snapshot.sequence() {
         return Vec::new();
-    }
-    if snapshot.generation().facts.newest() > since.get() {
-        return vec![Change::All];
     }
     let bound = reference.bound_to(instrument).map(|(_, symbol)| symbol);
     let symbols: BTreeSet<&str> = bound.chain([&**instrument, EVERY_SYMBOL]).collect();
@@ -139,7 +138,7 @@ pub(super) fn first_changed(
     };
     let firsts = changes.iter().map(|change| match *change {
         Change::All => i64::MIN,
-        Change::Rows(step, first) => curated.first_changed(step, first).unwrap_or(i64::MIN),
+        Change::Rows { step, first, .. } => curated.first_changed(step, first).unwrap_or(i64::MIN),
         Change::Reasons(first) if first < unsettled => ending_after(first),
         Change::Reasons(_) => i64::MAX,
     });
@@ -167,38 +166,80 @@ pub(super) fn first_final(old: &[Option<i64>], now: &[Option<i64>], unsettled: i
 /// What came to a series.
 #[derive(Clone, Copy)]
 struct Changed {
-    /// No row of it has an earlier `ts`.
+    /// No row of it has an earlier `ts`,
     first: i64,
+    /// or a later one.
+    last: i64,
     /// Whether there was nothing of the series before.
     is_new: bool,
 }
 
-/// What came to a series after `since`; `None`: nothing. Of what is in segments already it is only
-/// known where it may lie.
+/// What came to a series after `since`; `None`: nothing.
 fn changed(snapshot: &Snapshot, series: SeriesId, since: Sequence) -> Option<Changed> {
     let generation = snapshot.generation();
     let since = since.get();
-    let mut found: Option<Changed> = None;
+    let mut spans: Vec<(i64, i64)> = Vec::new();
+    // Of segments that hold older rows, too.
+    let mut mixed: Option<(i64, i64)> = None;
     let mut is_new = true;
-    let mut note = |zone: &Zone, first: Option<i64>| {
-        is_new &= zone.sequence.min > since;
-        if let Some(first) = first {
-            let first = found.map_or(first, |found| found.first.min(first));
-            found = Some(Changed { first, is_new: false });
-        }
-    };
     for extent in generation.extents(series) {
         let zone = extent.meta().zone;
-        note(&zone, (zone.sequence.max > since).then_some(zone.ts.min));
+        is_new &= zone.sequence.min > since;
+        if zone.sequence.min > since {
+            spans.push((zone.ts.min, zone.ts.max));
+        } else if zone.sequence.max > since {
+            mixed = Some(joined(mixed, (zone.ts.min, zone.ts.max)));
+        }
     }
     for run in generation.runs(series) {
-        let rows = run.rows();
-        let first = if run.zone.sequence.min > since {
-            Some(run.zone.ts.min)
-        } else {
-            run.range().find(|at| rows.sequence[*at] > since).map(|at| rows.ts[at])
-        };
-        note(&run.zone, first);
+        let zone = run.zone;
+        is_new &= zone.sequence.min > since;
+        if zone.sequence.min > since {
+            spans.push((zone.ts.min, zone.ts.max));
+        } else if zone.sequence.max > since {
+            let rows = run.rows();
+            let is_newer = |at: &usize| rows.sequence[*at] > since;
+            // They are in order.
+            let (first, last) = (run.range().find(is_newer), run.range().rev().find(is_newer));
+            spans.extend(first.zip(last).map(|(first, last)| (rows.ts[first], rows.ts[last])));
+        }
     }
-    found.map(|found| Changed { is_new, ..found })
+    if let Some(span) = mixed {
+        spans.extend(newer_rows(snapshot, series, since, span));
+    }
+    let all = spans.into_iter().fold(None, |all, span| Some(joined(all, span)));
+    all.map(|(first, last)| Changed { first, last, is_new })
+}
+
+/// The span of both.
+fn joined(all: Option<(i64, i64)>, span: (i64, i64)) -> (i64, i64) {
+    all.map_or(span, |all| (all.0.min(span.0), all.1.max(span.1)))
+}
+
+/// From when to when the rows lie in a span that came after `since`; all of it, if they cannot be
+/// read.
+fn newer_rows(
+    snapshot: &Snapshot,
+    series: SeriesId,
+    since: u64,
+    span: (i64, i64),
+) -> Option<(i64, i64)> {
+    let read = || -> Result<Option<(i64, i64)>, Error> {
+        let mut found = None;
+        let mut scanner = snapshot.scan(Scan {
+            series,
+            start: Timestamp::from_nanos(span.0),
+            end: Timestamp::from_nanos(span.1.saturating_add(1)),
+            columns: Vec::new(),
+            as_of: None,
+            at_sequence: None,
+            revisions: Revisions::All,
+        })?;
+        while let Some(rows) = scanner.next()? {
+            let newer = rows.ts.iter().zip(&rows.sequence).filter(|(_, by)| **by > since);
+            found = newer.fold(found, |found, (ts, _)| Some(joined(found, (*ts, *ts))));
+        }
+        Ok(found)
+    };
+    read().unwrap_or(Some(span))
 }

@@ -11,19 +11,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use barrow_features::{ContextId, History, Plan};
-use barrow_types::{Reason, Sequence, Timestamp};
+use barrow_types::{Reason, Sequence};
 use parking_lot::Mutex;
 
-use crate::curate::{Curated, CuratedScan, watermarks};
+use crate::curate::{Curated, CuratedScan};
 use crate::error::Error;
 use crate::remembered::Remembered;
 
-use super::Way;
+use super::basis::{Basis, Comparison};
 use super::begin::Lead;
-use super::changes::{self, Change};
 use super::clocks::Clocks;
 use super::inputs::Slots;
 use super::lane::Asked;
+use super::world::World;
 
 /// The slots of which context of a group they are.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,16 +40,8 @@ type Key = (Arc<Of>, i64);
 
 /// What the slots up to one leave behind.
 pub(super) struct Checkpoint {
-    /// It knows the records up to this one.
-    sequence: Sequence,
-    /// Up to when rows were final.
-    watermarks: Arc<[Option<i64>]>,
-    /// Every slot that starts before this is in it.
-    pub(super) next: i64,
-    /// The end of the last slot in it that was empty, or whose row may change.
-    unsettled: i64,
-    /// When the last of them could be had.
-    due: i64,
+    /// What it was computed from.
+    pub(super) basis: Basis,
     /// The close of the last row.
     pub(super) close: Option<f64>,
     pub(super) clocks: Clocks,
@@ -107,7 +99,7 @@ impl Checkpoints {
     }
 
     fn keep(&self, of: &Arc<Of>, checkpoint: Checkpoint) {
-        let (key, bytes) = ((Arc::clone(of), checkpoint.next), checkpoint.byte_len());
+        let (key, bytes) = ((Arc::clone(of), checkpoint.basis.next), checkpoint.byte_len());
         let evicted = self.kept.lock().insert(key, Arc::new(checkpoint), bytes, self.bytes_max);
         self.evicted.fetch_add(evicted, Ordering::Relaxed);
     }
@@ -128,11 +120,11 @@ impl Checkpoints {
             };
             let Some(found) = found else { return Ok(None) };
             if holds(&found)? {
-                self.kept.lock().get(&(Arc::clone(of), found.next));
+                self.kept.lock().get(&(Arc::clone(of), found.basis.next));
                 self.used.fetch_add(1, Ordering::Relaxed);
                 return Ok(Some(found));
             }
-            let Some(before) = found.next.checked_sub(1) else { return Ok(None) };
+            let Some(before) = found.basis.next.checked_sub(1) else { return Ok(None) };
             up_to = before;
         }
     }
@@ -148,11 +140,8 @@ impl Asked<'_> {
         curated: &Curated,
     ) -> Option<Arc<Of>> {
         let group = &self.scan.group;
-        let is_plain = self.scan.way == Way::Columns
-            && self.scan.since == Timestamp::MIN
-            && self.scan.as_of.is_none()
-            && group.plan.imports(context).len() == 0;
-        if !is_plain || self.lead(context) != Lead::All {
+        let reads_others = group.plan.imports(context).len() > 0;
+        if !self.is_plain() || reads_others || self.lead(context) != Lead::All {
             return None;
         }
         Some(Arc::new(Of {
@@ -171,34 +160,8 @@ impl Asked<'_> {
         curated: &Curated,
     ) -> Result<Option<Arc<Checkpoint>>, Error> {
         let checkpoints = &self.snapshot.generation().checkpoints;
-        let mut since: Vec<(Sequence, Vec<Change>)> = Vec::new();
-        let mut watermarks_now = None;
-        checkpoints.last(of, scan.start.nanos(), |found| {
-            if found.sequence > self.sequence() || found.due > scan.due.nanos() {
-                return Ok(false);
-            }
-            let known = since.iter().position(|(sequence, _)| *sequence == found.sequence);
-            let place = known.unwrap_or_else(|| {
-                let changes = changes::of_instrument(
-                    found.sequence,
-                    (self.snapshot, self.reference),
-                    &scan.instrument,
-                );
-                since.push((found.sequence, changes));
-                since.len() - 1
-            });
-            let changes = &since[place].1;
-            let mut moved = i64::MAX;
-            if !changes.iter().all(|change| matches!(change, Change::Rows(..))) {
-                let now = match &watermarks_now {
-                    Some(now) => now,
-                    None => watermarks_now.insert(watermarks(self.snapshot, self.reference, scan)?),
-                };
-                moved = changes::first_final(&found.watermarks, now, found.unsettled);
-            }
-            let head = (found.next, found.unsettled);
-            Ok(changes::first_changed(curated, changes, head, moved) >= found.next)
-        })
+        let mut comparison = Comparison::new(self, scan, curated);
+        checkpoints.last(of, scan.start.nanos(), |found| comparison.holds(&found.basis))
     }
 
     /// What keeps states on the way through `scan`, which `curated` reads, if that is long enough.
@@ -214,23 +177,19 @@ impl Asked<'_> {
         if curated.grid().count(curated.calendar(), start, end) < every {
             return Ok(None);
         }
+        let mut comparison = Comparison::new(self, scan, curated);
         Ok(Some(Recorder {
             of,
             checkpoints: Arc::clone(&generation.checkpoints),
             every,
             sequence: self.sequence(),
-            watermarks: watermarks(self.snapshot, self.reference, scan)?.into(),
+            watermarks: comparison.watermarks()?,
+            world: self.world(scan, curated),
             slots: 0,
-            unsettled: from.map_or(i64::MIN, |from| from.unsettled),
-            due: from.map_or(i64::MIN, |from| from.due),
+            unsettled: from.map_or(i64::MIN, |from| from.basis.unsettled),
+            due: from.map_or(i64::MIN, |from| from.basis.due),
             is_mixed: false,
         }))
-    }
-
-    /// The last record that the question admits.
-    fn sequence(&self) -> Sequence {
-        let newest = self.snapshot.sequence();
-        self.scan.at_sequence.map_or(newest, |sequence| sequence.min(newest))
     }
 }
 
@@ -241,6 +200,7 @@ pub(super) struct Recorder {
     every: u64,
     sequence: Sequence,
     watermarks: Arc<[Option<i64>]>,
+    world: World,
     /// Slots since the last one.
     slots: u64,
     unsettled: i64,
@@ -279,14 +239,16 @@ impl Recorder {
         if self.is_mixed {
             return;
         }
+        let next = slots.ts[last].saturating_add(1);
         self.checkpoints.keep(
             &self.of,
             Checkpoint {
-                sequence: self.sequence,
-                watermarks: Arc::clone(&self.watermarks),
-                next: slots.ts[last].saturating_add(1),
-                unsettled: self.unsettled,
-                due: self.due,
+                basis: Basis::new(
+                    (self.sequence, Arc::clone(&self.watermarks)),
+                    self.world.before(next),
+                    (next, self.unsettled),
+                    self.due,
+                ),
                 close: slots.close[last],
                 clocks: clocks.clone(),
                 state: kernels.save(plan),

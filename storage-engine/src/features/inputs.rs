@@ -89,6 +89,8 @@ pub(super) struct SlotReader {
     has_begun: bool,
     /// Slots that are not due, behind the last one that is.
     later: Slots,
+    /// Whether one that is due comes behind the range.
+    is_followed: bool,
     is_over: bool,
 }
 
@@ -127,11 +129,12 @@ pub(super) fn columns_of(fields: &[Field]) -> Vec<ColumnId> {
 
 impl SlotReader {
     /// The slots of `curated`, which reads [`columns_of`] `fields` and empty slots too. `close` is
-    /// that of the last row before its range, if there is one.
+    /// that of the last row before its range, if there is one. `due` is the end of what is due, and
+    /// whether a slot that is lies behind the range.
     pub(super) fn new(
         curated: Curated,
         (fields, gap): (&[Field], Gap),
-        due: Timestamp,
+        (due, is_followed): (Timestamp, bool),
         close: Option<f64>,
     ) -> Self {
         let columns = columns_of(fields);
@@ -151,6 +154,7 @@ impl SlotReader {
             has_begun: close.is_some(),
             close,
             later: Slots::default(),
+            is_followed,
             is_over: false,
             curated,
         }
@@ -165,7 +169,8 @@ impl SlotReader {
                 return Ok(Some(slots));
             }
         }
-        Ok(None)
+        let later = std::mem::take(&mut self.later);
+        Ok((self.is_followed && later.len() > 0).then_some(later))
     }
 
     fn slots(&mut self, piece: &Piece) -> Slots {

@@ -22,7 +22,7 @@ use super::machine::Machine;
 use super::{FeatureGroup, FeaturePiece, FeatureScan, Way, double};
 
 /// A cell's number and reason.
-const CELL_BYTES: usize = 9;
+pub(super) const CELL_BYTES: usize = 9;
 /// Cells of a piece, about: they stay in the cache until somebody has looked at them.
 const PIECE_BYTES: usize = 1 << 20;
 const PIECE_SLOTS_MIN: usize = 256;
@@ -33,13 +33,14 @@ pub(super) struct Asked<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) reference: &'a Reference,
     pub(super) scan: &'a FeatureScan,
+    /// The end of the range that calendars and names are of, whatever part of it is read.
+    pub(super) until: Timestamp,
+    /// Whether a slot that is due lies behind the range.
+    pub(super) is_followed: bool,
 }
 
 /// See the module.
 pub(super) struct Lane {
-    /// Whether any source has delivered something of its instrument.
-    pub(super) is_delivered: bool,
-    calendar: Option<String>,
     /// `None` if there is no row.
     reader: Option<SlotReader>,
     group: Arc<FeatureGroup>,
@@ -62,6 +63,16 @@ pub(super) struct Lane {
     is_over: bool,
 }
 
+impl<'a> Asked<'a> {
+    /// A question about the whole range of `scan`.
+    pub(super) fn new(
+        (snapshot, reference): (&'a Snapshot, &'a Reference),
+        scan: &'a FeatureScan,
+    ) -> Self {
+        Self { snapshot, reference, scan, until: scan.end, is_followed: false }
+    }
+}
+
 impl Asked<'_> {
     /// The lanes of all contexts, in their order.
     pub(super) fn lanes(&self) -> Result<Vec<Option<Lane>>, Error> {
@@ -79,9 +90,9 @@ impl Asked<'_> {
             scan.end = end;
             let curated = self.open(scan.clone())?;
             if context == ContextId(0) {
-                // What other contexts have behind the last row of this one does not count.
-                end = curated.end();
-                scan.end = end;
+                // What other contexts have behind the last slot of this one does not count.
+                scan.end = curated.end();
+                end = Timestamp::from_nanos(curated.last_end());
             }
             let (lane, first) = self.lane(context, scan, &curated)?;
             for import in plan.imports(context) {
@@ -110,16 +121,16 @@ impl Asked<'_> {
 
     /// The calendar of an instrument, whatever part of the range is read.
     pub(super) fn calendar(&self, instrument: &str) -> Result<Option<Arc<Calendar>>, Error> {
-        calendar_of(self.reference, instrument, self.scan.end)
+        calendar_of(self.reference, instrument, self.until)
     }
 
     /// What to read for a context.
-    fn curated(&self, of: &Context, context: ContextId) -> CuratedScan {
+    pub(super) fn curated(&self, of: &Context, context: ContextId) -> CuratedScan {
         let FeatureScan { instrument, group, as_of, at_sequence, due, end, .. } = self.scan;
         let bars = &group.definition.bars;
         let instrument = match &of.instrument {
             None => Arc::clone(instrument),
-            Some(name) => self.reference.instrument(BARS.name, name, *end),
+            Some(name) => self.reference.instrument(BARS.name, name, self.until),
         };
         let fields: Vec<Field> = group.plan.fields(context).collect();
         CuratedScan {
@@ -180,8 +191,6 @@ impl Asked<'_> {
             }
         };
         let mut lane = Lane {
-            is_delivered: !curated.candidates().is_empty(),
-            calendar: curated.calendar().map(|calendar| calendar.name().to_owned()),
             reader: None,
             group: Arc::clone(group),
             machine,
@@ -206,7 +215,9 @@ impl Asked<'_> {
             lane.recorder = self.recorder(of, (&scan, &curated), checkpoint.as_deref())?;
         }
         let curated = curated.brought_back(begin.forward);
-        let reader = SlotReader::new(curated, (&fields, gap), *due, begin.close);
+        let of_own = context == ContextId(0);
+        let due = (*due, self.is_followed && of_own);
+        let reader = SlotReader::new(curated, (&fields, gap), due, begin.close);
         lane.reader = Some(reader);
         Ok((lane, begin.start))
     }
@@ -241,16 +252,10 @@ impl Asked<'_> {
 }
 
 impl Lane {
-    /// The name of its calendar.
-    pub(super) fn calendar(&self) -> Option<&str> {
-        self.calendar.as_deref()
-    }
-
     /// What it makes of the slots that were read, some at a time; `None` if there are none.
     fn piece(&mut self) -> Option<FeaturePiece> {
         let (slots, imported, from) = self.read.take()?;
-        let len = PIECE_BYTES / (CELL_BYTES * self.exports.max(1));
-        let all = from..slots.len().min(from + len.clamp(PIECE_SLOTS_MIN, PIECE_SLOTS_MAX));
+        let all = from..slots.len().min(from + piece_slots(self.exports));
         let (to, len) = (all.end, all.len());
         let mut piece = FeaturePiece {
             ts: slots.ts[all.clone()].to_vec(),
@@ -330,6 +335,11 @@ impl Lane {
             low.checked_sub(1).map(|last| (piece, last))
         })
     }
+}
+
+/// How many slots a piece of so many columns has, at most.
+pub(super) fn piece_slots(columns: usize) -> usize {
+    (PIECE_BYTES / (CELL_BYTES * columns.max(1))).clamp(PIECE_SLOTS_MIN, PIECE_SLOTS_MAX)
 }
 
 /// Of each slot the share of some columns that have a number.

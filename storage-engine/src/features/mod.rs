@@ -4,7 +4,9 @@
 //! is decided which slots they see: those that are asked for, and before them as many as cells look
 //! back ([`begin`]), with what bars and the calendar say of each ([`inputs`]).
 
+mod basis;
 mod begin;
+pub mod cell_file;
 mod changes;
 mod check;
 mod checkpoints;
@@ -15,10 +17,12 @@ mod lane;
 mod live;
 mod machine;
 mod moments;
+mod stored;
+mod stream;
+mod world;
 
 use std::sync::Arc;
 
-use barrow_features::ContextId;
 pub use barrow_features::{
     Analysis, Bars as FeatureBars, Cell, Class, Column, Compiled, Context, Definition,
     DefinitionError, FeatureRule, Gap, Options as FeatureOptions, Storage,
@@ -33,8 +37,11 @@ pub use check::{Changed, GoOn, Linted, Verified};
 pub use checkpoints::CheckpointStats;
 pub(crate) use checkpoints::Checkpoints;
 pub use group::FeatureGroup;
-use lane::{Asked, Lane};
+use lane::Asked;
 pub use live::{LiveFeatures, LiveRow, LiveUpdate};
+pub(crate) use stored::StoredCells;
+pub use stored::{CellsKey, CellsMade, StoredCellsStats};
+use stream::Stream;
 
 /// Which features of which instrument.
 #[derive(Clone, Debug)]
@@ -179,9 +186,9 @@ fn double(count: usize) -> f64 {
 
 /// The features of one instrument, a piece at a time.
 pub struct Features {
-    /// Of each context its slots; the first is the instrument's own.
-    lanes: Vec<Option<Lane>>,
-    start: i64,
+    is_delivered: bool,
+    calendar: Option<Arc<str>>,
+    stream: Stream,
 }
 
 impl Snapshot {
@@ -191,13 +198,16 @@ impl Snapshot {
     /// `Invalid` if a calendar is not known; `Corrupt` if a block that is needed is damaged.
     pub fn features(&self, scan: &FeatureScan) -> Result<Features, Error> {
         let reference = Reference::at(self, scan.as_of, scan.at_sequence)?;
-        let asked = Asked { snapshot: self, reference: &reference, scan };
-        let lanes = asked.lanes()?;
-        Ok(Features { lanes, start: scan.start.nanos() })
+        let asked = Asked::new((self, &reference), scan);
+        let own = asked.open(asked.own())?;
+        let parts = stream::parts((scan.start.nanos(), scan.end.nanos()), asked.stored()?);
+        let (is_delivered, calendar) = (!own.candidates().is_empty(), own.calendar());
+        let calendar = calendar.map(|calendar| calendar.name().into());
+        let whole = (self.clone(), Arc::clone(&reference), scan.clone());
+        let stream = Stream::new(whole, scan.end, parts)?;
+        Ok(Features { is_delivered, calendar, stream })
     }
-}
 
-impl Snapshot {
     /// When the last slot with a row starts that a group can have cells for, due or not; `None` if
     /// there is none.
     ///
@@ -205,21 +215,20 @@ impl Snapshot {
     /// As [`Self::features`].
     pub fn newest_slot(&self, scan: &FeatureScan) -> Result<Option<Timestamp>, Error> {
         let reference = Reference::at(self, scan.as_of, scan.at_sequence)?;
-        let asked = Asked { snapshot: self, reference: &reference, scan };
-        let newest = self.newest_curated(asked.own())?;
+        let newest = self.newest_curated(Asked::new((self, &reference), scan).own())?;
         Ok(newest.found.map(|(_, piece)| Timestamp::from_nanos(begin::first_start(&piece))))
     }
 }
 
 impl Features {
     /// Whether any source has delivered something of the instrument at that step and side.
-    pub fn is_delivered(&self) -> bool {
-        self.lanes[0].as_ref().is_some_and(|lane| lane.is_delivered)
+    pub const fn is_delivered(&self) -> bool {
+        self.is_delivered
     }
 
     /// The name of the calendar that says which slots are expected; `None`: all are.
     pub fn calendar(&self) -> Option<&str> {
-        self.lanes[0].as_ref().and_then(Lane::calendar)
+        self.calendar.as_deref()
     }
 
     /// The next slots, never none; `None` after the last.
@@ -228,13 +237,6 @@ impl Features {
     /// `Corrupt` if a block that is needed is damaged.
     #[expect(clippy::should_implement_trait, reason = "a fallible iterator is not an `Iterator`")]
     pub fn next(&mut self) -> Result<Option<FeaturePiece>, Error> {
-        loop {
-            let Some(piece) = lane::step(&mut self.lanes, ContextId(0))? else { return Ok(None) };
-            let before = piece.ts.partition_point(|ts| *ts < self.start);
-            let piece = if before == 0 { piece } else { piece.split_at(before).1 };
-            if !piece.is_empty() {
-                return Ok(Some(piece));
-            }
-        }
+        self.stream.next()
     }
 }

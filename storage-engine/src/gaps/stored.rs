@@ -34,7 +34,7 @@ impl Stored {
     /// # Errors
     /// What is wrong with it, with its path.
     pub(crate) fn open(disk: &dyn Disk, number: u64) -> Result<Self, Error> {
-        let Opened { len, header, index, data_end } = KIND.open(disk, number)?;
+        let Opened { len, header, index, data_end } = KIND.open(disk, &KIND.path(number))?;
         let path = mask_file::path(number);
         let damage = |damaged: Damaged| Error::corrupt(format!("{path}: {damaged}"));
         let entries = mask_file::decode_index(&index, data_end).map_err(damage)?;

@@ -63,7 +63,7 @@ impl MasksJob {
         pace: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<MasksDone, Error> {
         let number = self.number;
-        self.write(disk, pace).inspect_err(|_| derived::discard(disk, KIND, number))
+        self.write(disk, pace).inspect_err(|_| derived::discard(disk, &KIND.path(number)))
     }
 
     fn write(
@@ -73,7 +73,7 @@ impl MasksJob {
     ) -> Result<MasksDone, Error> {
         let sequence = self.snapshot.sequence().get();
         let header = Header { instance: self.instance, sequence };
-        let output = Output::begin(disk, KIND, self.number, &header)?;
+        let output = Output::begin(disk, KIND, KIND.path(self.number), &header)?;
         let mut file = Masks { output, entries: Vec::new() };
         'series: for &(series, step) in &self.series {
             for block in self.blocks(series, step)? {

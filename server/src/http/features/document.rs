@@ -26,11 +26,6 @@ pub(crate) fn read(value: &Value, name: &str) -> Result<Definition, Problem> {
         return Err(fields.fault("name", format!("is '{own}', but it is put as '{name}'")));
     }
     let history = parsed(&fields, "history", Storage::parse, &Storage::ALL.map(Storage::name))?;
-    if history == Some(Storage::Materialized) {
-        let detail = "history: materialized is not available in this version; leave it out, the \
-                      cells are the same";
-        return Err(Problem::not_available("history", detail));
-    }
     Ok(Definition {
         name: name.to_owned(),
         bars: bars(&fields)?,

@@ -23,7 +23,7 @@ use super::super::facts::stated::{Cell, Context, Fact, Group, Stated, state};
 use super::super::params::{Known, Params};
 use super::super::table::instant;
 use super::document;
-use super::named::{FEATURES, fact, promoted, promoted_key, read};
+use super::named::{FEATURES, fact, history, history_key, promoted, promoted_key, read};
 use super::reader::{BETWEEN, is_taken};
 
 const STATING: Known = Known { built: &["batch_id"], not_built: &[] };
@@ -119,11 +119,20 @@ fn stated(
     if promoted(&reference, name).is_none() {
         promote_in(&mut stated, name, version);
     }
+    let wanted = group.definition.history;
+    if history(&reference, name) != wanted {
+        set(&mut stated, history_key(name), wanted.name());
+    }
     Ok(stated)
 }
 
 fn promote_in(stated: &mut Stated, name: &str, version: &str) {
-    let values = vec![Cell::Text(promoted_key(name)), Cell::from(version)];
+    set(stated, promoted_key(name), version);
+}
+
+/// States a setting of groups.
+fn set(stated: &mut Stated, key: String, value: &str) {
+    let values = vec![Cell::Text(key), Cell::from(value)];
     let group = Group { policy: KnownAt::Ingest, ..Group::of(DatasetId::SETTINGS) };
     stated.add(group, Fact { subject: FEATURES.to_owned(), ts: ALWAYS, known_at: None, values });
 }
@@ -240,6 +249,8 @@ fn described(
     let promoted = promoted(reference, name);
     let versions = reference.definitions(name).iter().map(version).collect::<Vec<_>>();
     let document: Value = serde_json::from_str(&fact.document).unwrap_or_default();
+    let stored = snapshot.stored_cells(group);
+    let stored = json!({"files": stored.blocks, "bytes": stored.bytes});
     json!({
         "name": name,
         "version": compiled.version,
@@ -247,6 +258,8 @@ fn described(
         "is_promoted": promoted == Some(compiled.version.as_str()),
         "versions": versions,
         "document": document,
+        "history": history(reference, name).name(),
+        "stored": stored,
         "canonical": compiled.canonical,
         "features": compiled.features.iter().map(|of| feature(group, of)).collect::<Vec<_>>(),
         "nodes": compiled.totals.nodes,

@@ -27,5 +27,5 @@ mod reader;
 mod row;
 
 pub(crate) use check::{Check, KNOWN as CHECKED, LintSum, Sum, VerifySum, lint, verify};
-pub(crate) use named::{Ready, promoted};
+pub(crate) use named::{Ready, is_materialized, promoted};
 pub(crate) use row::row_at;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use barrow_engine::features::Storage;
 use barrow_engine::{DefinitionFact, FeatureGroup, Reference};
 use parking_lot::Mutex;
 
@@ -28,6 +29,22 @@ pub(crate) fn promoted_key(name: &str) -> String {
 /// The promoted version of a group.
 pub(crate) fn promoted<'a>(reference: &'a Reference, name: &str) -> Option<&'a str> {
     reference.setting(FEATURES, &promoted_key(name))
+}
+
+/// The key of the setting that says how the history of a group is kept.
+pub(super) fn history_key(name: &str) -> String {
+    format!("history:{name}")
+}
+
+/// How the history of a group is kept, whichever version.
+pub(super) fn history(reference: &Reference, name: &str) -> Storage {
+    let setting = reference.setting(FEATURES, &history_key(name));
+    setting.and_then(Storage::parse).unwrap_or_default()
+}
+
+/// Whether cells of a group are wanted in files.
+pub(crate) fn is_materialized(reference: &Reference, name: &str) -> bool {
+    history(reference, name) == Storage::Materialized
 }
 
 /// A version of a group, ready to be computed.

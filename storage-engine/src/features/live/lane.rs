@@ -171,7 +171,7 @@ impl LiveLane {
     ) -> Result<(), Error> {
         let scan = self.scan.clone();
         let Sources { snapshot, reference, room, pace } = sources;
-        let asked = Asked { snapshot, reference, scan: &scan };
+        let asked = Asked::new((*snapshot, *reference), &scan);
         let mut curated = match &self.head {
             Some(head) => Some(asked.open(from(&asked, head.next))?),
             None => None,
@@ -250,7 +250,8 @@ impl LiveLane {
         let curated = curated.brought_back(self.forward.clone());
         let group = &asked.scan.group;
         let fields = fields(&group.plan);
-        let reader = SlotReader::new(curated, (&fields, group.gap()), Timestamp::MAX, head.close);
+        let due = (Timestamp::MAX, false);
+        let reader = SlotReader::new(curated, (&fields, group.gap()), due, head.close);
         let mut feed = Feed {
             group,
             room,
@@ -297,7 +298,7 @@ impl LiveLane {
         let settled = forward.settled_from(curated);
         let is_near = |change: &Change| match *change {
             Change::All => true,
-            Change::Rows(_, first) | Change::Reasons(first) => first < settled,
+            Change::Rows { first, .. } | Change::Reasons(first) => first < settled,
         };
         let actions = asked.reference.actions(&asked.scan.instrument);
         let head = self.head.as_ref().map_or(i32::MIN, |head| head.session);
@@ -318,7 +319,8 @@ impl LiveLane {
 
     /// The instant behind which rows have become final, or no longer are, by what watermarks say.
     fn first_final(&mut self, asked: &Asked<'_>, changes: &[Change]) -> Result<i64, Error> {
-        if self.head.is_some() && changes.iter().all(|change| matches!(change, Change::Rows(..))) {
+        if self.head.is_some() && changes.iter().all(|change| matches!(change, Change::Rows { .. }))
+        {
             return Ok(i64::MAX);
         }
         let now = watermarks(asked.snapshot, asked.reference, &asked.own())?;
