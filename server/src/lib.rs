@@ -12,11 +12,13 @@
 pub mod app;
 mod arrow_out;
 mod auth;
+mod below;
 pub mod cli;
 mod clock;
 pub mod config;
 mod feed;
 mod http;
+mod import;
 mod jobs;
 mod live;
 pub mod logging;

@@ -13,9 +13,9 @@ use barrow_engine::{Copied, CopyJob, Error, StoreAtRest};
 use clap::Args;
 
 use crate::cli::CliError;
-use crate::cli::import::grouped;
 use crate::cli::jobs::run_and_wait;
 use crate::cli::target::DEFAULT_SERVER;
+use crate::import::grouped;
 use crate::store_folder::StoreFolder;
 
 const EXAMPLES: &str = "\

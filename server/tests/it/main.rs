@@ -20,6 +20,7 @@ mod facts;
 mod features;
 mod harness;
 mod health;
+mod imports;
 mod ingest;
 mod jobs;
 mod jobs_killed;

@@ -7,11 +7,12 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use barrow_engine::disk::{Disk, OsDisk, check_path};
+use barrow_engine::disk::{Disk, OsDisk};
 use barrow_engine::{CopyJob, Error, ErrorKind, StoreAtRest};
 use serde_json::{Map, Value, json};
 
 use super::{BadParam, Kind, Outcome, blocking, unknown};
+use crate::below::Below;
 use crate::config::Config;
 use crate::http::error::Problem;
 use crate::jobs::work::{BUSY_PAUSE, Broken, Work};
@@ -21,6 +22,10 @@ use crate::writer::IntakeError;
 /// Why it does not go on in a store that was made of a copy.
 const RESTORED: &str = "it was at work when the store was copied that this one was made of; ask \
                         for another backup if this store is to be copied, too";
+
+/// What is said where there is no place for backups.
+const UNSET: &str = "this server makes no backups: set [server] backup_dir to the folder that they \
+                     are to be made in, and restart it";
 
 /// See the module.
 pub(super) struct Backup;
@@ -39,27 +44,20 @@ impl Kind for Backup {
     }
 }
 
+/// Where backups may be made.
+fn below(config: &Config) -> Below {
+    Below::new("[server] backup_dir", &config.server.backup_dir)
+}
+
 /// The folder that is asked for, as it stands below `backup_dir`.
 fn path<'a>(params: &'a Map<String, Value>, config: &Config) -> Result<&'a str, BadParam> {
     if let Some(other) = params.keys().find(|name| *name != "path") {
         return Err(unknown(other));
     }
-    let bad = |fault: String| BadParam { field: "path".to_owned(), fault };
-    if config.server.backup_dir.as_os_str().is_empty() {
-        let fault = "this server makes no backups: set [server] backup_dir to the folder that they \
-                     are to be made in, and restart it";
-        return Err(bad(fault.to_owned()));
-    }
-    let path = match params.get("path") {
-        Some(Value::String(path)) => path,
-        Some(other) => return Err(bad(format!("{other} is not a text"))),
-        None => return Err(bad("is missing: name a folder below [server] backup_dir".to_owned())),
-    };
-    if check_path("back up to", path).is_err() || ends_as_unfinished(Path::new(path)) {
-        return Err(bad(format!(
-            "{path:?} is not a folder below [server] backup_dir: write it without a / in front, \
-             without . and .., and not with .unfinished at the end"
-        )));
+    let path = below(config).path(params, UNSET)?;
+    if ends_as_unfinished(Path::new(path)) {
+        let fault = format!("{path:?} ends with .unfinished, as only unfinished backups do");
+        return Err(BadParam { field: "path".to_owned(), fault });
     }
     Ok(path)
 }
@@ -68,8 +66,8 @@ async fn back_up(work: &Work) -> Result<Value, Broken> {
     let params = work.params();
     let bad = |bad: BadParam| Broken::Failed(format!("{}: {}", bad.field, bad.fault));
     let path = path(&params, work.config()).map_err(bad)?;
-    let below = work.config().server.backup_dir.clone();
-    let place = below.join(path);
+    let below = below(work.config());
+    let place = below.place(path);
     let own = instance(work.instance());
     match work.checkpoint().cloned() {
         // Before it is planned, so that the copy holds it.
@@ -84,7 +82,7 @@ async fn back_up(work: &Work) -> Result<Value, Broken> {
         }
     }
     let folder = blocking(move || {
-        check_below(&below, &place)?;
+        below.check(&place)?;
         StoreFolder::begin(&place)
     });
     let folder = folder.await?.map_err(Broken::Failed)?;
@@ -147,21 +145,5 @@ async fn plan(work: &Work) -> Result<CopyJob, Broken> {
             Err(error) => return Err(Broken::Failed(Problem::from(error).detail)),
         }
         work.check()?;
-    }
-}
-
-/// The backup must lie below the folder, whatever symbolic links there are.
-fn check_below(below: &Path, place: &Path) -> Result<(), String> {
-    let root = below.canonicalize().map_err(|error| {
-        format!(
-            "[server] backup_dir: {}: {error}; make the folder, or mount what is to be there",
-            below.display()
-        )
-    })?;
-    let nearest = place.ancestors().skip(1).find_map(|above| above.canonicalize().ok());
-    if nearest.is_some_and(|nearest| nearest.starts_with(&root)) {
-        Ok(())
-    } else {
-        Err(format!("path: {} leads out of [server] backup_dir", place.display()))
     }
 }
