@@ -142,6 +142,8 @@ section! {
         data_dir: PathBuf = PathBuf::from("barrow-data"),
         /// The folder below which jobs make backups; empty: they make none.
         backup_dir: PathBuf = PathBuf::new(),
+        /// Bytes a second that a backup writes where its files are copied, at most; 0: no bound.
+        backup_bytes_per_second: u64 = 200 << 20,
         /// The folder below which jobs read files to import; empty: they read none.
         import_dir: PathBuf = PathBuf::new(),
         /// How long requests that were accepted may take to finish after a stop.

@@ -23,6 +23,7 @@ mod jobs;
 mod live;
 pub mod logging;
 mod metrics;
+mod pace;
 mod parquet_out;
 mod random;
 mod sample;

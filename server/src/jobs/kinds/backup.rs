@@ -3,12 +3,11 @@
 //! before the copy gets its name, so that a job whose server ended after that knows its own work.
 //! In a store that was made of a copy a job that had begun does not go on: it was about another.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use barrow_engine::disk::{Disk, OsDisk};
-use barrow_engine::{CopyJob, Error, ErrorKind, StoreAtRest};
+use barrow_engine::{CopyJob, Error, ErrorKind, Moved, StoreAtRest};
 use serde_json::{Map, Value, json};
 
 use super::{BadParam, Kind, Outcome, blocking, unknown};
@@ -16,6 +15,7 @@ use crate::below::Below;
 use crate::config::Config;
 use crate::http::error::Problem;
 use crate::jobs::work::{BUSY_PAUSE, Broken, Work};
+use crate::pace::Pacer;
 use crate::store_folder::{StoreFolder, ends_as_unfinished};
 use crate::writer::IntakeError;
 
@@ -88,10 +88,11 @@ async fn back_up(work: &Work) -> Result<Value, Broken> {
     let folder = folder.await?.map_err(Broken::Failed)?;
     let job = plan(work).await?;
     let wishes = work.wishes();
+    let mut pacer = Pacer::new(bytes_per_second(work.config()));
     let filled = blocking(move || {
-        let copied = folder.fill(job, &mut |share| {
+        let copied = folder.fill(job, &mut |moved, share| {
             wishes.progress(share);
-            if wishes.go_on() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            pacer.hold(written(moved), || !wishes.go_on())
         });
         copied.map(|copied| (folder, copied))
     });
@@ -109,6 +110,19 @@ async fn back_up(work: &Work) -> Result<Value, Broken> {
     work.check()?;
     blocking(move || folder.publish()).await?.map_err(Broken::Failed)?;
     Ok(summary)
+}
+
+/// How fast a copy is written; `None`: as fast as the disks are.
+fn bytes_per_second(config: &Config) -> Option<u64> {
+    Some(config.server.backup_bytes_per_second).filter(|rate| *rate > 0)
+}
+
+/// Bytes that the disks were busy with: links take none.
+const fn written(moved: Moved) -> u64 {
+    match moved {
+        Moved::Linked(_) => 0,
+        Moved::Written(bytes) => bytes,
+    }
 }
 
 /// The name of a store as the file `FORMAT` has it.
@@ -145,5 +159,19 @@ async fn plan(work: &Work) -> Result<CopyJob, Broken> {
             Err(error) => return Err(Broken::Failed(Problem::from(error).detail)),
         }
         work.check()?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_written_is_held_back_and_a_rate_of_0_holds_nothing_back() {
+        assert_eq!([Moved::Linked(7), Moved::Written(5)].map(written), [0, 5]);
+        let mut config = Config::default();
+        assert_eq!(bytes_per_second(&config), Some(200 << 20));
+        config.server.backup_bytes_per_second = 0;
+        assert_eq!(bytes_per_second(&config), None);
     }
 }
