@@ -24,6 +24,7 @@ mod imports;
 mod ingest;
 mod jobs;
 mod jobs_killed;
+mod killed;
 mod latest;
 mod lifecycle;
 mod live;
