@@ -130,7 +130,11 @@ async fn store(jobs: &Jobs, id: u64, mut end: End) {
             end = End::Failed(format!("its summary could not be stored: {}", told(error)));
         } else {
             let why = format!("how it ended could not be stored: {}", told(error));
-            tracing::error!(job = id, why);
+            tracing::error!(
+                job = id,
+                why,
+                "how a job ended could not be stored: it goes on after a restart"
+            );
             jobs.stick(id, &why);
             return;
         }
