@@ -89,7 +89,7 @@ impl Keys {
         if !faults.is_empty() {
             Err(faults.join("; "))
         } else if keys.is_empty() {
-            Err("holds no key; a line is `role name sha256-of-the-secret`".to_owned())
+            Err("holds no key; a line is role name sha256-of-the-secret".to_owned())
         } else {
             Ok(Self(Some(keys)))
         }

@@ -142,6 +142,10 @@ section! {
         data_dir: PathBuf = PathBuf::from("barrow-data"),
         /// The folder below which jobs make backups; empty: they make none.
         backup_dir: PathBuf = PathBuf::new(),
+        /// Bytes a second that a backup writes where its files are copied, at most; 0: no bound.
+        backup_bytes_per_second: u64 = 200 << 20,
+        /// The folder below which jobs read files to import; empty: they read none.
+        import_dir: PathBuf = PathBuf::new(),
         /// How long requests that were accepted may take to finish after a stop.
         shutdown_seconds: u64 = 30,
     }
@@ -417,6 +421,17 @@ impl Config {
                 "[server] backup_dir: lies in data_dir; choose a folder elsewhere".to_owned(),
             );
         }
+        let import_dir = &self.server.import_dir;
+        if !data_dir.as_os_str().is_empty()
+            && !import_dir.as_os_str().is_empty()
+            && (import_dir.starts_with(data_dir) || data_dir.starts_with(import_dir))
+        {
+            faults.push(
+                "[server] import_dir: lies in data_dir, or data_dir in it; choose a folder \
+                 elsewhere"
+                    .to_owned(),
+            );
+        }
         let mut at_least = |name: &str, value: u64, least: u64| {
             if value < least {
                 faults.push(format!("{name}: {value} is too small, at least {least}"));
@@ -528,6 +543,22 @@ mod tests {
         assert!(set("BARROW_HTTP_THREADS", "3").is_err());
         assert!(set("BARROW_HTTP_QUERY_THREADS", "-3").is_err());
         assert_eq!(set("PATH", "/bin").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn files_to_import_lie_neither_in_the_store_nor_around_it() {
+        for (data, import, fine) in [
+            ("data", "", true),
+            ("data", "files", true),
+            ("data", "data", false),
+            ("data", "data/files", false),
+            ("files/data", "files", false),
+        ] {
+            let mut config = Config::default();
+            config.server.data_dir = PathBuf::from(data);
+            config.server.import_dir = PathBuf::from(import);
+            assert_eq!(config.check().is_ok(), fine, "{data} {import}");
+        }
     }
 
     #[test]

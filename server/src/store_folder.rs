@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use barrow_engine::disk::OsDisk;
-use barrow_engine::{Copied, CopyJob, Error};
+use barrow_engine::{Copied, CopyJob, Error, Moved};
 
 /// The end of the name of a folder that is not whole.
 const UNFINISHED: &str = ".unfinished";
@@ -75,7 +75,8 @@ impl StoreFolder {
         Ok(())
     }
 
-    /// Makes the copy in it. `pace` is told how far it is, from 0 to 1, and may end it. Long.
+    /// Makes the copy in it. `pace` is told what came to be there and how far it is, from 0 to 1;
+    /// it may take its time, and may end it. Long.
     ///
     /// # Errors
     /// As [`CopyJob::run`].
@@ -83,12 +84,12 @@ impl StoreFolder {
     pub(crate) fn fill(
         &self,
         job: CopyJob,
-        pace: &mut dyn FnMut(f64) -> ControlFlow<()>,
+        pace: &mut dyn FnMut(Moved, f64) -> ControlFlow<()>,
     ) -> Result<Copied, Error> {
         let (mut done, bytes) = (0, job.bytes().max(1));
         job.run(&self.disk, &mut |more| {
-            done += more;
-            pace((done as f64 / bytes as f64).min(1.0))
+            done += more.bytes();
+            pace(more, (done as f64 / bytes as f64).min(1.0))
         })
     }
 

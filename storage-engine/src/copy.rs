@@ -58,6 +58,24 @@ pub(crate) struct DerivedFile {
     pub(crate) len: u64,
 }
 
+/// Bytes that are in a copy now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// Of a file that was linked: nothing was written.
+    Linked(u64),
+    /// Written and synced.
+    Written(u64),
+}
+
+impl Moved {
+    /// However they came there.
+    pub const fn bytes(self) -> u64 {
+        match self {
+            Self::Linked(bytes) | Self::Written(bytes) => bytes,
+        }
+    }
+}
+
 /// A copy that is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Copied {
@@ -98,7 +116,7 @@ impl CopyJob {
     pub fn run(
         self,
         target: &dyn Disk,
-        pace: &mut dyn FnMut(u64) -> ControlFlow<()>,
+        pace: &mut dyn FnMut(Moved) -> ControlFlow<()>,
     ) -> Result<Copied, Error> {
         if Format::read(target)?.is_some() {
             return Err(Error::conflict("there is a store already; choose another folder"));
@@ -137,7 +155,7 @@ impl CopyJob {
 struct Copying<'a> {
     source: &'a dyn Disk,
     target: &'a dyn Disk,
-    pace: &'a mut dyn FnMut(u64) -> ControlFlow<()>,
+    pace: &'a mut dyn FnMut(Moved) -> ControlFlow<()>,
     copied: Copied,
 }
 
@@ -151,7 +169,7 @@ impl Copying<'_> {
                 return Err(Error::corrupt(why));
             }
             self.copied.linked_files += 1;
-            self.tell(len)?;
+            self.tell(Moved::Linked(len))?;
         } else {
             self.copy(path, len)?;
         }
@@ -170,7 +188,7 @@ impl Copying<'_> {
             self.target.write_at(path, at, piece)?;
             self.target.sync(path)?;
             at += left as u64;
-            self.tell(left as u64)?;
+            self.tell(Moved::Written(left as u64))?;
         }
         Ok(())
     }
@@ -209,16 +227,16 @@ impl Copying<'_> {
             }
             now = Timestamp::from_nanos(header.now);
             transcript.add(header, body)?;
-            self.tell(header.record_len() as u64)
+            self.tell(Moved::Written(header.record_len() as u64))
         };
         scan::replay(source, &job.wal_files, expected, add)?;
         transcript.seal()?;
         Ok(now)
     }
 
-    fn tell(&mut self, bytes: u64) -> Result<(), Error> {
-        self.copied.bytes += bytes;
-        if (self.pace)(bytes).is_break() {
+    fn tell(&mut self, moved: Moved) -> Result<(), Error> {
+        self.copied.bytes += moved.bytes();
+        if (self.pace)(moved).is_break() {
             return Err(Error::stopped("the copy was stopped; the store is as it was"));
         }
         Ok(())

@@ -49,7 +49,7 @@ pub mod wal;
 
 pub use aggregates::{Conditions, TileStats};
 pub use compact::{CompactDone, CompactJob, Scope};
-pub use copy::{Copied, CopyJob, StoreAtRest};
+pub use copy::{Copied, CopyJob, Moved, StoreAtRest};
 pub use curate::{
     Adjust, Adjustment, Anchor, Candidate, Content, Curated, CuratedScan, Fallback, Newest, Piece,
     SlotSpan, State, TilesDone, TilesJob,

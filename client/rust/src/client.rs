@@ -11,12 +11,13 @@ use crate::batch_id::random_batch_id;
 use crate::dead_letters::{self, DeadLetter, DeadLetterDetail, DeadLettersQuery, Replay};
 use crate::delete::DeleteKeys;
 use crate::error::ClientError;
-use crate::ingest::{IngestOptions, encode};
+use crate::ingest::{IngestOptions, arrow_body};
 use crate::query::{BarsQuery, Format, LatestQuery, TicksQuery};
 use crate::stream::{Batches, ByteStream};
 use crate::transport::ClientBuilder;
 
-pub(crate) const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
+/// The media type of what [`crate::arrow_body`] writes.
+pub const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
 
 /// A Barrow server, as seen from outside. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
@@ -108,7 +109,7 @@ impl Client {
         options: &IngestOptions,
         batches: &[RecordBatch],
     ) -> Result<IngestAnswer, ClientError> {
-        self.ingest_bytes(options, ARROW_STREAM, encode(batches)?).await
+        self.ingest_bytes(options, ARROW_STREAM, arrow_body(batches)?).await
     }
 
     /// Stores rows that are written already: as CSV, JSON, NDJSON, an Arrow stream or a Parquet

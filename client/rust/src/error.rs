@@ -96,6 +96,12 @@ impl ClientError {
         }
     }
 
+    /// What an answer says that is not 200: for those who carry requests themselves.
+    #[must_use]
+    pub fn of_answer(status: u16, retry_after: Option<u64>, body: &[u8]) -> Self {
+        Problem::read(status, retry_after, body).into_error()
+    }
+
     /// The problem the server reported, if it did.
     pub fn problem(&self) -> Option<&Problem> {
         match self {

@@ -17,7 +17,7 @@ use crate::batch_id::random_batch_id;
 use crate::client::{ARROW_STREAM, Client};
 use crate::error::ClientError;
 use crate::facts::path_of;
-use crate::ingest::encode;
+use crate::ingest::arrow_body;
 use crate::query::Format;
 use crate::stream::{Batches, ByteStream};
 
@@ -265,7 +265,7 @@ impl Client {
         let request = self
             .request(Method::POST, "/v1/features/join", &pairs)
             .header(reqwest::header::CONTENT_TYPE, ARROW_STREAM)
-            .body(encode(rows)?);
+            .body(arrow_body(rows)?);
         self.open(request, "join features").await
     }
 

@@ -233,8 +233,12 @@ impl IngestOptions {
         self
     }
 
-    /// The parameters of the request that sends `body`, its batch id always among them.
-    pub(crate) fn pairs(&self, body: &[u8]) -> Result<Vec<(&'static str, String)>, ClientError> {
+    /// The parameters of the request that sends `body`, its batch id always among them: for those
+    /// who carry requests themselves.
+    ///
+    /// # Errors
+    /// [`ClientError::Invalid`] if the system gives no random bytes for an id.
+    pub fn pairs(&self, body: &[u8]) -> Result<Vec<(&'static str, String)>, ClientError> {
         let mut pairs = vec![("source", self.source.clone())];
         if self.timeframe != Step::Tick {
             pairs.push(("timeframe", self.timeframe.name().to_owned()));
@@ -280,8 +284,11 @@ impl IngestOptions {
     }
 }
 
-/// The rows as one Arrow IPC stream.
-pub(crate) fn encode(batches: &[RecordBatch]) -> Result<Bytes, ClientError> {
+/// The rows as one Arrow IPC stream, as [`crate::Client::ingest_arrow`] sends them.
+///
+/// # Errors
+/// [`ClientError::Invalid`] if there are none, or they differ in their columns.
+pub fn arrow_body(batches: &[RecordBatch]) -> Result<Bytes, ClientError> {
     let first = batches.first().ok_or_else(|| {
         ClientError::Invalid("there is nothing to send: give at least one record batch".to_owned())
     })?;
@@ -349,8 +356,8 @@ mod tests {
         let one = RecordBatch::try_from_iter([("ts", integers)]).unwrap();
         let other = RecordBatch::try_from_iter([("ts", numbers)]).unwrap();
         for batches in [&[][..], &[one.clone(), other]] {
-            assert!(matches!(encode(batches), Err(ClientError::Invalid(_))));
+            assert!(matches!(arrow_body(batches), Err(ClientError::Invalid(_))));
         }
-        assert!(encode(&[one.clone(), one]).is_ok());
+        assert!(arrow_body(&[one.clone(), one]).is_ok());
     }
 }

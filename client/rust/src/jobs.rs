@@ -66,6 +66,10 @@ pub struct Job {
     pub retry_of: Option<String>,
     /// From 0 to 1.
     pub progress: f64,
+    /// While it is at work, what it did so far and what there is to do, if jobs of its kind count
+    /// that: of an import `files`, `files_total`, `rows`, `bytes`, `bytes_total`.
+    #[serde(default)]
+    pub done: Option<Value>,
     /// What came of it, by its kind.
     pub summary: Option<Value>,
     /// Why it failed, or why it cannot go on.
@@ -100,7 +104,8 @@ impl Job {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobRequest {
-    /// What is to be done: `backup`, `compact`, `verify`, `verify_features`, `lint_features`.
+    /// What is to be done: `backup`, `compact`, `import`, `verify`, `verify_features`,
+    /// `lint_features`.
     pub kind: String,
     /// What jobs of this kind take.
     pub params: Map<String, Value>,

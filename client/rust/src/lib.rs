@@ -64,7 +64,7 @@ pub use answer::{DatasetInfo, IngestAnswer, RowError};
 pub use arrow;
 pub use barrow_types::{PriceSide, Step, Timestamp};
 pub use batch_id::random_batch_id;
-pub use client::Client;
+pub use client::{ARROW_STREAM, Client};
 pub use dead_letters::{DeadLetter, DeadLetterDetail, DeadLettersQuery, Replay};
 pub use delete::DeleteKeys;
 pub use error::{ClientError, Problem};
@@ -73,7 +73,7 @@ pub use features::{
     FeatureLint, FeatureVersion, FeaturesAtQuery, FeaturesJoin, FeaturesQuery, FeaturesRange,
     LatestFeaturesQuery, LintReport, SessionMismatches, SymbolVerdict, VerifyReport,
 };
-pub use ingest::{IngestOptions, Stamp};
+pub use ingest::{IngestOptions, Stamp, arrow_body};
 pub use jobs::{Job, JobRequest, JobState, JobsQuery};
 pub use query::{BarsQuery, Format, LatestQuery, TicksQuery};
 pub use retry::{RETRIES_MAX, RETRY_AFTER_MAX};

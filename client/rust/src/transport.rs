@@ -8,7 +8,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::client::Client;
-use crate::error::{ClientError, Problem};
+use crate::error::ClientError;
 use crate::retry::{RETRIES_MAX, wait_before};
 use crate::stream::ByteStream;
 
@@ -191,7 +191,7 @@ impl Client {
         let retry_after =
             response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let body = response.bytes().await.map_err(|e| ClientError::broken_off(doing, &e))?;
-        Err(Problem::read(status.as_u16(), retry_after, &body).into_error())
+        Err(ClientError::of_answer(status.as_u16(), retry_after, &body))
     }
 }
 

@@ -13,9 +13,9 @@ use barrow_engine::{Copied, CopyJob, Error, StoreAtRest};
 use clap::Args;
 
 use crate::cli::CliError;
-use crate::cli::import::grouped;
 use crate::cli::jobs::run_and_wait;
 use crate::cli::target::DEFAULT_SERVER;
+use crate::import::grouped;
 use crate::store_folder::StoreFolder;
 
 const EXAMPLES: &str = "\
@@ -95,7 +95,7 @@ pub(super) fn make(
     let store = StoreAtRest::open(&disk).map_err(|error| failed(&error))?;
     let job = plan(&store).map_err(|error| failed(&error))?;
     let folder = StoreFolder::begin(dir).map_err(CliError::failed)?;
-    let copied = folder.fill(job, &mut |_| ControlFlow::Continue(()));
+    let copied = folder.fill(job, &mut |_, _| ControlFlow::Continue(()));
     let copied = copied.map_err(|error| failed(&error))?;
     folder.publish().map_err(CliError::failed)?;
     Ok(copied)

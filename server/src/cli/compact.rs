@@ -6,9 +6,9 @@ use barrow_client::JobRequest;
 use clap::Args;
 
 use crate::cli::CliError;
-use crate::cli::import::grouped;
 use crate::cli::jobs::run_and_wait;
 use crate::cli::target::TargetArgs;
+use crate::import::grouped;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -6,9 +6,9 @@ use barrow_client::{ClientError, DeleteKeys};
 use barrow_types::{PriceSide, Step};
 use clap::{Args, Subcommand};
 
-use crate::cli::import::grouped;
 use crate::cli::target::TargetArgs;
 use crate::cli::{CliError, parse_side, parse_step};
+use crate::import::grouped;
 
 const EXAMPLES: &str = "\
 Examples:

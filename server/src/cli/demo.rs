@@ -12,10 +12,11 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::features::{self, Document};
-use crate::cli::import::{self, ImportOptions, grouped};
+use crate::cli::import;
 use crate::cli::serve::StopSignals;
 use crate::cli::target::Target;
 use crate::cli::{CliError, latest, table};
+use crate::import::{Import, ImportOptions, Way, grouped};
 use crate::sample;
 
 const EXAMPLES: &str = "\
@@ -56,10 +57,10 @@ pub(crate) async fn run(args: DemoArgs, out: &mut dyn Write) -> Result<(), CliEr
     // What is missing in --from is said before anything starts.
     let planned = match args.from.as_slice() {
         [] => None,
-        paths => Some(import::plan_files(paths, &args.options, out)?),
+        paths => Some(import::plan(paths, &args.options, out)?),
     };
     let target = Target::embed_at(&args.data, address(args.exit)).await?;
-    let shown = show_all(&target.client, &args, planned.as_deref(), out).await;
+    let shown = show_all(&target.client, &args, planned.as_ref(), out).await;
     let result = match shown {
         Ok(()) if !args.exit => {
             writeln!(out, "\nserving until Ctrl-C")?;
@@ -86,7 +87,7 @@ fn address(exits: bool) -> SocketAddr {
 async fn show_all(
     client: &Client,
     args: &DemoArgs,
-    planned: Option<&[import::Planned]>,
+    planned: Option<&Import>,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let shown = match planned {
@@ -168,14 +169,15 @@ fn write_answer(out: &mut dyn Write, what: &str, answer: &IngestAnswer) -> Resul
 
 async fn load_files(
     client: &Client,
-    planned: &[import::Planned],
+    planned: &Import,
     out: &mut dyn Write,
 ) -> Result<Shown, CliError> {
     let started = Instant::now();
-    let (tally, sent) = import::send_files(client, planned).await;
+    let (tally, sent) = import::send(&Way::Http(client.clone()), planned).await;
     tally.write(out, started.elapsed())?;
     sent?;
-    let first = import::first_series(planned)
+    let first = planned
+        .first_series()
         .ok_or_else(|| CliError::failed("demo: there are no bars in these files to show"))?;
     let mut query = range(&first.symbol, first.step.name(), &first.source);
     query.price = Some(first.price.name().to_owned());

@@ -4,6 +4,8 @@ use std::fmt;
 
 use barrow_client::ClientError;
 
+use crate::import::ImportError;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Failed,
@@ -72,6 +74,16 @@ impl From<ClientError> for CliError {
                 Self::usage(format!("not available yet: {}", problem.detail))
             }
             _ => Self::failed(error.to_string()),
+        }
+    }
+}
+
+impl From<ImportError> for CliError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Failed(message) => Self::failed(message),
+            ImportError::Usage(message) => Self::usage(message),
+            ImportError::Request(doing, error) => Self::from(*error).within(&doing),
         }
     }
 }

@@ -19,11 +19,11 @@ Examples:
   barrow jobs retry 3
 
 Jobs are kept with the data. What was not done when the server stopped goes on when it starts again.
-`barrow compact`, `barrow verify`, `barrow backup`, and `barrow features verify` and `lint` of all
-symbols start one and wait for it.";
+`barrow compact`, `barrow verify`, `barrow backup`, `barrow import --on-server`, and `verify` and
+`lint` of `barrow features` for all symbols start one and wait for it.";
 
 /// How often `watch` shows progress.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// Look at long work of the server, end it, or begin it again.
 #[derive(Debug, Args)]
@@ -52,7 +52,7 @@ struct ListArgs {
     /// Only in these states: PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED
     #[arg(long)]
     state: Option<String>,
-    /// Only of these kinds: backup, compact, verify, verify_features, lint_features
+    /// Only of these kinds: backup, compact, import, verify, verify_features, lint_features
     #[arg(long)]
     kind: Option<String>,
     /// At most so many
@@ -115,10 +115,17 @@ fn line(job: &Job) -> String {
     match (&job.error, job.state) {
         (Some(error), _) => format!("{line}  {error}"),
         (None, JobState::Pending | JobState::Running) => {
-            format!("{line}  {:.0}%", job.progress * 100.0)
+            format!("{line}  {:.0}%{}", job.progress * 100.0, done(job))
         }
         (None, _) => line.trim_end().to_owned(),
     }
+}
+
+/// What a job at work did and what there is to do, if its kind counts that.
+fn done(job: &Job) -> String {
+    let Some(Value::Object(done)) = &job.done else { return String::new() };
+    let figure = |(name, value): (&String, &Value)| format!(", {name} {value}");
+    done.iter().map(figure).collect()
 }
 
 fn write_job(job: &Job, out: &mut dyn Write) -> Result<(), CliError> {
@@ -153,12 +160,19 @@ async fn watch(client: &Client, id: &str, out: &mut dyn Write) -> Result<(), Cli
 /// The server's, or why the job failed.
 pub(crate) async fn run_and_wait(client: &Client, request: &JobRequest) -> Result<Value, CliError> {
     let job = client.start_job_with(request).await?;
-    let job = client.wait_for_job(&job.job_id).await?;
+    summary_of(&request.kind, client.wait_for_job(&job.job_id).await?)
+}
+
+/// What came of a job of `kind` that is at rest.
+///
+/// # Errors
+/// Why it did not succeed.
+pub(crate) fn summary_of(kind: &str, job: Job) -> Result<Value, CliError> {
     match job.state {
         JobState::Succeeded => Ok(job.summary.unwrap_or_default()),
         state => {
             let why = job.error.unwrap_or_else(|| "somebody ended it".to_owned());
-            Err(CliError::failed(format!("{}: job {} is {state}: {why}", request.kind, job.job_id)))
+            Err(CliError::failed(format!("{kind}: job {} is {state}: {why}", job.job_id)))
         }
     }
 }

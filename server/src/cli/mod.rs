@@ -22,7 +22,7 @@ mod quality;
 mod query;
 mod restore;
 mod serve;
-mod table;
+pub(crate) mod table;
 mod tables;
 mod target;
 mod verify;
@@ -32,10 +32,11 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use barrow_types::{PriceSide, Step};
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub(crate) use error::CliError;
+
+use crate::import::{parse_side, parse_step};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -159,20 +160,6 @@ fn execute(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
             | Command::Completions(_)
             | Command::NotBuilt(_) => unreachable!("invariant: answered above"),
         }
-    })
-}
-
-fn parse_step(text: &str) -> Result<Step, String> {
-    Step::parse(text).ok_or_else(|| {
-        let names: Vec<&str> = Step::ALL.into_iter().skip(1).map(Step::name).collect();
-        format!("there are {}", names.join(", "))
-    })
-}
-
-fn parse_side(text: &str) -> Result<PriceSide, String> {
-    PriceSide::parse(text).ok_or_else(|| {
-        let names = PriceSide::ALL.map(PriceSide::name).join(", ");
-        format!("there are {names}")
     })
 }
 

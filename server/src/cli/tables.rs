@@ -10,8 +10,8 @@ use clap::{Args, Subcommand};
 
 use crate::cli::CliError;
 use crate::cli::features::Document;
-use crate::cli::import::grouped;
 use crate::cli::target::TargetArgs;
+use crate::import::grouped;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -14,9 +14,9 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::cli::CliError;
-use crate::cli::import::grouped;
 use crate::cli::jobs::run_and_wait;
 use crate::cli::target::DEFAULT_SERVER;
+use crate::import::grouped;
 
 const EXAMPLES: &str = "\
 Examples:

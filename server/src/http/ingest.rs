@@ -12,9 +12,11 @@ use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use barrow_engine::batch::{Act, BATCH_ID_LEN_MAX, Batch, KnownAt, SourceFacts};
+use barrow_engine::batch::{
+    Act, Applied, BATCH_ID_LEN_MAX, Batch, ERRORS_MAX, KnownAt, RowError, SourceFacts,
+};
 use barrow_engine::dataset::{BARS, QUOTES, Schema, TRADES};
-use barrow_engine::{Reference, Snapshot};
+use barrow_engine::{DeadLetter, Reference, Snapshot};
 use barrow_types::{DatasetId, Nanos, PriceSide, Source, Step, Symbol};
 
 use super::App;
@@ -117,7 +119,7 @@ pub(crate) async fn post(
         Batches::InOrder(batches) => apply(&app, batch_id, batches).await?,
         Batches::Pending(pending) => {
             let mut sum = Sum::new(batch_id);
-            sum.add(pending.answer().await?);
+            sum.add(answer(&app, pending).await?);
             sum
         }
     };
@@ -397,10 +399,24 @@ pub(crate) async fn apply(
     Ok(sum)
 }
 
-async fn apply_one(app: &Arc<App>, batch: Batch) -> Result<barrow_engine::batch::Applied, Problem> {
+async fn apply_one(app: &Arc<App>, batch: Batch) -> Result<Applied, Problem> {
     let of_app = Arc::clone(app);
     let pending = app.prepare(move || hand_in(&of_app, batch)).await??;
-    Ok(pending.answer().await?)
+    answer(app, pending).await
+}
+
+/// The answer to a batch: that of the first time, if it was there before.
+async fn answer(app: &Arc<App>, pending: Pending) -> Result<Applied, Problem> {
+    let mut applied = pending.answer().await?;
+    if applied.repeated && applied.counts.rejected > 0 {
+        let snapshot = app.engine.snapshot();
+        let (sequence, now) = (applied.sequence, applied.now);
+        let read = move || snapshot.first_letters_of(sequence, now, ERRORS_MAX);
+        let letters = app.query(read).await?.map_err(|error| Problem::read(&error))?;
+        let error = |DeadLetter { row, reason, detail, .. }| RowError { row, reason, detail };
+        applied.errors = letters.into_iter().map(error).collect();
+    }
+    Ok(applied)
 }
 
 /// Makes a batch ready and hands it in. Takes its time, but waits for nobody.

@@ -16,7 +16,7 @@ use super::{App, body};
 use crate::jobs::{Asked, Filter, Job, Refusal, State as JobState, kinds};
 
 /// Kinds that the contract names and that are not built.
-const NOT_BUILT: [&str; 6] = ["ingest", "daily", "backfill", "export", "import", "features"];
+const NOT_BUILT: [&str; 5] = ["ingest", "daily", "backfill", "export", "features"];
 
 /// Largest body: a job says what is to be done, it does not bring data.
 const BODY_BYTES_MAX: u64 = 64 << 10;

@@ -20,6 +20,7 @@ mod facts;
 pub(crate) mod features;
 mod gaps;
 mod ingest;
+pub(crate) mod inside;
 mod jobs;
 mod latest;
 mod not_built;
@@ -237,8 +238,17 @@ async fn run<T: Send + 'static>(
     })
 }
 
-/// All routes.
+/// All routes, as clients reach them.
 pub(crate) fn router(app: Arc<App>) -> Router {
+    routes()
+        .layer(from_fn_with_state(Arc::clone(&app), guard))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::clone(&app), measure))
+        .with_state(app)
+}
+
+/// All routes.
+fn routes() -> Router<Arc<App>> {
     let built = Router::new()
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))
@@ -296,13 +306,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 get(move |app, query, headers| latest::get(schema, app, query, headers)),
             )
     });
-    not_built::add(built)
-        .fallback(no_route)
-        .method_not_allowed_fallback(no_method)
-        .layer(from_fn_with_state(Arc::clone(&app), guard))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(Arc::clone(&app), measure))
-        .with_state(app)
+    not_built::add(built).fallback(no_route).method_not_allowed_fallback(no_method)
 }
 
 async fn no_route(request: Request) -> Problem {

@@ -86,6 +86,8 @@ pub(crate) struct Job {
     pub(crate) state: State,
     /// The same, from 0 to 1.
     pub(crate) progress: f64,
+    /// While it is at work, what it did and what there is to do, by its kind; not stored.
+    pub(crate) done: Option<Value>,
     /// How often it was begun since it last got on: a job that ends the server is not begun for
     /// ever.
     pub(crate) attempts: i64,
@@ -109,6 +111,7 @@ impl Job {
             ended: None,
             state: State::Pending,
             progress: 0.0,
+            done: None,
             attempts: 0,
             checkpoint: None,
             summary: None,
@@ -129,6 +132,7 @@ impl Job {
             "request_id": self.asked.request_id,
             "retry_of": self.asked.retry_of.map(|id| id.to_string()),
             "progress": self.progress,
+            "done": self.done,
             "summary": self.summary,
             "error": self.error,
         })

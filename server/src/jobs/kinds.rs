@@ -3,6 +3,7 @@
 mod backup;
 mod check_features;
 mod compact;
+mod import;
 mod verify;
 
 use std::panic::resume_unwind;
@@ -41,15 +42,16 @@ pub(crate) trait Kind: Sync {
     fn check(&self, params: &Map<String, Value>, config: &Config) -> Result<(), BadParam>;
 
     /// Does the work, or goes on with it from its checkpoint. It looks up more often than every
-    /// 100 ms whether it is to stop, and leaves nothing behind if it does that cannot be there when
-    /// it is begun anew.
+    /// 100 ms whether it is to stop, or between two batches that it hands in, and leaves nothing
+    /// behind if it does that cannot be there when it is begun anew.
     fn run<'a>(&'a self, work: &'a Work) -> Outcome<'a>;
 }
 
 /// Every kind there is.
-pub(crate) static KINDS: [&dyn Kind; 5] = [
+pub(crate) static KINDS: [&dyn Kind; 6] = [
     &backup::Backup,
     &compact::Compact,
+    &import::Import,
     &verify::Verify,
     &CheckFeatures::<VerifySum>::new("verify_features"),
     &CheckFeatures::<LintSum>::new("lint_features"),

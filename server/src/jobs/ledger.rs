@@ -104,6 +104,7 @@ fn job(row: &Row<'_>) -> Option<Job> {
             other => other,
         },
         progress: row.double("progress").unwrap_or_default(),
+        done: None,
         attempts: row.long("attempts").unwrap_or_default(),
         checkpoint: row.json("checkpoint"),
         summary: row.json("summary"),

@@ -9,6 +9,7 @@ use super::kinds::Kind;
 use super::store::{End, Jobs, passes};
 use super::work::{Broken, Wish, Work};
 use crate::http::error::Problem;
+use crate::http::inside::Inside;
 use crate::writer::IntakeError;
 
 /// First pause after a change could not be stored for want of room; doubles each time.
@@ -17,12 +18,13 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// Begins what waits, and whatever comes, until the server stops; returns when no job is at work.
-pub(crate) fn start(jobs: Jobs, at_once: u32) -> JoinHandle<()> {
+/// `inside` takes the requests that work makes.
+pub(crate) fn start(jobs: Jobs, inside: Inside, at_once: u32) -> JoinHandle<()> {
     let at_once = usize::try_from(at_once).unwrap_or(usize::MAX);
-    tokio::spawn(run(jobs, at_once))
+    tokio::spawn(run(jobs, inside, at_once))
 }
 
-async fn run(jobs: Jobs, at_once: usize) {
+async fn run(jobs: Jobs, inside: Inside, at_once: usize) {
     let mut stopping = jobs.stopping();
     let mut changes = jobs.changes();
     let mut working = JoinSet::new();
@@ -33,7 +35,7 @@ async fn run(jobs: Jobs, at_once: usize) {
         while working.len() < at_once
             && let Some(id) = jobs.next()
         {
-            match jobs.begin(id).await {
+            match jobs.begin(id, &inside).await {
                 Ok(begun) => {
                     pause = PAUSE_MIN;
                     if let Some((kind, work)) = begun {
@@ -128,7 +130,11 @@ async fn store(jobs: &Jobs, id: u64, mut end: End) {
             end = End::Failed(format!("its summary could not be stored: {}", told(error)));
         } else {
             let why = format!("how it ended could not be stored: {}", told(error));
-            tracing::error!(job = id, why);
+            tracing::error!(
+                job = id,
+                why,
+                "how a job ended could not be stored: it goes on after a restart"
+            );
             jobs.stick(id, &why);
             return;
         }

@@ -16,6 +16,7 @@ use super::kinds::{Kind, kind};
 use super::ledger;
 use super::work::{Live, Wish, Work};
 use crate::config::Config;
+use crate::http::inside::Inside;
 use crate::metrics::Metrics;
 use crate::writer::{Intake, IntakeError};
 use crate::{clock, random};
@@ -189,6 +190,7 @@ impl Jobs {
         let mut job = seen.jobs.get(&id)?.clone();
         if let Some(live) = seen.live.get(&id).filter(|_| job.state == State::Running) {
             job.progress = live.progress();
+            job.done = live.done();
         }
         Some(job)
     }
@@ -358,6 +360,7 @@ impl Jobs {
     pub(super) async fn begin(
         &self,
         id: u64,
+        inside: &Inside,
     ) -> Result<Option<(&'static dyn Kind, Work)>, IntakeError> {
         let _alone = self.0.changing.lock().await;
         let Some(mut job) = self.get(id).filter(|job| job.state == State::Pending) else {
@@ -384,7 +387,7 @@ impl Jobs {
         if *self.0.stopping.borrow() {
             live.stop();
         }
-        Ok(Some((kind, Work::new(job, self.clone(), live))))
+        Ok(Some((kind, Work::new(job, self.clone(), inside.clone(), live))))
     }
 
     /// Keeps where a job at work can go on.
@@ -446,7 +449,9 @@ impl Jobs {
     }
 
     /// Stores a job as it is now to be, and shows it then.
-    async fn write(&self, job: Job) -> Result<(), IntakeError> {
+    async fn write(&self, mut job: Job) -> Result<(), IntakeError> {
+        // Whoever is at work tells it, and it is gone with the work.
+        job.done = None;
         let failed = |why: String| IntakeError::Engine(Error::disk(why));
         let id = random::batch_id().map_err(|error| failed(format!("no random bytes: {error}")))?;
         let batch = ledger::batch(&job, format!("job-{}-{id}", job.id));

@@ -14,6 +14,7 @@ use super::job::Job;
 use super::store::{Jobs, passes};
 use crate::config::Config;
 use crate::http::error::Problem;
+use crate::http::inside::Inside;
 use crate::metrics::Metrics;
 use crate::writer::{Intake, IntakeError};
 
@@ -43,13 +44,14 @@ pub(crate) enum Broken {
 /// A job at work, as others see it.
 pub(super) struct Live {
     progress: AtomicU64,
+    done: Mutex<Option<Value>>,
     pub(super) wish: watch::Sender<Wish>,
 }
 
 impl Live {
     pub(super) fn new(progress: f64) -> Arc<Self> {
         let progress = AtomicU64::new(progress.to_bits());
-        Arc::new(Self { progress, wish: watch::Sender::new(Wish::GoOn) })
+        Arc::new(Self { progress, done: Mutex::default(), wish: watch::Sender::new(Wish::GoOn) })
     }
 
     fn wish(&self) -> Wish {
@@ -59,6 +61,11 @@ impl Live {
     /// From 0 to 1.
     pub(super) fn progress(&self) -> f64 {
         f64::from_bits(self.progress.load(Ordering::Relaxed))
+    }
+
+    /// What it did and what there is to do, if its kind counts that.
+    pub(super) fn done(&self) -> Option<Value> {
+        self.done.lock().clone()
     }
 
     /// What there is to do may grow; it never seems to go back.
@@ -92,23 +99,29 @@ impl Wishes {
     pub(crate) fn progress(&self, share: f64) {
         self.0.tell(share);
     }
+
+    /// Tells what it did and what there is to do.
+    pub(crate) fn done(&self, done: Value) {
+        *self.0.done.lock() = Some(done);
+    }
 }
 
 /// See the module.
 pub(crate) struct Work {
     job: Job,
     jobs: Jobs,
+    inside: Inside,
     live: Arc<Live>,
     kept: Mutex<Instant>,
 }
 
 impl Work {
-    pub(super) fn new(job: Job, jobs: Jobs, live: Arc<Live>) -> Self {
-        Self { job, jobs, live, kept: Mutex::new(Instant::now()) }
+    pub(super) fn new(job: Job, jobs: Jobs, inside: Inside, live: Arc<Live>) -> Self {
+        Self { job, jobs, inside, live, kept: Mutex::new(Instant::now()) }
     }
 
     /// The job's number.
-    pub(super) const fn id(&self) -> u64 {
+    pub(crate) const fn id(&self) -> u64 {
         self.job.id
     }
 
@@ -150,6 +163,11 @@ impl Work {
     /// The identity of the store.
     pub(crate) fn instance(&self) -> [u8; 16] {
         self.jobs.instance()
+    }
+
+    /// The way of its requests to the server's routes.
+    pub(crate) const fn inside(&self) -> &Inside {
+        &self.inside
     }
 
     /// The way to the writer.

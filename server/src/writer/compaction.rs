@@ -3,7 +3,6 @@
 //! The engine says which segments are due. They are merged on a thread of their own, slowly enough
 //! to leave the disk to others; what a person asks for runs at full speed.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,13 +15,12 @@ use tokio::sync::oneshot;
 
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::pace::Pacer;
 
 /// First pause after a compaction failed; doubles with each failure.
 const PAUSE_MIN: Duration = Duration::from_secs(10);
 /// Longest pause after a compaction failed.
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
-/// Longest sleep before somebody who wants the work to end is heard.
-const NAP_MAX: Duration = Duration::from_millis(100);
 
 /// What a compaction that was asked for did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -255,36 +253,17 @@ pub(super) fn run(
         let is_unwanted = || !wanted.is_empty() && wanted.iter().all(|wanted| wanted.is_gone());
         let start = Instant::now();
         let mut written = 0_u64;
+        let mut pacer = Pacer::new(bytes_per_second);
         let result = job.run(disk, &mut |bytes| {
             written += bytes;
             for wanted in &wanted {
                 wanted.written.store(written, Ordering::Relaxed);
             }
             let is_over = || stop.load(Ordering::Relaxed) || is_unwanted();
-            pace(start, written, bytes_per_second, is_over)
+            pacer.hold(bytes, is_over)
         });
         if done.send(Compacted { result, took: start.elapsed() }).is_err() {
             return;
-        }
-    }
-}
-
-/// Sleeps until `written` bytes since `start` are no more than allowed, or it is over.
-fn pace(
-    start: Instant,
-    written: u64,
-    bytes_per_second: Option<u64>,
-    is_over: impl Fn() -> bool,
-) -> ControlFlow<()> {
-    loop {
-        if is_over() {
-            return ControlFlow::Break(());
-        }
-        let Some(rate) = bytes_per_second else { return ControlFlow::Continue(()) };
-        let due = Duration::from_millis(written.saturating_mul(1_000) / rate.max(1));
-        match due.checked_sub(start.elapsed()) {
-            None | Some(Duration::ZERO) => return ControlFlow::Continue(()),
-            Some(early) => std::thread::sleep(early.min(NAP_MAX)),
         }
     }
 }

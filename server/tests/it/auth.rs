@@ -4,8 +4,9 @@ use std::path::Path;
 
 use barrow_server::app;
 use reqwest::Method;
+use serde_json::json;
 
-use crate::harness::{Server, answer, config};
+use crate::harness::{Server, answer, config, csv};
 
 /// SHA-256 of `abc`, `""` and the 448-bit message: FIPS 180-2, appendix B, and NIST's examples.
 const KEYS: &str = "\
@@ -89,4 +90,28 @@ async fn an_address_that_others_reach_or_a_bad_keys_file_stops_the_start() {
     let error = app::start(config.clone()).await.err().unwrap().to_string();
     assert!(error.contains("line 1"), "{error}");
     assert!(!config.server.data_dir.exists());
+}
+
+#[tokio::test]
+async fn a_job_that_somebody_may_ask_for_needs_no_key_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = dir.path().join("keys");
+    std::fs::write(&keys, KEYS).unwrap();
+    std::fs::write(dir.path().join("a.csv"), csv("A", "30 1")).unwrap();
+    let mut config = config();
+    config.auth.keys_file = keys;
+    config.server.import_dir = dir.path().to_owned();
+    let server = Server::start_with(config).await;
+    let body = json!({ "kind": "import", "path": "a.csv", "timeframe": "1m", "stamp": "start" });
+    let ask = |key| server.request(Method::POST, "/v1/jobs").bearer_auth(key).json(&body);
+    assert_eq!(answer(ask(READ).send().await.unwrap()).await.0, 403);
+    let (status, mut job) = answer(ask(WRITE).send().await.unwrap()).await;
+    assert_eq!(status, 200, "{job}");
+    while ["PENDING", "RUNNING"].contains(&job["state"].as_str().unwrap()) {
+        let path = format!("/v1/jobs/{}?wait=30", job["job_id"].as_str().unwrap());
+        let get = server.request(Method::GET, &path).bearer_auth(READ);
+        job = answer(get.send().await.unwrap()).await.1;
+    }
+    assert_eq!((&job["state"], &job["summary"]["accepted"]), (&json!("SUCCEEDED"), &json!(1)));
+    server.stop().await;
 }

@@ -119,6 +119,38 @@ async fn a_request_whose_rows_are_all_rejected_is_422_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_batch_that_was_there_names_its_rejected_rows_as_at_first_wherever_they_lie() {
+    let server = Server::start().await;
+    let many =
+        |close: &str| (0..60).map(|minute| format!("{minute:02} {close}\n")).collect::<String>();
+    let (some, all) = (csv("A", "30 1\n31 NaN\n32 x\n33 inf"), csv("A", &many("NaN")));
+    let send = async |server: &Server| {
+        // Others come between, perhaps at the same time of intake.
+        server.post("", "text/csv", csv("B", "30 NaN\n31 1")).await;
+        let (_, some) = server.post("&batch_id=some", "text/csv", some.clone()).await;
+        let (_, all) = server.post("&batch_id=all", "text/csv", all.clone()).await;
+        [some, all].map(|body| (body["rejected"].clone(), body["errors"].clone()))
+    };
+    let first = send(&server).await;
+    assert_eq!(first[0].1.as_array().unwrap().len(), 3);
+    assert_eq!(first[1].1.as_array().unwrap().len(), 60);
+    assert_eq!(send(&server).await, first);
+    let (_, job) = answer(
+        server
+            .request(Method::POST, "/v1/jobs")
+            .json(&json!({ "kind": "compact" }))
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
+    server.get(&format!("/v1/jobs/{}?wait=30", job["job_id"].as_str().unwrap())).await;
+    let server = server.restart().await;
+    assert_eq!(send(&server).await, first);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_large_body_is_cut_into_parts_and_a_retry_skips_them() {
     let mut config = config();
     config.engine.batch_bytes_max = 4_096;

@@ -71,6 +71,24 @@ pub(super) fn list(
     Ok(records.into_iter().rev().flatten().collect())
 }
 
+/// See [`Snapshot::first_letters_of`].
+pub(super) fn first_of(
+    snapshot: &Snapshot,
+    (sequence, now): (Sequence, Timestamp),
+    limit: usize,
+) -> Result<Vec<DeadLetter>, Error> {
+    let mut walk = Walk::default();
+    let mut found = Vec::new();
+    let end = Timestamp::from_nanos(now.nanos().saturating_add(1));
+    snapshot.each_of_ledger_between(&DEAD_LETTERS, now, end, |rows, at| {
+        let id = walk.id(rows, at);
+        if id.sequence == sequence && found.len() < limit {
+            found.push(letter(rows, at, id));
+        }
+    })?;
+    Ok(found)
+}
+
 /// See [`Snapshot::dead_letter`].
 pub(super) fn find(snapshot: &Snapshot, id: LetterId) -> Result<Option<DeadLetter>, Error> {
     let mut walk = Walk::default();

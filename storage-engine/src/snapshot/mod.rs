@@ -335,6 +335,20 @@ impl Snapshot {
         letters::list(self, wanted, after, limit)
     }
 
+    /// The first rejected rows of record `sequence`, which came in at `now`, in order: at most
+    /// `limit`. Reads no more of the ledger than came in at that time.
+    ///
+    /// # Errors
+    /// `Corrupt` if a block that is needed is damaged.
+    pub fn first_letters_of(
+        &self,
+        sequence: Sequence,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        letters::first_of(self, (sequence, now), limit)
+    }
+
     /// One rejected row.
     ///
     /// # Errors
@@ -347,12 +361,23 @@ impl Snapshot {
     pub(crate) fn each_of_ledger(
         &self,
         schema: &dataset::Schema,
+        on_row: impl FnMut(&Rows, usize),
+    ) -> Result<(), Error> {
+        self.each_of_ledger_between(schema, Timestamp::MIN, Timestamp::MAX, on_row)
+    }
+
+    /// The same of the rows that came in from `start` on and before `end`.
+    fn each_of_ledger_between(
+        &self,
+        schema: &dataset::Schema,
+        start: Timestamp,
+        end: Timestamp,
         mut on_row: impl FnMut(&Rows, usize),
     ) -> Result<(), Error> {
         let mut scanner = self.scan(Scan {
             series: ledger_series(schema.dataset),
-            start: Timestamp::MIN,
-            end: Timestamp::MAX,
+            start,
+            end,
             columns: schema.columns.iter().map(|column| column.id).collect(),
             as_of: None,
             at_sequence: None,

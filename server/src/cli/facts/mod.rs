@@ -14,8 +14,8 @@ use barrow_client::{Client, IngestAnswer};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use crate::cli::import::grouped;
 use crate::cli::{CliError, table};
+use crate::import::grouped;
 
 /// How a list is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

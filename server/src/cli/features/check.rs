@@ -7,9 +7,9 @@ use clap::Args;
 use serde::de::DeserializeOwned;
 
 use crate::cli::CliError;
-use crate::cli::import::grouped;
 use crate::cli::jobs::run_and_wait;
 use crate::cli::target::TargetArgs;
+use crate::import::grouped;
 
 /// Which cells to check
 #[derive(Debug, Args)]

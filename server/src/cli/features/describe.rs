@@ -8,8 +8,8 @@ use arrow::record_batch::RecordBatch;
 use barrow_client::{Client, FeatureGroupInfo};
 
 use crate::cli::facts::{Shown, write_json};
-use crate::cli::import::grouped;
 use crate::cli::{CliError, table};
+use crate::import::grouped;
 
 /// Shows every group.
 pub(super) async fn list(

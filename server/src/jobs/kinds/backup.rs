@@ -3,24 +3,29 @@
 //! before the copy gets its name, so that a job whose server ended after that knows its own work.
 //! In a store that was made of a copy a job that had begun does not go on: it was about another.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use barrow_engine::disk::{Disk, OsDisk, check_path};
-use barrow_engine::{CopyJob, Error, ErrorKind, StoreAtRest};
+use barrow_engine::disk::{Disk, OsDisk};
+use barrow_engine::{CopyJob, Error, ErrorKind, Moved, StoreAtRest};
 use serde_json::{Map, Value, json};
 
 use super::{BadParam, Kind, Outcome, blocking, unknown};
+use crate::below::Below;
 use crate::config::Config;
 use crate::http::error::Problem;
 use crate::jobs::work::{BUSY_PAUSE, Broken, Work};
+use crate::pace::Pacer;
 use crate::store_folder::{StoreFolder, ends_as_unfinished};
 use crate::writer::IntakeError;
 
 /// Why it does not go on in a store that was made of a copy.
 const RESTORED: &str = "it was at work when the store was copied that this one was made of; ask \
                         for another backup if this store is to be copied, too";
+
+/// What is said where there is no place for backups.
+const UNSET: &str = "this server makes no backups: set [server] backup_dir to the folder that they \
+                     are to be made in, and restart it";
 
 /// See the module.
 pub(super) struct Backup;
@@ -39,27 +44,20 @@ impl Kind for Backup {
     }
 }
 
+/// Where backups may be made.
+fn below(config: &Config) -> Below {
+    Below::new("[server] backup_dir", &config.server.backup_dir)
+}
+
 /// The folder that is asked for, as it stands below `backup_dir`.
 fn path<'a>(params: &'a Map<String, Value>, config: &Config) -> Result<&'a str, BadParam> {
     if let Some(other) = params.keys().find(|name| *name != "path") {
         return Err(unknown(other));
     }
-    let bad = |fault: String| BadParam { field: "path".to_owned(), fault };
-    if config.server.backup_dir.as_os_str().is_empty() {
-        let fault = "this server makes no backups: set [server] backup_dir to the folder that they \
-                     are to be made in, and restart it";
-        return Err(bad(fault.to_owned()));
-    }
-    let path = match params.get("path") {
-        Some(Value::String(path)) => path,
-        Some(other) => return Err(bad(format!("{other} is not a text"))),
-        None => return Err(bad("is missing: name a folder below [server] backup_dir".to_owned())),
-    };
-    if check_path("back up to", path).is_err() || ends_as_unfinished(Path::new(path)) {
-        return Err(bad(format!(
-            "{path:?} is not a folder below [server] backup_dir: write it without a / in front, \
-             without . and .., and not with .unfinished at the end"
-        )));
+    let path = below(config).path(params, UNSET)?;
+    if ends_as_unfinished(Path::new(path)) {
+        let fault = format!("{path:?} ends with .unfinished, as only unfinished backups do");
+        return Err(BadParam { field: "path".to_owned(), fault });
     }
     Ok(path)
 }
@@ -68,8 +66,8 @@ async fn back_up(work: &Work) -> Result<Value, Broken> {
     let params = work.params();
     let bad = |bad: BadParam| Broken::Failed(format!("{}: {}", bad.field, bad.fault));
     let path = path(&params, work.config()).map_err(bad)?;
-    let below = work.config().server.backup_dir.clone();
-    let place = below.join(path);
+    let below = below(work.config());
+    let place = below.place(path);
     let own = instance(work.instance());
     match work.checkpoint().cloned() {
         // Before it is planned, so that the copy holds it.
@@ -84,16 +82,17 @@ async fn back_up(work: &Work) -> Result<Value, Broken> {
         }
     }
     let folder = blocking(move || {
-        check_below(&below, &place)?;
+        below.check(&place)?;
         StoreFolder::begin(&place)
     });
     let folder = folder.await?.map_err(Broken::Failed)?;
     let job = plan(work).await?;
     let wishes = work.wishes();
+    let mut pacer = Pacer::new(bytes_per_second(work.config()));
     let filled = blocking(move || {
-        let copied = folder.fill(job, &mut |share| {
+        let copied = folder.fill(job, &mut |moved, share| {
             wishes.progress(share);
-            if wishes.go_on() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            pacer.hold(written(moved), || !wishes.go_on())
         });
         copied.map(|copied| (folder, copied))
     });
@@ -111,6 +110,19 @@ async fn back_up(work: &Work) -> Result<Value, Broken> {
     work.check()?;
     blocking(move || folder.publish()).await?.map_err(Broken::Failed)?;
     Ok(summary)
+}
+
+/// How fast a copy is written; `None`: as fast as the disks are.
+fn bytes_per_second(config: &Config) -> Option<u64> {
+    Some(config.server.backup_bytes_per_second).filter(|rate| *rate > 0)
+}
+
+/// Bytes that the disks were busy with: links take none.
+const fn written(moved: Moved) -> u64 {
+    match moved {
+        Moved::Linked(_) => 0,
+        Moved::Written(bytes) => bytes,
+    }
 }
 
 /// The name of a store as the file `FORMAT` has it.
@@ -150,18 +162,16 @@ async fn plan(work: &Work) -> Result<CopyJob, Broken> {
     }
 }
 
-/// The backup must lie below the folder, whatever symbolic links there are.
-fn check_below(below: &Path, place: &Path) -> Result<(), String> {
-    let root = below.canonicalize().map_err(|error| {
-        format!(
-            "[server] backup_dir: {}: {error}; make the folder, or mount what is to be there",
-            below.display()
-        )
-    })?;
-    let nearest = place.ancestors().skip(1).find_map(|above| above.canonicalize().ok());
-    if nearest.is_some_and(|nearest| nearest.starts_with(&root)) {
-        Ok(())
-    } else {
-        Err(format!("path: {} leads out of [server] backup_dir", place.display()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_written_is_held_back_and_a_rate_of_0_holds_nothing_back() {
+        assert_eq!([Moved::Linked(7), Moved::Written(5)].map(written), [0, 5]);
+        let mut config = Config::default();
+        assert_eq!(bytes_per_second(&config), Some(200 << 20));
+        config.server.backup_bytes_per_second = 0;
+        assert_eq!(bytes_per_second(&config), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::masks::{self, NOW};
 use super::*;
-use crate::copy::{Copied, CopyJob, StoreAtRest};
+use crate::copy::{Copied, CopyJob, Moved, StoreAtRest};
 use crate::derived;
 
 const OTHER: [u8; 16] = [9; 16];
@@ -79,6 +79,19 @@ fn a_backup_holds_what_was_visible_when_it_was_planned_whatever_comes_meanwhile(
     let snapshot = copy.snapshot();
     assert_eq!((snapshot.sequence().get(), snapshot.now()), (4, now));
     assert_eq!(read(&snapshot, None, None), "0 1, 1 1, 2 1, 3 1");
+}
+
+#[test]
+fn a_copy_tells_what_it_writes_and_nothing_of_it_is_a_link_where_there_are_none() {
+    let (_, mut engine) = store();
+    let mut written = 0;
+    let copied = engine.plan_backup().run(&MemoryDisk::new(), &mut |moved| {
+        let Moved::Written(bytes) = moved else { panic!("{moved:?}: memory has no links") };
+        written += bytes;
+        ControlFlow::Continue(())
+    });
+    let copied = copied.unwrap();
+    assert_eq!((written, copied.linked_files), (copied.bytes, 0));
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn files(batches: &[RecordBatch]) -> (tempfile::TempDir, Vec<PathBuf>) {
 
 fn rows(path: &Path, form: &Batches) -> Vec<String> {
     let mut rows = Vec::new();
-    records(path, form, Arc::default(), &mut |record| {
+    records(path, form, &Reading::default(), &mut |record| {
         rows.push(format!("{} {}", record.number, record.raw_text(1_000)));
         ControlFlow::Continue(())
     })
@@ -75,7 +75,7 @@ fn rows(path: &Path, form: &Batches) -> Vec<String> {
 }
 
 fn look_at(path: &Path) -> Looked {
-    look(path, path.extension().unwrap() == "parquet").unwrap()
+    look(path, path.extension().unwrap() == "parquet", &Reading::default()).unwrap()
 }
 
 #[test]
@@ -193,7 +193,9 @@ fn a_file_that_is_damaged_or_another_is_an_error() {
     ] {
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        let Err(error) = look(&path, name.ends_with("parquet")) else { panic!("{name} is read") };
+        let Err(error) = look(&path, name.ends_with("parquet"), &Reading::default()) else {
+            panic!("{name} is read")
+        };
         assert!(error.to_string().contains(expected), "{error}");
     }
 }

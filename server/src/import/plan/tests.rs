@@ -1,8 +1,8 @@
 //! Plans of small files, as a person would see them.
 
 use super::*;
-use crate::cli::import::columns::parse_mapping;
-use crate::cli::import::delimited;
+use crate::import::columns::parse_mapping;
+use crate::import::delimited;
 
 fn said(options: &str) -> Said {
     let mut said = Said { source: "test".into(), ..Said::default() };

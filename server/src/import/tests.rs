@@ -11,12 +11,12 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 struct Program {
     #[command(flatten)]
-    import: ImportArgs,
+    options: ImportOptions,
 }
 
 fn options(arguments: &[&str]) -> ImportOptions {
-    let words = ["import", "file.csv"].into_iter().chain(arguments.iter().copied());
-    Program::try_parse_from(words).unwrap().import.options
+    let words = ["import"].into_iter().chain(arguments.iter().copied());
+    Program::try_parse_from(words).unwrap().options
 }
 
 /// A file of that name and text, in a folder that lasts as long as the test.
@@ -29,7 +29,7 @@ fn file(name: &str, text: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
 
 fn plans(name: &str, text: &str, arguments: &[&str]) -> Vec<Plan> {
     let (_folder, path) = file(name, text);
-    let table = Table::look(&path).unwrap().unwrap();
+    let table = Table::look(&path, &Reading::default()).unwrap().unwrap();
     Plan::make(&path, &table, &options(arguments).said().unwrap()).unwrap()
 }
 
@@ -149,11 +149,11 @@ A,2024-01-02T09:31:00Z,1,1,1,1,,,,
 #[test]
 fn a_row_of_json_or_of_typed_columns_is_refused_alone_and_keeps_what_it_was() {
     let unread = |path: &Path| {
-        let table = Table::look(path).unwrap().unwrap();
+        let table = Table::look(path, &Reading::default()).unwrap().unwrap();
         let said = options(&["--symbol", "A", "--time-zone", "UTC"]).said().unwrap();
         let plan = Plan::make(path, &table, &said).unwrap().remove(0);
         let mut got = Vec::new();
-        read::parts(path, &plan, Arc::default(), |part, is_last| {
+        read::parts(path, &plan, &Reading::default(), |part, is_last| {
             assert!(is_last && part.batch.num_rows() == table.rows.len());
             let raw = part.batch.column_by_name("_raw").unwrap().as_string::<i32>();
             let rows = part.unread.iter().map(|row| format!("{} {}", row.line, row.reason));
@@ -208,6 +208,40 @@ fn a_line_of_bytes_that_are_no_text_is_kept_with_its_reason() {
 }
 
 #[test]
+fn options_are_the_same_when_a_job_says_them() {
+    let all = [
+        ("--dataset", "quotes"),
+        ("--timeframe", "1m"),
+        ("--symbol", "{stem}"),
+        ("--source", "lean"),
+        ("--price", "bid,ask"),
+        ("--price-scale", "10000"),
+        ("--stamp", "end"),
+        ("--calendar", "XNYS"),
+        ("--time-zone", "America/New_York"),
+        ("--map", "ts=Date,open=1"),
+        ("--known-at", "ts_end+15m"),
+        ("--session", "extended"),
+        ("--align", "clock"),
+    ];
+    let words: Vec<&str> = all.iter().flat_map(|(name, value)| [*name, *value]).collect();
+    let complete = [words.as_slice(), &["--complete"]].concat();
+    let facts = ["--dataset", "instruments", "--since", "2024-01-01"];
+    let own = ["--dataset", "news", "--map", "x=-"];
+    for words in [&[][..], &complete, &facts, &own] {
+        let options = options(words);
+        let params: serde_json::Map<_, _> =
+            options.to_params().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        assert_eq!(ImportOptions::of_params(&params, &[]), Ok(options), "{words:?}");
+    }
+    let texts = serde_json::json!({ "price": "bid,ask", "map": { "ts": "Date", "open": "1" } });
+    let read = ImportOptions::of_params(texts.as_object().unwrap(), &[]).unwrap();
+    let mut same = options(&["--price", "bid,ask", "--map", "open=1,ts=Date"]);
+    same.map.sort();
+    assert_eq!(read, same);
+}
+
+#[test]
 fn what_cannot_be_is_said_before_any_file_is_read() {
     for (arguments, expected) in [
         (&["--price", "bid,ask,bid"][..], "bid is there twice"),
@@ -217,7 +251,7 @@ fn what_cannot_be_is_said_before_any_file_is_read() {
     ] {
         let error = options(arguments).said().unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
-        assert_eq!(error.code(), 2);
+        assert!(matches!(error, ImportError::Usage(_)), "{error:?}");
     }
     for arguments in [
         ["--known-at", "15m"],
@@ -262,8 +296,8 @@ fn every_real_file_loads_or_is_refused_as_its_recipe_says() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let data = top.join("../shared/data");
     if !data.is_dir() {
-        let _ =
-            writeln!(std::io::stderr(), "SKIPPED: there is no ../shared/data beside the source");
+        let what = format_args!("SKIPPED: there is no ../shared/data beside the source\n");
+        let _ = std::io::Write::write_fmt(&mut std::io::stderr(), what);
         return;
     }
     let text = std::fs::read_to_string(top.join("tests/recipes.toml")).unwrap();
@@ -277,13 +311,14 @@ fn every_real_file_loads_or_is_refused_as_its_recipe_says() {
         assert!(!paths.is_empty(), "{glob}: no such file");
         for path in paths {
             let shown = path.display();
-            let mut out = Vec::new();
-            let planned = plan_files(std::slice::from_ref(&path), &options(&arguments), &mut out);
+            let options = options(&arguments);
+            let planned = find(std::slice::from_ref(&path))
+                .and_then(|found| plan_rows(&found.files, &options, &Reading::default()));
             let refused = recipe.get("message").map(|message| message.as_str().unwrap());
             match (planned, refused) {
                 (Err(error), Some(message)) => {
                     assert!(error.to_string().contains(message), "{shown}: {error}");
-                    assert_eq!(error.code(), 2);
+                    assert!(matches!(error, ImportError::Usage(_)), "{error:?}");
                 }
                 (Ok(planned), None) => {
                     let sides = recipe.get("sides").map_or(1, |s| s.as_table().unwrap().len());
@@ -332,7 +367,7 @@ fn check_mapping(recipe: &toml::Value, plan: &Plan) {
 /// (`tests/recipes.py` compares all rows of all parts.)
 fn check_rows(path: &Path, plan: &Plan) {
     let (mut rows, mut unread) = (0, Vec::new());
-    read::parts(path, plan, Arc::default(), |part, _| {
+    read::parts(path, plan, &Reading::default(), |part, _| {
         rows += part.batch.num_rows();
         unread.extend(part.unread);
         false

@@ -265,7 +265,7 @@ fn first_of_month(day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::import::time::TimeFormat;
+    use crate::import::time::TimeFormat;
 
     fn shown(nanos: i64) -> String {
         jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap().to_string()

@@ -4,33 +4,32 @@
 //! A file's parts are cut in its order by counts that depend on nothing but the file, and their ids
 //! come from its content: importing it again stores nothing.
 
-use std::fs::File;
+use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::{FileReader, StreamReader};
-use barrow_client::{Client, ClientError, IngestOptions};
+use barrow_client::IngestOptions;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::files::{self, Kind};
 use super::form::{Form, Table};
-use super::tally::Tally;
-use super::{ImportOptions, more};
-use crate::cli::CliError;
-use crate::cli::target::TargetArgs;
+use super::{ImportError, ImportOptions, Reading, Sending, Tally, Watcher};
 
 /// Bytes of text that are gathered before they are sent.
 const PART_BYTES: usize = 8 << 20;
 
 /// Rows of typed columns that are sent together.
 const PART_ROWS: usize = 65_536;
+
+/// Longest array, line or record of a text: what has to be held whole.
+const WHOLE_BYTES_MAX: usize = 64 << 20;
 
 /// Parts that wait to be sent: one is read while one travels.
 const PARTS_WAITING_MAX: usize = 1;
@@ -70,139 +69,180 @@ impl Part {
 /// Takes parts; says whether it wants more.
 type Sink<'s> = dyn FnMut(Part) -> bool + 's;
 
-/// Runs the command for the table `name`.
-pub(super) async fn run(
-    name: &str,
-    paths: &[PathBuf],
-    options: &ImportOptions,
-    (target, dry_run): (&TargetArgs, bool),
-    out: &mut dyn io::Write,
-) -> Result<(), CliError> {
-    let map = options.own_map()?;
-    let found = files::find(paths)?;
-    if !found.left_out.is_empty() {
-        let count = found.left_out.len();
-        let first = found.left_out[0].display();
-        writeln!(out, "left out: {count} files of other kinds ({first}{})", more(count))?;
+/// Files of rows of one table.
+pub(super) struct OwnFiles {
+    name: String,
+    source: String,
+    symbol: Option<String>,
+    known_at: Option<String>,
+    map: Map,
+    files: Vec<PathBuf>,
+    /// Hashes of the files' contents, if they were taken already.
+    contents: Vec<u128>,
+}
+
+impl OwnFiles {
+    /// The `files` as rows of the table `name`.
+    ///
+    /// # Errors
+    /// An option that is said of market data.
+    pub(super) fn new(
+        name: &str,
+        files: &[PathBuf],
+        options: &ImportOptions,
+    ) -> Result<Self, ImportError> {
+        Ok(Self {
+            name: name.to_owned(),
+            source: options.source.clone(),
+            symbol: options.symbol.clone(),
+            known_at: options.known_at.clone(),
+            map: options.own_map()?,
+            files: files.to_vec(),
+            contents: Vec::new(),
+        })
     }
-    let mut tally = Tally::default();
-    let started = Instant::now();
-    if dry_run {
-        for path in &found.files {
+
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// Counts the rows of every file.
+    ///
+    /// # Errors
+    /// A file cannot be read, or reading was stopped.
+    pub(super) fn dry_run(&self, reading: &Reading, tally: &mut Tally) -> Result<(), ImportError> {
+        for path in &self.files {
             let shown = path.display().to_string();
-            parts(path, &map, &mut |part| {
+            let mut count = |part: Part| {
                 tally.add_unsent(&shown, part.unit(), part.rows(), &[]);
-                true
+                !reading.is_stopped()
+            };
+            parts(path, &self.map, reading, &mut count)
+                .map_err(|error| ImportError::failed(format!("read {shown}: {error}")))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the hashes of the files' contents.
+    ///
+    /// # Errors
+    /// As [`Self::dry_run`].
+    pub(super) fn identify(
+        &mut self,
+        reading: &Reading,
+    ) -> Result<Vec<(&PathBuf, u128)>, ImportError> {
+        let hashes = self.files.iter().map(|path| files::content(path, reading));
+        self.contents = hashes.collect::<Result<_, _>>()?;
+        Ok(self.files.iter().zip(self.contents.iter().copied()).collect())
+    }
+
+    /// Sends file `at`; adds what became of its rows to the tally, also when it fails midway.
+    ///
+    /// # Errors
+    /// As [`super::Import::send`].
+    pub(super) async fn send<W: Watcher>(
+        &self,
+        at: usize,
+        sending: &mut Sending<'_, W>,
+    ) -> Result<(), ImportError> {
+        let table = sending.way.dataset(&self.name).await;
+        let table = table.map_err(|error| ImportError::request("import", error))?;
+        if table.kind != "table" {
+            let fault = format!("--dataset: {} is no table of your own", self.name);
+            return Err(ImportError::usage(fault));
+        }
+        let path = &self.files[at];
+        let shown = path.display().to_string();
+        let failed = |what: &dyn fmt::Display| ImportError::failed(format!("read {shown}: {what}"));
+        let symbol = self.symbol.as_deref().map(|symbol| files::symbol_of(symbol, path));
+        let Self { name, source, known_at, map, contents, .. } = self;
+        let identity = format!("{name} {source} {symbol:?} {map:?} {known_at:?}");
+        let (sender, mut receiver) = tokio::sync::mpsc::channel(PARTS_WAITING_MAX);
+        let handle = {
+            let (path, map, content) = (path.clone(), map.clone(), contents.get(at).copied());
+            let reading = sending.reading.clone();
+            tokio::task::spawn_blocking(move || {
+                let content = match content {
+                    Some(content) => content,
+                    None => files::content_hash(&path, &reading)?,
+                };
+                let mut hasher = Xxh3::new();
+                hasher.update(&content.to_le_bytes());
+                hasher.update(identity.as_bytes());
+                let id = format!("import-{:032x}", hasher.digest128());
+                let mut send = |part| sender.blocking_send((id.clone(), part)).is_ok();
+                parts(&path, &map, &reading, &mut send)?;
+                Ok::<_, io::Error>(files::content_hash(&path, &reading)? == content)
             })
-            .map_err(|error| CliError::failed(format!("read {shown}: {error}")))?;
-        }
-        writeln!(out, "dry run: nothing was sent")?;
-        tally.write_unsent(out, started.elapsed())?;
-        return Ok(());
-    }
-    let target = target.clone().open().await?;
-    let sent = send_all(&target.client, (name, options, &map), &found.files, &mut tally).await;
-    let elapsed = started.elapsed();
-    let stopped = target.close().await;
-    tally.write(out, elapsed)?;
-    sent.and(stopped)
-}
-
-async fn send_all(
-    client: &Client,
-    (name, options, map): (&str, &ImportOptions, &Map),
-    files: &[PathBuf],
-    tally: &mut Tally,
-) -> Result<(), CliError> {
-    let table = client.dataset(name).await?;
-    if table.kind != "table" {
-        return Err(CliError::usage(format!("--dataset: {name} is no table of your own")));
-    }
-    for path in files {
-        send(client, (name, options, map), path, tally).await?;
-    }
-    Ok(())
-}
-
-/// Sends one file; adds what became of its rows to `tally`, also when it fails midway.
-async fn send(
-    client: &Client,
-    (name, options, map): (&str, &ImportOptions, &Map),
-    path: &Path,
-    tally: &mut Tally,
-) -> Result<(), CliError> {
-    let shown = path.display().to_string();
-    let failed = |what: &dyn std::fmt::Display| CliError::failed(format!("read {shown}: {what}"));
-    let (path, map) = (path.to_owned(), map.clone());
-    let symbol = options.symbol.as_deref().map(|symbol| files::symbol_of(symbol, &path));
-    let identity = format!("{name} {} {symbol:?} {map:?} {:?}", options.source, options.known_at);
-    let (sender, mut receiver) = tokio::sync::mpsc::channel(PARTS_WAITING_MAX);
-    let reading = tokio::task::spawn_blocking(move || {
-        let mut hasher = Xxh3::new();
-        hasher.update(&files::content_hash(&path)?.to_le_bytes());
-        hasher.update(identity.as_bytes());
-        let id = format!("import-{:032x}", hasher.digest128());
-        parts(&path, &map, &mut |part| sender.blocking_send((id.clone(), part)).is_ok())
-    });
-    let mut number = 0_u32;
-    while let Some((id, part)) = receiver.recv().await {
-        number += 1;
-        let options = IngestOptions {
-            symbol: symbol.clone(),
-            batch_id: Some(format!("{id}#{number}")),
-            known_at_policy: options.known_at.clone(),
-            import: true,
-            ..IngestOptions::table(name, options.source.clone())
         };
-        let (rows, unit) = (part.rows(), part.unit());
-        let answer = match part {
-            Part::Text(kind, text, _) => {
-                client.ingest_bytes(&options, kind, Bytes::from(text)).await
+        let mut number = 0_u32;
+        while let Some((id, part)) = receiver.recv().await {
+            sending.check()?;
+            number += 1;
+            sending.watcher.part(path, sending.tally).await;
+            let options = IngestOptions {
+                symbol: symbol.clone(),
+                batch_id: Some(format!("{id}#{number}")),
+                known_at_policy: known_at.clone(),
+                import: true,
+                ..IngestOptions::table(name, source.clone())
+            };
+            let (rows, unit) = (part.rows(), part.unit());
+            let answer = match part {
+                Part::Text(kind, text, _) => {
+                    sending.way.rows(&options, (kind, Bytes::from(text))).await
+                }
+                Part::Rows(batch) => sending.way.arrow(&options, &batch).await,
+            };
+            let answer = answer.map_err(|error| {
+                let doing = format!(
+                    "import {shown}: its part {number} was not stored ({} rows before it were; \
+                     importing the file again skips them)",
+                    sending.tally.answered()
+                );
+                ImportError::request(doing, error)
+            })?;
+            if number == 1 && !answer.ignored.is_empty() {
+                sending.tally.note(format!("{shown}: left out: {}", answer.ignored.join(", ")));
             }
-            Part::Rows(batch) => client.ingest_arrow(&options, &[batch]).await,
-        };
-        let answer = answer.or_else(ClientError::into_answer).map_err(|error| {
-            CliError::from(error).within(&format!(
-                "import {shown}: its part {number} was not stored ({} rows before it were; \
-                 importing the file again skips them)",
-                tally.answered()
-            ))
-        })?;
-        if number == 1 && !answer.ignored.is_empty() {
-            tally.note(format!("{shown}: left out: {}", answer.ignored.join(", ")));
+            sending.tally.add(&shown, unit, rows, &[], &answer);
         }
-        tally.add(&shown, unit, rows, &[], &answer);
+        let read = handle.await.map_err(|_| failed(&"its decoder broke down"))?;
+        if read.map_err(|error| failed(&error))? {
+            return Ok(());
+        }
+        Err(ImportError::failed(format!(
+            "import {shown}: the file changed while it was read; import it again when it is whole"
+        )))
     }
-    let read = reading.await.map_err(|_| failed(&"its decoder broke down"))?;
-    read.map_err(|error| failed(&error))
 }
 
 /// Hands each part of a file to `sink`.
-fn parts(path: &Path, map: &Map, sink: &mut Sink<'_>) -> io::Result<()> {
+fn parts(path: &Path, map: &Map, reading: &Reading, sink: &mut Sink<'_>) -> io::Result<()> {
     let damaged = |error: ArrowError| io::Error::other(error);
     match files::kind(path) {
         Kind::Parquet => {
-            let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)
+            let reader = ParquetRecordBatchReaderBuilder::try_new(reading.open(path)?)
                 .and_then(|builder| builder.with_batch_size(PART_ROWS).build())
                 .map_err(io::Error::other)?;
             typed(reader, map, sink).map_err(damaged)
         }
-        Kind::Arrow => match FileReader::try_new(File::open(path)?, None) {
+        Kind::Arrow => match FileReader::try_new(reading.open(path)?, None) {
             Ok(reader) => typed(reader, map, sink).map_err(damaged),
             Err(_) => {
-                let reader = StreamReader::try_new(File::open(path)?, None).map_err(damaged)?;
+                let reader = StreamReader::try_new(reading.open(path)?, None).map_err(damaged)?;
                 typed(reader, map, sink).map_err(damaged)
             }
         },
-        Kind::Json(_) => json(files::open(path, Arc::default())?, map, sink),
+        Kind::Json(_) => json(files::open(path, reading)?, map, sink),
         Kind::Csv(_) | Kind::NotRead(_) | Kind::Unknown => {
-            let separator = match Table::look(path)? {
+            let separator = match Table::look(path, reading)? {
                 Ok(Table { form: Form::Delimited(layout), .. }) => layout.separator,
                 // One column needs no separator.
                 _ => ',',
             };
             let separator = u8::try_from(separator).map_err(io::Error::other)?;
-            delimited(files::open(path, Arc::default())?, separator, map, sink)
+            delimited(files::open(path, reading)?, separator, map, sink)
         }
     }
 }
@@ -255,9 +295,10 @@ fn json(mut input: impl BufRead, map: &Map, sink: &mut Sink<'_>) -> io::Result<(
         return Err(io::Error::other(what));
     }
     let mut line = Vec::new();
-    input.read_until(b'\n', &mut line)?;
+    read_line(&mut input, &mut line)?;
     if line.trim_ascii_start().first() == Some(&b'[') {
-        input.read_to_end(&mut line)?;
+        input.by_ref().take(WHOLE_BYTES_MAX as u64 + 1).read_to_end(&mut line)?;
+        check_whole(line.len())?;
         let rows: Vec<serde::de::IgnoredAny> = serde_json::from_slice(&line)?;
         sink(Part::Text(JSON, line, rows.len() as u64));
         return Ok(());
@@ -272,12 +313,28 @@ fn json(mut input: impl BufRead, map: &Map, sink: &mut Sink<'_>) -> io::Result<(
                 return Ok(());
             }
         }
-        input.read_until(b'\n', &mut line)?;
+        read_line(&mut input, &mut line)?;
     }
     if rows > 0 {
         sink(Part::Text(NDJSON, text, rows));
     }
     Ok(())
+}
+
+/// Reads a line with its end, of bounded length.
+fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<()> {
+    input.take(WHOLE_BYTES_MAX as u64 + 1).read_until(b'\n', line)?;
+    check_whole(line.len())
+}
+
+fn check_whole(len: usize) -> io::Result<()> {
+    if len <= WHOLE_BYTES_MAX {
+        return Ok(());
+    }
+    Err(io::Error::other(
+        "it holds an array or a line of more than 64 MiB, which has to be read whole: write one \
+         object a line",
+    ))
 }
 
 fn delimited(input: impl Read, separator: u8, map: &Map, sink: &mut Sink<'_>) -> io::Result<()> {
@@ -338,7 +395,7 @@ mod tests {
         std::fs::write(&path, content).unwrap();
         let map = map.iter().map(|(to, from)| ((*to).to_owned(), (*from).to_owned())).collect();
         let mut found = Vec::new();
-        parts(&path, &map, &mut |part| {
+        parts(&path, &map, &Reading::default(), &mut |part| {
             let Part::Text(kind, text, rows) = part else { panic!("it is a text") };
             found.push(format!("{kind} {rows}: {}", String::from_utf8(text).unwrap()));
             true

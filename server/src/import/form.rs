@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
+use super::Reading;
 use super::batches::{self, Batches};
 use super::delimited;
 use super::files::{self, Kind};
@@ -110,12 +110,13 @@ impl Table {
     }
 
     /// Looks at the file at `path`; the inner error is why it is not understood.
-    pub(crate) fn look(path: &Path) -> io::Result<Result<Self, String>> {
-        let open = || files::open(path, Arc::default());
+    pub(crate) fn look(path: &Path, reading: &Reading) -> io::Result<Result<Self, String>> {
+        let reading = &reading.uncounted();
+        let open = || files::open(path, reading);
         let mut table = match files::kind(path) {
             Kind::Parquet | Kind::Arrow => {
                 let is_parquet = files::kind(path) == Kind::Parquet;
-                let looked = batches::look(path, is_parquet)?;
+                let looked = batches::look(path, is_parquet, reading)?;
                 Self::new(Form::Batches(looked.form), looked.symbol, looked.rows)
             }
             Kind::Json(_) => match json::look(open)? {

@@ -5,21 +5,25 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use barrow_client::IngestAnswer;
+use serde::{Deserialize, Serialize};
 
 use super::part::Unread;
 
 /// How many rows of one reason are shown.
 const EXAMPLES_MAX: usize = 3;
 
+/// How many notes are kept; of more, how many there are.
+const NOTES_MAX: usize = 50;
+
 /// Rows rejected for one reason.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Rejected {
     count: u64,
     examples: Vec<String>,
 }
 
 /// What became of the rows of some files.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     pub(crate) read: u64,
     pub(crate) accepted: u64,
@@ -33,10 +37,28 @@ pub(crate) struct Tally {
     /// Claims that were taken.
     pub(crate) claims: u64,
     notes: Vec<String>,
+    /// Notes that are not kept.
+    more_notes: u64,
     reasons: BTreeMap<String, Rejected>,
+    /// The record up to which batches count as there before; all do without one.
+    #[serde(skip)]
+    since: Option<u64>,
 }
 
 impl Tally {
+    /// The same, with batches behind record `since` counted as its own, even if they are there
+    /// already: it was broken off, and goes on.
+    pub(crate) const fn since(mut self, since: u64) -> Self {
+        self.since = Some(since);
+        self
+    }
+
+    /// Whether the batch of `answer` was there before the import began.
+    fn is_repeated(&self, answer: &IngestAnswer) -> bool {
+        let is_own = |since| answer.sequence.parse().is_ok_and(|sequence: u64| sequence > since);
+        answer.repeated && !self.since.is_some_and(is_own)
+    }
+
     /// Adds the answer to one part of `file`, which had `rows` rows, these unread ones among them;
     /// `unit` is what they are counted by.
     pub(crate) fn add(
@@ -53,7 +75,7 @@ impl Tally {
         self.corrected += answer.corrected;
         self.superseded += answer.superseded;
         self.rejected += answer.rejected;
-        self.repeated += u64::from(answer.repeated);
+        self.repeated += u64::from(self.is_repeated(answer));
         self.batches += 1;
         for line in unread {
             self.reject(file, unit, line.line, line.reason, &line.detail);
@@ -75,7 +97,11 @@ impl Tally {
 
     /// Adds what a person should know.
     pub(crate) fn note(&mut self, note: String) {
-        self.notes.push(note);
+        if self.notes.len() < NOTES_MAX {
+            self.notes.push(note);
+        } else {
+            self.more_notes += 1;
+        }
     }
 
     /// Adds a part that is not sent.
@@ -117,6 +143,9 @@ impl Tally {
         }
         for note in &self.notes {
             writeln!(out, "{note}")?;
+        }
+        if self.more_notes > 0 {
+            writeln!(out, "and {} more notes", grouped(self.more_notes))?;
         }
         if self.repeated > 0 {
             let (repeated, batches) = (self.repeated, self.batches);
@@ -202,6 +231,33 @@ mod tests {
         ] {
             assert!(text.contains(expected), "{expected:?} not in\n{text}");
         }
+    }
+
+    #[test]
+    fn batches_behind_the_begin_of_an_import_are_its_own() {
+        let answer = |sequence: &str| IngestAnswer {
+            sequence: sequence.to_owned(),
+            repeated: true,
+            ..IngestAnswer::default()
+        };
+        let repeated = |mut tally: Tally| {
+            for sequence in ["7", "8", "9"] {
+                tally.add("a.csv", "line", 1, &[], &answer(sequence));
+            }
+            tally.repeated
+        };
+        assert_eq!(repeated(Tally::default()), 3);
+        assert_eq!(repeated(Tally::default().since(8)), 2);
+    }
+
+    #[test]
+    fn notes_beyond_a_bound_are_counted() {
+        let mut tally = Tally::default();
+        (0..NOTES_MAX + 3).for_each(|number| tally.note(format!("note {number}")));
+        let mut out = Vec::new();
+        tally.write(&mut out, Duration::from_secs(1)).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("note 49\nand 3 more notes"), "{text}");
     }
 
     #[test]

@@ -5,16 +5,14 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int32Type, TimestampNanosecondType};
-use barrow_client::{Client, ClientError, IngestAnswer};
+use barrow_client::{ClientError, IngestAnswer};
 use barrow_engine::calendar::{slot_begin, slot_of};
 use barrow_types::{DAY_NANOS, Step};
 use serde_json::{Value, json};
 
 use super::part::{Part, Unread};
 use super::plan::Plan;
-use super::tally::Tally;
-use crate::cli::CliError;
-use crate::clock;
+use super::{ImportError, Sending};
 
 /// Reasons for which a row may be turned away that leave nobody knowing where it belongs.
 const UNTOLD: [&str; 2] = ["bad_symbol", "missing_ts"];
@@ -77,13 +75,12 @@ impl Extents {
     }
 
     /// Makes the claims of a file that was stored as batch `id`.
-    pub(crate) async fn claim(
+    pub(crate) async fn claim<W>(
         self,
-        client: &Client,
         plan: &Plan,
         (shown, id): (&str, &str),
-        tally: &mut Tally,
-    ) -> Result<(), CliError> {
+        Sending { way, now, tally, .. }: &mut Sending<'_, W>,
+    ) -> Result<(), ImportError> {
         if self.untold > 0 {
             tally.note(format!(
                 "{shown}: not claimed to be complete: {} of its rows may lie in any gap",
@@ -91,7 +88,7 @@ impl Extents {
             ));
             return Ok(());
         }
-        let claims = self.claims(plan.step, clock::now().nanos());
+        let claims = self.claims(plan.step, now.nanos());
         if claims.is_empty() {
             return Ok(());
         }
@@ -102,8 +99,7 @@ impl Extents {
             ("origin", "complete".to_owned()),
             ("batch_id", format!("{id}:complete")),
         ];
-        let path = ["datasets", plan.dataset.name(), "claims"];
-        match client.post_facts(&path, &pairs, &Value::Array(claims)).await {
+        match way.claim(plan.dataset.name(), &pairs, &Value::Array(claims)).await {
             Ok(answer) => tally.claims += answer.claims,
             // It was imported when its last bar had not ended.
             Err(ClientError::Conflict(_)) => {
@@ -111,7 +107,7 @@ impl Extents {
             }
             Err(error) => {
                 let doing = format!("import {shown}: its rows are stored, but not claimed");
-                return Err(CliError::from(error).within(&doing));
+                return Err(ImportError::request(doing, error));
             }
         }
         Ok(())

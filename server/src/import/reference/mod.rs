@@ -14,18 +14,18 @@ mod factor_file;
 mod map_file;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use barrow_client::{Client, ClientError};
+use barrow_client::{ClientError, IngestAnswer};
 use barrow_engine::calendar::Calendar;
 use serde_json::{Value, json};
+use xxhash_rust::xxh3::xxh3_128;
 
-use super::{ImportOptions, files};
-use crate::cli::CliError;
-use crate::cli::facts::write_answer;
-use crate::cli::target::TargetArgs;
+use super::{ImportError, ImportOptions, Reading, Tally, Way, files};
+
+/// Longest file.
+const TEXT_LEN_MAX: u64 = 64 << 20;
 
 /// Files shown in full; of more, only how many there are.
 const FILES_SHOWN_MAX: usize = 20;
@@ -49,7 +49,7 @@ impl Facts {
         }
     }
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Instruments => "instruments",
             Self::Actions => "actions",
@@ -66,37 +66,120 @@ struct FileFacts {
     instruments: Vec<Value>,
 }
 
-/// Runs the command.
-pub(crate) async fn run(
-    facts: Facts,
-    paths: &[PathBuf],
-    options: &ImportOptions,
-    (target, is_dry): (&TargetArgs, bool),
-    out: &mut dyn Write,
-) -> Result<(), CliError> {
-    refuse_options(options)?;
-    let mut all = Vec::new();
-    for path in files::find(paths)?.files {
-        let shown = path.display().to_string();
-        let text =
-            text(&path).map_err(|error| CliError::failed(format!("read {shown}: {error}")))?;
-        let found = read(facts, &path, &text, options).map_err(|fault| {
-            CliError::usage(format!("import {shown}: nothing was loaded: {fault}"))
-        })?;
-        all.push(found);
+/// Files of facts, read.
+pub(super) struct FactFiles {
+    calendar: Option<String>,
+    files: Vec<FileFacts>,
+}
+
+impl FactFiles {
+    /// Reads the files whole.
+    ///
+    /// # Errors
+    /// A line of a file cannot be read.
+    pub(super) fn read(
+        facts: Facts,
+        files: &[PathBuf],
+        options: &ImportOptions,
+        reading: &Reading,
+    ) -> Result<Self, ImportError> {
+        let mut all = Vec::with_capacity(files.len());
+        for path in files {
+            let shown = path.display().to_string();
+            let text = text(path, reading)
+                .map_err(|error| ImportError::failed(format!("read {shown}: {error}")))?;
+            let found = read(facts, path, &text, options).map_err(|fault| {
+                ImportError::usage(format!("import {shown}: nothing was loaded: {fault}"))
+            })?;
+            all.push(found);
+        }
+        Ok(Self { calendar: options.calendar.clone(), files: all })
     }
-    show(&all, out)?;
-    if is_dry {
-        return Ok(writeln!(out, "dry run: nothing was sent")?);
+
+    /// What was read, for a person.
+    pub(super) fn describe(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for FileFacts { path, form, instruments } in self.files.iter().take(FILES_SHOWN_MAX) {
+            lines.push(path.display().to_string());
+            lines.push(format!("  {form}; {} instruments", instruments.len()));
+        }
+        if self.files.len() > FILES_SHOWN_MAX {
+            lines.push(format!("and {} more files", self.files.len() - FILES_SHOWN_MAX));
+        }
+        lines
     }
-    let target = target.open().await?;
-    let answer = send(&target.client, all, options).await;
-    target.close().await?;
-    write_answer(&answer?, out)
+
+    /// Counts what would be stated.
+    pub(super) fn dry_run(&self, tally: &mut Tally) {
+        for FileFacts { path, instruments, .. } in &self.files {
+            let count = instruments.len() as u64;
+            tally.add_unsent(&path.display().to_string(), "instrument", count, &[]);
+        }
+    }
+
+    /// Each file and what it says, as text.
+    pub(super) fn contents(&self) -> impl Iterator<Item = (&Path, String)> {
+        let said = |file: &FileFacts| Value::from(file.instruments.clone()).to_string();
+        self.files.iter().map(move |file| (file.path.as_path(), said(file)))
+    }
+
+    /// States all of it in one request; the id of its batch is `prefix` and a hash of what is
+    /// stated, or a random one.
+    ///
+    /// # Errors
+    /// As [`super::Import::send`].
+    pub(super) async fn send(
+        &self,
+        way: &Way,
+        prefix: Option<&str>,
+    ) -> Result<IngestAnswer, ImportError> {
+        let known = Known::ask(way).await?;
+        let mut instruments: Vec<Value> =
+            self.files.iter().flat_map(|file| file.instruments.iter().cloned()).collect();
+        let ids: BTreeSet<String> =
+            instruments.iter().map(|one| shown_id(one).to_owned()).collect();
+        let earlier: Vec<Value> = instruments.iter().filter_map(map_file::earlier).collect();
+        instruments.extend(earlier.into_iter().filter(|one| !ids.contains(shown_id(one))));
+        let mut merged: BTreeMap<String, Value> = BTreeMap::new();
+        for mut instrument in instruments {
+            let id = known.id_of(shown_id(&instrument));
+            instrument["id"] = json!(id);
+            if let Some(calendar) = &self.calendar {
+                match known.calendar_of(&id) {
+                    None => instrument["calendar"] = json!(calendar),
+                    Some(own) if own == calendar => {}
+                    Some(own) => {
+                        return Err(ImportError::failed(format!(
+                            "--calendar: instrument {id} follows {own}, not {calendar}; say that, \
+                             or give the instrument another calendar first"
+                        )));
+                    }
+                }
+            }
+            if merged.insert(id.clone(), instrument).is_some() {
+                return Err(ImportError::failed(format!(
+                    "two files speak of {id}: nothing was loaded; import one after the other"
+                )));
+            }
+        }
+        let ids: Vec<String> = merged.keys().cloned().collect();
+        let instruments: Value = merged.into_values().collect();
+        let batch_id = prefix.map(|prefix| {
+            let hash = xxh3_128(instruments.to_string().as_bytes());
+            ("batch_id", format!("{prefix}{hash:032x}"))
+        });
+        let sent = way.put_instruments(batch_id.as_slice(), &instruments).await;
+        sent.map_err(|error| match about(&error, &ids) {
+            Some(id) => {
+                ImportError::failed(format!("instrument {id}: nothing was loaded: {error}"))
+            }
+            None => ImportError::request("import", error),
+        })
+    }
 }
 
 /// Refuses what is said of rows.
-fn refuse_options(options: &ImportOptions) -> Result<(), CliError> {
+pub(super) fn refuse_options(options: &ImportOptions) -> Result<(), ImportError> {
     let said = [
         ("--timeframe", options.timeframe.is_some()),
         ("--symbol", options.symbol.is_some()),
@@ -112,15 +195,18 @@ fn refuse_options(options: &ImportOptions) -> Result<(), CliError> {
     ];
     match said.into_iter().find(|(_, is_said)| *is_said) {
         Some((name, _)) => {
-            Err(CliError::usage(format!("{name}: is said of rows, and these are facts")))
+            Err(ImportError::usage(format!("{name}: is said of rows, and these are facts")))
         }
         None => Ok(()),
     }
 }
 
-fn text(path: &Path) -> std::io::Result<String> {
+fn text(path: &Path, reading: &Reading) -> io::Result<String> {
     let mut text = String::new();
-    files::open(path, Arc::default())?.read_to_string(&mut text)?;
+    files::open(path, reading)?.take(TEXT_LEN_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > TEXT_LEN_MAX {
+        return Err(io::Error::other("it is longer than 64 MiB: files of facts are read whole"));
+    }
     Ok(text)
 }
 
@@ -216,59 +302,6 @@ fn id_of(path: &Path) -> String {
     name.trim_end_matches(".CSV").to_owned()
 }
 
-fn show(all: &[FileFacts], out: &mut dyn Write) -> Result<(), CliError> {
-    for FileFacts { path, form, instruments } in all.iter().take(FILES_SHOWN_MAX) {
-        writeln!(out, "{}", path.display())?;
-        writeln!(out, "  {form}; {} instruments", instruments.len())?;
-    }
-    if all.len() > FILES_SHOWN_MAX {
-        writeln!(out, "and {} more files", all.len() - FILES_SHOWN_MAX)?;
-    }
-    Ok(())
-}
-
-/// States all of it in one request.
-async fn send(
-    client: &Client,
-    all: Vec<FileFacts>,
-    options: &ImportOptions,
-) -> Result<barrow_client::IngestAnswer, CliError> {
-    let known = Known::ask(client).await?;
-    let mut instruments: Vec<Value> = all.into_iter().flat_map(|file| file.instruments).collect();
-    let ids: BTreeSet<String> = instruments.iter().map(|one| shown_id(one).to_owned()).collect();
-    let earlier: Vec<Value> = instruments.iter().filter_map(map_file::earlier).collect();
-    instruments.extend(earlier.into_iter().filter(|one| !ids.contains(shown_id(one))));
-    let mut merged: BTreeMap<String, Value> = BTreeMap::new();
-    for mut instrument in instruments {
-        let id = known.id_of(shown_id(&instrument));
-        instrument["id"] = json!(id);
-        if let Some(calendar) = &options.calendar {
-            match known.calendar_of(&id) {
-                None => instrument["calendar"] = json!(calendar),
-                Some(own) if own == calendar => {}
-                Some(own) => {
-                    return Err(CliError::failed(format!(
-                        "--calendar: instrument {id} follows {own}, not {calendar}; say that, or \
-                         give the instrument another calendar first"
-                    )));
-                }
-            }
-        }
-        if merged.insert(id.clone(), instrument).is_some() {
-            return Err(CliError::failed(format!(
-                "two files speak of {id}: nothing was loaded; import one after the other"
-            )));
-        }
-    }
-    let ids: Vec<String> = merged.keys().cloned().collect();
-    let instruments: Value = merged.into_values().collect();
-    let sent = client.put_facts(&["instruments"], &[], &instruments).await;
-    sent.map_err(|error| match about(&error, &ids) {
-        Some(id) => CliError::failed(format!("instrument {id}: nothing was loaded: {error}")),
-        None => error.into(),
-    })
-}
-
 /// The instrument, by its place in what was sent, that the server refuses: whoever wrote the files
 /// knows its id and no place.
 fn about<'a>(error: &ClientError, ids: &'a [String]) -> Option<&'a str> {
@@ -286,8 +319,9 @@ struct Known {
 }
 
 impl Known {
-    async fn ask(client: &Client) -> Result<Self, CliError> {
-        let list = client.facts(&["instruments"], &[]).await?;
+    async fn ask(way: &Way) -> Result<Self, ImportError> {
+        let list = way.instruments().await;
+        let list = list.map_err(|error| ImportError::request("import", error))?;
         let mut known = Self { calendars: BTreeMap::new(), names: BTreeMap::new() };
         for row in list["rows"].as_array().into_iter().flatten() {
             let text = |name: &str| row[name].as_str().map(str::to_owned);

@@ -15,7 +15,6 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, FixedSizeBinaryArray, Float64Array,
@@ -31,6 +30,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::Reading;
+use super::reading::Counted;
 use super::table::{Cell, Raw, Record, Sampled, Sink};
 use super::time::{Offset, Written};
 
@@ -133,43 +134,10 @@ impl Batches {
     }
 }
 
-/// A file, counting what is taken from it.
-struct Counted {
-    file: File,
-    len: u64,
-    count: Arc<AtomicU64>,
-}
-
-impl Counted {
-    fn open(path: &Path, count: Arc<AtomicU64>) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let len = file.metadata()?.len();
-        Ok(Self { file, len, count })
-    }
-
-    fn add(&self, bytes: usize) {
-        // Only shown to a person; nothing is ordered by it.
-        self.count.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        self.add(count);
-        Ok(count)
-    }
-}
-
-impl Seek for Counted {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.file.seek(to)
-    }
-}
-
 impl Length for Counted {
     fn len(&self) -> u64 {
-        self.len
+        // A file that cannot be asked has no end that could be read.
+        self.taking(0).and_then(|file| file.metadata()).map_or(0, |about| about.len())
     }
 }
 
@@ -177,12 +145,11 @@ impl ChunkReader for Counted {
     type T = BufReader<File>;
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        self.file.get_read(start)
+        self.taking(0)?.get_read(start)
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
-        self.add(length);
-        self.file.get_bytes(start, length)
+        self.taking(length as u64)?.get_bytes(start, length)
     }
 }
 
@@ -199,8 +166,8 @@ fn broken(error: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error.to_string())
 }
 
-fn open(path: &Path, is_parquet: bool, count: Arc<AtomicU64>) -> io::Result<Opened> {
-    let mut file = Counted::open(path, count)?;
+fn open(path: &Path, is_parquet: bool, reading: &Reading) -> io::Result<Opened> {
+    let mut file = reading.open(path)?;
     if is_parquet {
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(broken)?;
         let schema = Arc::clone(builder.schema());
@@ -391,15 +358,15 @@ fn guarded<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         .unwrap_or_else(|_| Err(broken("its decoder broke down: the file is damaged")))
 }
 
-/// Hands every row of the file to `sink`; `packed` counts bytes taken from the disk.
+/// Hands every row of the file to `sink`.
 pub(crate) fn records(
     path: &Path,
     form: &Batches,
-    packed: Arc<AtomicU64>,
+    reading: &Reading,
     sink: &mut Sink<'_>,
 ) -> io::Result<()> {
     guarded(|| {
-        let opened = open(path, form.kind == Kind::Parquet, packed)?;
+        let opened = open(path, form.kind == Kind::Parquet, reading)?;
         let names = names(&opened.schema);
         if names != form.names {
             return Err(broken("the file changed while it was read"));
@@ -413,9 +380,9 @@ fn names(schema: &arrow::datatypes::Schema) -> Vec<String> {
 }
 
 /// The form of a file and its first rows.
-pub(crate) fn look(path: &Path, is_parquet: bool) -> io::Result<Looked> {
+pub(crate) fn look(path: &Path, is_parquet: bool, reading: &Reading) -> io::Result<Looked> {
     guarded(|| {
-        let Opened { kind, schema, compression, reader } = open(path, is_parquet, Arc::default())?;
+        let Opened { kind, schema, compression, reader } = open(path, is_parquet, reading)?;
         let names = names(&schema);
         let mut rows = Vec::new();
         let mut keep = |record: &Record<'_>| {

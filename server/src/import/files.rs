@@ -1,17 +1,17 @@
 //! Which files an import reads, and their bytes: folders walked, compression undone, content
 //! hashed.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::cli::CliError;
+use super::{ImportError, Reading};
 
 const BUFFER_LEN: usize = 256 * 1024;
+
+/// Most files of one import: all are planned before the first is loaded.
+const FILES_MAX: usize = 100_000;
 
 /// How a file is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,23 +111,28 @@ pub(crate) struct Found {
 }
 
 /// The files to read among `paths`; folders are walked, in order of names.
-pub(crate) fn find(paths: &[PathBuf]) -> Result<Found, CliError> {
+pub(crate) fn find(paths: &[PathBuf]) -> Result<Found, ImportError> {
     let mut found = Found::default();
     for path in paths {
         let shown = path.display();
         let about = std::fs::metadata(path).map_err(|error| {
-            CliError::failed(format!("import {shown}: {error}; give a file or a folder"))
+            ImportError::failed(format!("import {shown}: {error}; give a file or a folder"))
         })?;
         if about.is_dir() {
             walk(path, &mut found)?;
             continue;
         }
+        if !about.is_file() {
+            return Err(ImportError::usage(format!(
+                "import {shown}: is neither a file nor a folder; give one of these"
+            )));
+        }
         match kind(path) {
             Kind::NotRead(what) => {
-                return Err(CliError::usage(format!("import {shown}: {what}")));
+                return Err(ImportError::usage(format!("import {shown}: {what}")));
             }
             Kind::Unknown => {
-                return Err(CliError::usage(format!(
+                return Err(ImportError::usage(format!(
                     "import {shown}: do not know this kind of file; give {READ}"
                 )));
             }
@@ -136,17 +141,25 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Found, CliError> {
     }
     if found.files.is_empty() {
         let places: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        return Err(CliError::failed(format!(
+        return Err(ImportError::failed(format!(
             "import {}: no file to import there; give {READ}",
             places.join(" ")
+        )));
+    }
+    if found.files.len() > FILES_MAX {
+        return Err(ImportError::usage(format!(
+            "import: there are {} files, and at most {FILES_MAX} are imported at once: give the \
+             folders one by one",
+            found.files.len()
         )));
     }
     Ok(found)
 }
 
-fn walk(folder: &Path, found: &mut Found) -> Result<(), CliError> {
-    let failed =
-        |error: io::Error| CliError::failed(format!("read folder {}: {error}", folder.display()));
+fn walk(folder: &Path, found: &mut Found) -> Result<(), ImportError> {
+    let failed = |error: io::Error| {
+        ImportError::failed(format!("read folder {}: {error}", folder.display()))
+    };
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -175,9 +188,9 @@ pub(crate) fn packing(path: &Path) -> Packing {
     }
 }
 
-/// Opens a file for reading its text; `packed` counts the bytes taken from the disk.
-pub(crate) fn open(path: &Path, packed: Arc<AtomicU64>) -> io::Result<Box<dyn BufRead + Send>> {
-    let file = Counted { file: File::open(path)?, count: packed };
+/// Opens a file for reading its text.
+pub(crate) fn open(path: &Path, reading: &Reading) -> io::Result<Box<dyn BufRead + Send>> {
+    let file = reading.open(path)?;
     Ok(match packing(path) {
         Packing::None => Box::new(BufReader::with_capacity(BUFFER_LEN, file)),
         Packing::Gzip => {
@@ -191,23 +204,16 @@ pub(crate) fn open(path: &Path, packed: Arc<AtomicU64>) -> io::Result<Box<dyn Bu
     })
 }
 
-struct Counted {
-    file: File,
-    count: Arc<AtomicU64>,
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        // Only shown to a person; nothing is ordered by it.
-        self.count.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count)
-    }
+/// The hash of a file's text, see [`content_hash`].
+pub(crate) fn content(path: &Path, reading: &Reading) -> Result<u128, ImportError> {
+    content_hash(path, reading)
+        .map_err(|error| ImportError::failed(format!("read {}: {error}", path.display())))
 }
 
 /// The hash of a file's text: the same however it is packed. Of Parquet and Arrow, of its bytes.
-pub(crate) fn content_hash(path: &Path) -> io::Result<u128> {
-    let mut input = open(path, Arc::default())?;
+/// What is read for it does not count.
+pub(crate) fn content_hash(path: &Path, reading: &Reading) -> io::Result<u128> {
+    let mut input = open(path, &reading.uncounted())?;
     let mut hasher = Xxh3::new();
     loop {
         let buffer = match input.fill_buf() {
@@ -226,6 +232,7 @@ pub(crate) fn content_hash(path: &Path) -> io::Result<u128> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::io::Write;
 
     #[test]
@@ -243,9 +250,9 @@ mod tests {
         out.finish().unwrap();
         let zst = folder.path().join("a.csv.zst");
         std::fs::write(&zst, zstd::encode_all(&text[..], 1).unwrap()).unwrap();
-        let hash = content_hash(&plain).unwrap();
-        assert_eq!(content_hash(&gzip).unwrap(), hash);
-        assert_eq!(content_hash(&zst).unwrap(), hash);
+        let hash = content_hash(&plain, &Reading::default()).unwrap();
+        assert_eq!(content_hash(&gzip, &Reading::default()).unwrap(), hash);
+        assert_eq!(content_hash(&zst, &Reading::default()).unwrap(), hash);
     }
 
     #[test]
@@ -266,8 +273,19 @@ mod tests {
         for (name, expected) in [("b/x.dbn.zst", "`dbn FILE --csv`"), ("notes.txt", "give .csv,")] {
             let error = find(&[folder.path().join(name)]).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
-            assert_eq!(error.code(), 2);
+            assert!(matches!(error, ImportError::Usage(_)), "{error:?}");
         }
+    }
+
+    #[test]
+    fn what_is_neither_a_file_nor_a_folder_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let error = find(&[path]).unwrap_err();
+        assert!(error.to_string().contains("neither a file nor a folder"), "{error}");
+        let error = find(&[folder.path().to_owned()]).unwrap_err();
+        assert!(error.to_string().contains("no file to import there"), "{error}");
     }
 
     #[test]

@@ -3,8 +3,6 @@
 use std::io::{self, BufRead, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -13,7 +11,7 @@ use super::part::{Part, PartBuilder, RAW_LEN_MAX};
 use super::plan::Plan;
 use super::rows::{Refused, RowReader};
 use super::table::{Record, Sink};
-use super::{batches, delimited, files, json};
+use super::{Reading, batches, delimited, files, json};
 
 /// Hashes what passes through it.
 struct Hashed<'h, R> {
@@ -44,23 +42,23 @@ impl<R: BufRead> BufRead for Hashed<'_, R> {
 }
 
 /// Reads the file at `path` by `plan` and hands each part to `sink` with whether it is the last;
-/// stops early if `sink` says false. `packed` counts bytes taken from the disk.
+/// stops early if `sink` says false.
 ///
 /// Returns the hash of the content, which differs from the hash taken before if the file was
 /// changed meanwhile.
 pub(crate) fn parts(
     path: &Path,
     plan: &Plan,
-    packed: Arc<AtomicU64>,
+    reading: &Reading,
     sink: impl FnMut(Part, bool) -> bool,
 ) -> io::Result<u128> {
     let bytes_max = super::part::BYTES_MAX;
     if let Form::Batches(form) = &plan.form {
-        cut(|rows| batches::records(path, form, packed, rows), plan, bytes_max, sink)?;
-        return files::content_hash(path);
+        cut(|rows| batches::records(path, form, reading, rows), plan, bytes_max, sink)?;
+        return files::content_hash(path, reading);
     }
     let mut hasher = Xxh3::new();
-    let mut input = Hashed { input: files::open(path, packed)?, hasher: &mut hasher };
+    let mut input = Hashed { input: files::open(path, reading)?, hasher: &mut hasher };
     cut(|rows| text(&mut input, &plan.form, rows), plan, bytes_max, sink)?;
     // What stands behind the last row is part of the content.
     io::copy(&mut input, &mut io::sink())?;

@@ -158,7 +158,7 @@ fn is_month_end(day: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::import::time::TimeFormat;
+    use crate::import::time::TimeFormat;
 
     fn spacing(times: &str) -> Spacing {
         let rows = times.lines().map(|line| {

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: Option<Known>) {
-        let (layout, rows) = crate::cli::import::delimited::look(text.as_bytes()).unwrap().unwrap();
+        let (layout, rows) = crate::import::delimited::look(text.as_bytes()).unwrap().unwrap();
         let found = Known::detect(Some(layout.separator), layout.width, &rows);
         assert_eq!(found, expected, "{text}");
         if let Some(known) = found {

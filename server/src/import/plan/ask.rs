@@ -6,15 +6,15 @@ use barrow_types::{PriceSide, Step};
 use jiff::tz::TimeZone;
 
 use super::{Refusal, Said, Sample, SymbolFrom};
-use crate::cli::import::batches;
-use crate::cli::import::clock::Stamp;
-use crate::cli::import::columns::{Columns, Dataset, Names, Question, Role, normal};
-use crate::cli::import::files;
-use crate::cli::import::form::{Form, Table};
-use crate::cli::import::known::Known;
-use crate::cli::import::spacing::Spacing;
-use crate::cli::import::table::{Cell, Sampled};
-use crate::cli::import::time::{Offset, TimeFormat, Written};
+use crate::import::batches;
+use crate::import::clock::Stamp;
+use crate::import::columns::{Columns, Dataset, Names, Question, Role, normal};
+use crate::import::files;
+use crate::import::form::{Form, Table};
+use crate::import::known::Known;
+use crate::import::spacing::Spacing;
+use crate::import::table::{Cell, Sampled};
+use crate::import::time::{Offset, TimeFormat, Written};
 
 fn ask(option: impl Into<String>, why: impl Into<String>) -> Question {
     (option.into(), why.into())
