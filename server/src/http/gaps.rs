@@ -14,31 +14,45 @@ use super::App;
 use super::curated::Slotted;
 use super::encode::Format;
 use super::error::{Code, Problem};
-use super::params::{Known, Params};
+use super::openapi::{Answer, Columns, FINDS, Operation, Param, READS, Tag, Type};
+use super::parameters::{
+    ALIGN, AS_OF, AT_SEQUENCE, END, FALLBACK, FORMAT, FREQUENCY, PRICE, SESSION, SOURCE, START,
+    SYMBOLS, SYMBOLS_ASOF,
+};
+use super::params::Params;
 use super::table;
 use crate::clock;
 
-const KNOWN: Known = Known {
-    built: &[
-        "symbols",
-        "start",
-        "end",
-        "frequency",
-        "price",
-        "source",
-        "session",
-        "align",
-        "fallback",
-        "symbols_asof",
-        "as_of",
-        "at_sequence",
-        "reason",
-        "format",
+/// Which there are.
+pub(crate) static GET: Operation = Operation {
+    id: "get_gaps",
+    tag: Tag::Quality,
+    summary: "Ranges of expected slots that are empty, each with one reason",
+    query: &[
+        SYMBOLS.required(),
+        START,
+        END,
+        FREQUENCY.required(),
+        PRICE.or("\"trade\""),
+        SOURCE,
+        SESSION,
+        ALIGN,
+        FALLBACK,
+        SYMBOLS_ASOF,
+        AS_OF,
+        AT_SEQUENCE,
+        Param::new("reason", Type::List(&REASONS), "Only gaps of these reasons"),
+        FORMAT,
     ],
-    not_built: &[],
+    answer: Answer::Table(COLUMNS),
+    problems: &[READS, FINDS],
+    example: ("/v1/gaps?symbols=ALDR&start=2024-11-25&end=2024-11-30&frequency=1m", ""),
+    ..Operation::GET
 };
 
-const COLUMNS: [(&str, &str); 8] = [
+const REASONS: Type = Type::Words(|| Reason::ALL.map(Reason::name).to_vec());
+
+const COLUMNS: Columns = &[
     ("symbol", "text"),
     ("start", "timestamp"),
     ("end", "timestamp"),
@@ -81,13 +95,13 @@ pub(crate) async fn get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), &GET)?;
     let asked = Slotted::read(&params, clock::now())?;
     let reasons = params.read("reason", parse_reasons)?;
     let format = Format::negotiate(&params, &headers)?;
     let snapshot = app.engine.snapshot();
     let rows = app.query(move || rows(asked, &reasons, &snapshot)).await??;
-    table::table(format, &COLUMNS, &rows)
+    table::table(format, COLUMNS, &rows)
 }
 
 fn parse_reasons(list: &str) -> Result<Vec<Reason>, String> {

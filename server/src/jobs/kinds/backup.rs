@@ -11,9 +11,10 @@ use barrow_engine::disk::{Disk, OsDisk, check_path};
 use barrow_engine::{CopyJob, Error, ErrorKind, StoreAtRest};
 use serde_json::{Map, Value, json};
 
-use super::{BadParam, Kind, Outcome, blocking, unknown};
+use super::{BadParam, Kind, Outcome, REQUEST_ID, blocking, check_names};
 use crate::config::Config;
 use crate::http::error::Problem;
+use crate::http::openapi::{Field, Shape, Type};
 use crate::jobs::work::{BUSY_PAUSE, Broken, Work};
 use crate::store_folder::{StoreFolder, ends_as_unfinished};
 use crate::writer::IntakeError;
@@ -21,6 +22,17 @@ use crate::writer::IntakeError;
 /// Why it does not go on in a store that was made of a copy.
 const RESTORED: &str = "it was at work when the store was copied that this one was made of; ask \
                         for another backup if this store is to be copied, too";
+
+/// What a request for such a job says.
+pub(super) static ASKED: Shape = Shape {
+    name: "BackupJob",
+    about: "Copies the store while it takes rows",
+    fields: &[
+        Field::new("kind", Type::Words(|| vec!["backup"]), ""),
+        REQUEST_ID,
+        Field::new("path", Type::Text, "A folder below [server] backup_dir that is not there"),
+    ],
+};
 
 /// See the module.
 pub(super) struct Backup;
@@ -41,9 +53,7 @@ impl Kind for Backup {
 
 /// The folder that is asked for, as it stands below `backup_dir`.
 fn path<'a>(params: &'a Map<String, Value>, config: &Config) -> Result<&'a str, BadParam> {
-    if let Some(other) = params.keys().find(|name| *name != "path") {
-        return Err(unknown(other));
-    }
+    check_names(params, &ASKED)?;
     let bad = |fault: String| BadParam { field: "path".to_owned(), fault };
     if config.server.backup_dir.as_os_str().is_empty() {
         let fault = "this server makes no backups: set [server] backup_dir to the folder that they \
