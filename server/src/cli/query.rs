@@ -44,6 +44,7 @@ the end.";
 
 /// Ask for rows.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct QueryArgs {
     #[command(subcommand)]
     what: What,

@@ -1,8 +1,8 @@
 //! HTTP: one resource a file. Handlers read requests, hand work to threads and answer; they know
 //! snapshots and the writer's queue, never the engine itself.
 //!
-//! Every request passes, from outside in: metrics, a net for panics, the key check, the bound on
-//! requests. Bounds on bodies and threads are taken where the work is.
+//! Every request passes, from outside in: the log if it wants requests, metrics, a net for panics,
+//! the key check, the bound on requests. Bounds on bodies and threads are taken where the work is.
 
 mod answer;
 mod body;
@@ -31,6 +31,7 @@ mod parts;
 mod quality;
 mod range;
 mod reader;
+mod requests;
 mod retract;
 mod routes;
 pub(crate) mod serve;
@@ -50,7 +51,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use barrow_engine::dataset::tables::Extra;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -241,13 +242,16 @@ async fn run<T: Send + 'static>(
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    not_built::add(routes::add(Router::new()))
+    let router = not_built::add(routes::add(Router::new()))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn_with_state(Arc::clone(&app), guard))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(Arc::clone(&app), measure))
-        .with_state(app)
+        .layer(from_fn_with_state(Arc::clone(&app), measure));
+    // Who wants no lines pays for none.
+    let router =
+        if app.config.log.requests { router.layer(from_fn(requests::log)) } else { router };
+    router.with_state(app)
 }
 
 async fn no_route(request: Request) -> Problem {

@@ -1,18 +1,19 @@
 //! Every route: its path, what it does, and who does it. There is no other way for a route into
 //! the router, so that none is without its declaration.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::handler::Handler;
+use axum::response::Response;
 use axum::routing::{MethodRouter, on};
 use bytes::Bytes;
 
 use super::App;
 use super::openapi::{self, Declared, Operation};
 use super::{
-    calendars, datasets, dead_letters, facts, features, gaps, ingest, jobs, latest, quality, range,
-    retract, sources, status, tables,
+    calendars, datasets, dead_letters, facts, features, gaps, ingest, jobs, latest, not_built,
+    quality, range, retract, sources, status, tables,
 };
 
 /// Routes on their way into the router.
@@ -32,18 +33,17 @@ impl Routes {
     }
 }
 
-/// Adds every route that is built.
+/// Adds every route.
 pub(super) fn add(router: Router<Arc<App>>) -> Router<Arc<App>> {
-    let mut routes = all();
-    routes.add("/docs", &openapi::PAGE, openapi::page);
-    routes.declared.push(("/openapi.json".to_owned(), &openapi::DOCUMENT));
-    let document = Bytes::from(openapi::document(&routes.declared).to_string());
-    let answer = move || {
-        let answer = openapi::json(document.clone());
-        async move { answer }
-    };
-    routes.served.push(("/openapi.json".to_owned(), on(openapi::DOCUMENT.verb.filter(), answer)));
-    routes.served.into_iter().fold(router, |router, (path, method)| router.route(&path, method))
+    let served = all().served.into_iter();
+    served.fold(router, |router, (path, method)| router.route(&path, method))
+}
+
+/// Answers the document of all routes, which is made when it is asked for first.
+async fn document() -> Response {
+    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+    let made = || Bytes::from(openapi::document(&all().declared).to_string());
+    openapi::json(DOCUMENT.get_or_init(made).clone())
 }
 
 fn all() -> Routes {
@@ -52,6 +52,8 @@ fn all() -> Routes {
     r.add("/healthz", &status::HEALTHZ, status::healthz);
     r.add("/readyz", &status::READYZ, status::readyz);
     r.add("/metrics", &status::METRICS, status::metrics);
+    r.add("/openapi.json", &openapi::DOCUMENT, document);
+    r.add("/docs", &openapi::PAGE, openapi::page);
     r.add("/v1/datasets", &datasets::LIST, datasets::list);
     r.add("/v1/datasets/{dataset}", &datasets::SHOW, datasets::describe);
     r.add("/v1/datasets/{dataset}", &tables::PUT, tables::put);
@@ -125,5 +127,8 @@ fn all() -> Routes {
     r.add("/v1/dead-letters", &dead_letters::LIST, dead_letters::list);
     r.add("/v1/dead-letters/{id}", &dead_letters::SHOW, dead_letters::show);
     r.add("/v1/dead-letters/{id}/replay", &dead_letters::REPLAYS, dead_letters::replay);
+    for (path, operation) in not_built::OF_BUILT {
+        r.add(path, operation, not_built::refuse);
+    }
     routes
 }

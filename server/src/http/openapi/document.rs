@@ -116,6 +116,10 @@ fn parameter(param: &Param, place: &str) -> Value {
         "schema": schema,
     });
     describe(&mut told, param.about);
+    if place == "query" {
+        // It counts as left out.
+        told["allowEmptyValue"] = true.into();
+    }
     if matches!(param.of, Type::List(_)) {
         told["style"] = "form".into();
         told["explode"] = false.into();
@@ -142,8 +146,10 @@ fn request_body(body: &Body, example: &str) -> Value {
 
 fn responses(path: &str, operation: &Operation) -> Map<String, Value> {
     let mut responses = Map::new();
-    let good = json!({"description": operation.summary, "content": content(operation.answer)});
-    responses.insert("200".to_owned(), good);
+    if let Some(content) = content(operation.answer) {
+        let good = json!({"description": operation.summary, "content": content});
+        responses.insert("200".to_owned(), good);
+    }
     let mut of_status: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
     for code in problems(path, operation) {
         let (status, name, _) = code.row();
@@ -176,7 +182,7 @@ fn problems(path: &str, operation: &Operation) -> Vec<Code> {
     if !ALWAYS.contains(&path) {
         codes.extend([Code::Unauthorized, Code::Forbidden, Code::Busy]);
     }
-    if path.starts_with("/v1/") {
+    if path.starts_with("/v1/") && !matches!(operation.answer, Answer::Never) {
         codes.extend([Code::UnknownParameter, Code::InvalidParameter]);
     }
     if !operation.not_built.is_empty() {
@@ -193,9 +199,11 @@ fn problems(path: &str, operation: &Operation) -> Vec<Code> {
     codes
 }
 
-fn content(answer: Answer) -> Value {
+/// The formats of a good answer, if there is one.
+fn content(answer: Answer) -> Option<Value> {
     let text = json!({"schema": {"type": "string"}});
-    match answer {
+    Some(match answer {
+        Answer::Never => return None,
         Answer::Text => json!({"text/plain; charset=utf-8": text}),
         Answer::Page => json!({"text/html; charset=utf-8": text}),
         Answer::Metrics => json!({METRICS_TYPE: text}),
@@ -207,7 +215,7 @@ fn content(answer: Answer) -> Value {
         Answer::Report(shape) => formats(Type::Object(shape).schema()),
         Answer::Table(columns) => formats(table(columns)),
         Answer::Rows(rows) => formats(pages(rows)),
-    }
+    })
 }
 
 /// Every format of an answer whose JSON looks as `schema` says.

@@ -166,6 +166,8 @@ pub(crate) type Columns = &'static [(&'static str, &'static str)];
 /// A good answer.
 #[derive(Clone, Copy)]
 pub(crate) enum Answer {
+    /// None: it is not built.
+    Never,
     /// A text.
     Text,
     /// A page.
