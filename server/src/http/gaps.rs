@@ -35,7 +35,7 @@ pub(crate) static GET: Operation = Operation {
         FREQUENCY.required(),
         PRICE.or("\"trade\""),
         SOURCE,
-        SESSION,
+        SESSION.or("\"regular\""),
         ALIGN,
         FALLBACK,
         SYMBOLS_ASOF,

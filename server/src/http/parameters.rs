@@ -48,8 +48,7 @@ pub(crate) const PRICES: Param =
 /// The one side of trades.
 pub(crate) const TRADE: Param =
     Param::new("price", Type::Words(|| vec!["trade"]), "Trades are of one side").or("\"trade\"");
-pub(crate) const SESSION: Param =
-    Param::new("session", SESSIONS, "Which hours of a session").or("\"regular\"");
+pub(crate) const SESSION: Param = Param::new("session", SESSIONS, "Which hours of a session");
 pub(crate) const ALIGN: Param = Param::new(
     "align",
     ALIGNS,

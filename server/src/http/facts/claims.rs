@@ -62,7 +62,7 @@ pub(crate) static POST: Operation = Operation {
     body: stating("Claims", &[Media::json(Type::List(&Type::Object(&CLAIM)))]),
     problems: &[READS, WRITES, FINDS],
     example: (
-        "/v1/datasets/bars/claims?timeframe=1m&source=demo",
+        "/v1/datasets/bars/claims?timeframe=1m&source=sample",
         r#"[{"symbol": "ALDR", "start": "2024-11-25", "end": "2024-11-26"}]"#,
     ),
     ..STATING

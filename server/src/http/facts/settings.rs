@@ -35,7 +35,7 @@ pub(crate) static PUT: Operation = Operation {
     path: &[MARKET_DATASET],
     body: stating("The settings", &[Media::json(Type::Object(&SETTINGS))]),
     problems: &[READS, WRITES, FINDS],
-    example: ("/v1/sources/bars", r#"{"sources": ["demo"], "publish_delay": {"demo": "2s"}}"#),
+    example: ("/v1/sources/bars", r#"{"sources": ["sample"], "publish_delay": {"sample": "2s"}}"#),
     ..STATING
 };
 

@@ -57,7 +57,7 @@ pub(crate) static POST_OUTAGES: Operation = Operation {
     body: stating("Outages, or one", &[Media::json(OUTAGES)]),
     example: (
         "/v1/outages",
-        r#"{"source": "demo", "start": "2024-11-25T15:00:00Z", "end": "2024-11-25T15:01:00Z"}"#,
+        r#"{"source": "sample", "start": "2024-11-25T15:00:00Z", "end": "2024-11-25T15:01:00Z"}"#,
     ),
     ..STATING
 };

@@ -46,7 +46,7 @@ pub(crate) static POST: Operation = Operation {
     problems: &[READS, WRITES, FINDS],
     example: (
         "/v1/quality/verdicts",
-        r#"{"symbol": "ALDR", "source": "demo", "timeframe": "1m", "ts": "2024-11-25T14:30:00Z",
+        r#"{"symbol": "ALDR", "source": "sample", "timeframe": "1m", "ts": "2024-11-25T14:30:00Z",
 "act": "quarantine", "note": "a bad print"}"#,
     ),
     ..STATING

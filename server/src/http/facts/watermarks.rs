@@ -45,7 +45,7 @@ pub(crate) static PUT: Operation = Operation {
     body: stating("Watermarks, or one", &[Media::json(WATERMARKS)]),
     example: (
         "/v1/watermarks",
-        r#"{"source": "demo", "timeframe": "1m", "symbols": ["ALDR"],
+        r#"{"source": "sample", "timeframe": "1m", "symbols": ["ALDR"],
 "from": "2024-11-25T14:30:00Z", "up_to": "2024-11-25T21:00:00Z"}"#,
     ),
     ..STATING

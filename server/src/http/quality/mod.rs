@@ -55,7 +55,7 @@ pub(crate) static GET: Operation = Operation {
         FREQUENCY.meaning("Only bars of this length"),
         PRICE.meaning("Only bars of this side"),
         SOURCE,
-        SESSION,
+        SESSION.or("\"regular\""),
         ALIGN,
         AS_OF,
         AT_SEQUENCE,
