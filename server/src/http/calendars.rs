@@ -97,7 +97,7 @@ static CALENDAR: Shape = Shape {
         Field::new("start", Type::Date, "The first date that it covers"),
         Field::new("end", Type::Date, "The date after the last that it covers"),
         Field::new("sessions", Type::Whole, "How many"),
-        Field::new("oracle", Type::Text, "What its table was made from"),
+        Field::or_null("oracle", Type::Text, "What its table was made from, if it is embedded"),
     ],
 };
 

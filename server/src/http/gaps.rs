@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use barrow_engine::gaps::Reason;
 use barrow_engine::{Content, Error, SlotSpan, Snapshot};
-use barrow_types::{Timestamp, civil_from_days};
+use barrow_types::Timestamp;
 use serde_json::{Value, json};
 
 use super::App;
@@ -173,10 +173,6 @@ fn gap(span: &SlotSpan, reason: Reason) -> Gap {
 }
 
 fn show(symbol: &str, gap: &Gap, sources: &[String]) -> Value {
-    let date = |days: i32| {
-        let (year, month, day) = civil_from_days(days.into());
-        format!("{year:04}-{month:02}-{day:02}")
-    };
     json!({
         "symbol": symbol,
         "start": table::instant(Timestamp::from_nanos(gap.start)),
@@ -184,7 +180,7 @@ fn show(symbol: &str, gap: &Gap, sources: &[String]) -> Value {
         "reason": gap.reason.name(),
         "slots": gap.slots,
         "source": gap.candidate.map(|candidate| sources[candidate].as_str()),
-        "first_session": date(gap.sessions.0),
-        "last_session": date(gap.sessions.1),
+        "first_session": table::date(gap.sessions.0),
+        "last_session": table::date(gap.sessions.1),
     })
 }
