@@ -30,7 +30,7 @@ enum What {
     #[command(after_help = "Examples:\n  barrow halts list --symbols TSLA --start 2013-10-07")]
     List(ListArgs),
     #[command(after_help = "Examples:\n\
-                      \x20 barrow halts add TSLA --start 2013-10-07T15:05:00Z --note 'news pending'")]
+                      \x20 barrow halts add TSLA --start 2013-10-07T15:05:00Z --note news")]
     Add(AddArgs),
 }
 

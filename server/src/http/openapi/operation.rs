@@ -254,7 +254,7 @@ pub(crate) struct Operation {
     pub(crate) answer: Answer,
     /// What it answers else, beside what all do.
     pub(crate) problems: &'static [&'static [Code]],
-    /// The rest of a target that works on the data of `barrow demo`, and a body.
+    /// A target that works on the data of `barrow demo`, and a body; empty where there is none.
     pub(crate) example: (&'static str, &'static str),
 }
 
@@ -291,7 +291,7 @@ impl Operation {
     /// A statement.
     pub(crate) const PUT: Self = Self { verb: Verb::Put, problems: &[READS, WRITES], ..Self::GET };
 
-    /// The parameter of that name among those that it reads.
+    /// Whether it reads a parameter of that name.
     pub(crate) fn reads(&self, name: &str) -> bool {
         self.query.iter().any(|param| param.name == name)
     }
