@@ -17,10 +17,10 @@ pub(crate) type Declared = (String, &'static Operation);
 const ABOUT: &str = "\
 Barrow keeps time series of market data and serves features of them. Ranges are `[start, end)`. \
 Times in are RFC 3339 with an offset, whole nanoseconds since 1970, or a date, which means a \
-session by each symbol's calendar. An empty parameter counts as left out; one that a route does not know is \
-refused. Answers are JSON, CSV, Arrow or Parquet, as `Accept` or `format=` says. A failure after \
-the first byte breaks the body off, so that a part of an answer never looks whole. A body may be \
-compressed with gzip or zstd, as `Content-Encoding` says.";
+session by each symbol's calendar. An empty parameter counts as left out; one that a route does \
+not know is refused. Answers are JSON, CSV, Arrow or Parquet, as `Accept` or `format=` says. A \
+failure after the first byte breaks the body off, so that a part of an answer never looks whole. \
+A body may be compressed with gzip or zstd, as `Content-Encoding` says.";
 
 /// The document of these routes.
 pub(crate) fn document(routes: &[Declared]) -> Value {

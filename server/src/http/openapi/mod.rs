@@ -41,9 +41,10 @@ pub(crate) static PAGE: Operation = Operation {
 const PAGE_HTML: &str = include_str!("page.html");
 
 /// What the page may load: nothing but itself and the document.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
-                           script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; \
-                           form-action 'none'; frame-ancestors 'none'";
+const PAGE_POLICY: &str = concat!(
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; ",
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
 
 /// Answers the document, which was made when the router was.
 pub(crate) fn json(document: Bytes) -> Response {
