@@ -20,6 +20,7 @@ Needs tests/openapi-requirements.txt. Ends with 1 if anything is not as it shoul
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -148,6 +149,16 @@ def fill(url):
     }
 
 
+def statuses(url):
+    """How many requests were answered with which status."""
+    with urllib.request.urlopen(f"{url}/metrics") as reply:
+        text = reply.read().decode()
+    counts = {}
+    for status, count in re.findall(r'^barrow_http_requests_total{.*status="(\d+)"} (\d+)', text, re.M):
+        counts[status] = counts.get(status, 0) + int(count)
+    return ", ".join(f"{status}: {count}" for status, count in sorted(counts.items()))
+
+
 def run(url, folder, seconds, seed, phases, mode, there):
     """Whether schemathesis found nothing."""
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json"]
@@ -187,6 +198,8 @@ def main():
             print("== what it allows of the things that are there", flush=True)
             of_things = run(server.url, folder, seconds, args.seed, "fuzzing", "positive", there)
             lives = server.process.poll() is None
+            if lives:
+                print("== answers by status:", statuses(server.url))
         log = (Path(folder) / "server.log").read_text()
     panics = [line for line in log.splitlines() if "panicked" in line]
     for line in panics[:10]:

@@ -4,6 +4,7 @@ use barrow_engine::Fallback;
 use barrow_types::{Adjust, Align, PriceSide, SessionSet, Step};
 
 use super::encode::Format;
+use super::ingest::DATASETS;
 use super::openapi::{Param, Type};
 
 /// The lengths of bars.
@@ -21,7 +22,7 @@ pub(crate) const ADJUSTS: Type = Type::Words(|| Adjust::ALL.map(Adjust::name).to
 /// What becomes of slots that the first source does not have.
 pub(crate) const FALLBACKS: Type = Type::Words(|| Fallback::ALL.map(Fallback::name).to_vec());
 /// The datasets of market data.
-pub(crate) const MARKET: Type = Type::Words(|| vec!["bars", "trades", "quotes"]);
+pub(crate) const MARKET: Type = Type::Words(|| DATASETS.map(|schema| schema.name).to_vec());
 
 const SEQUENCE: Type = Type::Within(0, u64::MAX);
 

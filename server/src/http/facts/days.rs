@@ -24,7 +24,9 @@ use super::super::App;
 use super::super::calendars::calendar_of;
 use super::super::error::{Code, Problem};
 use super::super::ingest::reference;
-use super::super::openapi::{FINDS, Field, Format as Media, Operation, READS, Shape, Type, WRITES};
+use super::super::openapi::{
+    FINDS, Field, Format as Media, JUDGES, Operation, READS, Shape, Type, WRITES,
+};
 use super::super::parameters::NAME;
 use super::super::params::Params;
 use super::super::time;
@@ -50,7 +52,7 @@ pub(crate) static PUT_DAYS: Operation = Operation {
     summary: "States single days of a calendar",
     path: &[NAME.meaning("The name of the calendar")],
     body: stating("Days", &[Media::json(Type::List(&Type::Object(&DAY)))]),
-    problems: &[READS, WRITES, FINDS],
+    problems: &[READS, WRITES, FINDS, JUDGES],
     example: ("/v1/calendars/XNYS/days", r#"[{"date": "2025-01-09", "kind": "closed"}]"#),
     ..STATING
 };

@@ -32,7 +32,7 @@ use serde_json::Value;
 
 use super::answer::APPLIED;
 use super::error::{Code, Problem};
-use super::openapi::{Body, Field, Format, Operation, READS, Tag, Type, WRITES};
+use super::openapi::{Body, Field, Format, JUDGES, Operation, READS, Tag, Type, WRITES};
 use super::parameters::BATCH_ID;
 
 /// What routes that state facts have in common.
@@ -40,7 +40,7 @@ const STATING: Operation = Operation {
     tag: Tag::Reference,
     query: &[BATCH_ID],
     answer: APPLIED,
-    problems: &[READS, WRITES],
+    problems: &[READS, WRITES, JUDGES],
     ..Operation::PUT
 };
 

@@ -12,7 +12,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use barrow_engine::dataset::Schema;
 use barrow_engine::dataset::facts::ALWAYS;
-use barrow_engine::quality::{RuleSet, Setting, validate};
+use barrow_engine::quality::{Action, RuleSet, Setting, Severity, validate};
 use barrow_engine::{Error, Reference};
 use barrow_types::{DatasetId, Sequence};
 use serde_json::{Value, json};
@@ -21,7 +21,8 @@ use super::super::App;
 use super::super::encode::Format;
 use super::super::error::Problem;
 use super::super::openapi::{
-    Answer, Columns, FINDS, Field, Format as Media, Operation, READS, Shape, Tag, Type, WRITES,
+    Answer, Columns, FINDS, Field, Format as Media, JUDGES, Operation, READS, Shape, Tag, Type,
+    WRITES,
 };
 use super::super::parameters::{AS_OF, AT_SEQUENCE, FORMAT, MARKET_DATASET};
 use super::super::params::Params;
@@ -39,7 +40,7 @@ pub(crate) static PUT: Operation = Operation {
     about: "Rules that are not named stay as they are; null puts a rule back to its default.",
     path: &[MARKET_DATASET],
     body: stating("Rules by name", &[Media::json(Type::Map(&Type::OrNull(&Type::Object(&RULE))))]),
-    problems: &[READS, WRITES, FINDS],
+    problems: &[READS, WRITES, FINDS, JUDGES],
     example: ("/v1/rules/bars", r#"{"spike": {"enabled": true, "action": "flag"}}"#),
     ..STATING
 };
@@ -89,8 +90,8 @@ static RULE: Shape = Shape {
     ],
 };
 
-const SEVERITIES: Type = Type::Words(|| vec!["info", "warn", "error"]);
-const ACTIONS: Type = Type::Words(|| vec!["flag", "quarantine", "reject"]);
+const SEVERITIES: Type = Type::Words(|| Severity::ALL.map(Severity::name).to_vec());
+const ACTIONS: Type = Type::Words(|| Action::ALL.map(Action::name).to_vec());
 
 /// States rules of a dataset.
 pub(crate) async fn put(

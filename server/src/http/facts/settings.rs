@@ -18,9 +18,9 @@ use serde_json::{Map, Value, json};
 use super::super::App;
 use super::super::error::Problem;
 use super::super::openapi::{
-    Answer, FINDS, Field, Format as Media, Operation, READS, Shape, Tag, Type, WRITES,
+    Answer, FINDS, Field, Format as Media, JUDGES, Operation, READS, Shape, Tag, Type, WRITES,
 };
-use super::super::parameters::{ADJUSTS, ALIGNS, AS_OF, AT_SEQUENCE, MARKET_DATASET};
+use super::super::parameters::{ALIGNS, AS_OF, AT_SEQUENCE, MARKET_DATASET};
 use super::super::params::Params;
 use super::super::time::parse_parameter;
 use super::json::{Fields, fault};
@@ -34,7 +34,7 @@ pub(crate) static PUT: Operation = Operation {
     about: "What is not named stays as it is; null puts a setting back to its default.",
     path: &[MARKET_DATASET],
     body: stating("The settings", &[Media::json(Type::Object(&SETTINGS))]),
-    problems: &[READS, WRITES, FINDS],
+    problems: &[READS, WRITES, FINDS, JUDGES],
     example: ("/v1/sources/bars", r#"{"sources": ["sample"], "publish_delay": {"sample": "2s"}}"#),
     ..STATING
 };
@@ -52,6 +52,7 @@ pub(crate) static SHOW: Operation = Operation {
     ..Operation::GET
 };
 
+const ADJUSTED: Type = Type::Words(|| ADJUSTMENTS.to_vec());
 const WAYS: Type = Type::Words(|| FALLBACKS.to_vec());
 
 static SETTINGS: Shape = Shape {
@@ -67,7 +68,7 @@ static SETTINGS: Shape = Shape {
         ),
         Field::maybe(
             "adjustment",
-            Type::Map(&Type::OrNull(&ADJUSTS)),
+            Type::Map(&Type::OrNull(&ADJUSTED)),
             "By source which corporate actions are in its prices already",
         ),
         Field::maybe(
@@ -92,7 +93,7 @@ static SHOWN: Shape = Shape {
         Field::new("sources", Type::List(&Type::Text), ""),
         Field::new("fallback", WAYS, ""),
         Field::new("publish_delay", Type::Map(&Type::Whole), "By source, in nanoseconds"),
-        Field::new("adjustment", Type::Map(&ADJUSTS), "By source"),
+        Field::new("adjustment", Type::Map(&ADJUSTED), "By source"),
         Field::maybe("alignment", Type::Map(&ALIGNS), "Of bars, by source"),
         Field::maybe("conditions", Type::Map(&Type::Text), "Of trades, by source"),
         Field::new("sequence", Type::Whole, "The newest record"),

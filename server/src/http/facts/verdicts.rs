@@ -19,8 +19,8 @@ use super::super::App;
 use super::super::encode::Format;
 use super::super::error::{Code, Problem};
 use super::super::openapi::{
-    Answer, Columns, FINDS, Field, Format as Media, Operation, READS, Shape, Tag, Type, Verb,
-    WRITES,
+    Answer, Columns, FINDS, Field, Format as Media, JUDGES, Operation, READS, Shape, Tag, Type,
+    Verb, WRITES,
 };
 use super::super::parameters::{
     AS_OF, AT_SEQUENCE, END, FORMAT, PRICE, SIDES, SOURCE, START, STEPS, SYMBOLS, TIMEFRAME,
@@ -43,7 +43,7 @@ pub(crate) static POST: Operation = Operation {
     summary: "Quarantines bars, or releases them from a rule",
     about: "A verdict is about the row that is visible when it comes in.",
     body: stating("Verdicts, or one", &[Media::json(VERDICTS)]),
-    problems: &[READS, WRITES, FINDS],
+    problems: &[READS, WRITES, FINDS, JUDGES],
     example: (
         "/v1/quality/verdicts",
         r#"{"symbol": "ALDR", "source": "sample", "timeframe": "1m", "ts": "2024-11-25T14:30:00Z",
