@@ -296,6 +296,8 @@ section! {
         level: LogLevel = LogLevel::Info,
         /// How lines look.
         format: LogFormat = LogFormat::Text,
+        /// Whether there is a line for each HTTP request.
+        requests: bool = false,
     }
 }
 

@@ -36,7 +36,9 @@ pub(crate) struct DeadLettersArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    #[command(after_help = "Examples:\n  barrow dead-letters list --batch import-5f0c --limit 20")]
     List(ListArgs),
+    #[command(after_help = "Examples:\n  barrow dead-letters show 17-0")]
     Show(ShowArgs),
     Replay(Box<ReplayArgs>),
 }

@@ -21,6 +21,7 @@ Nothing is erased: a query with --as-of before now still shows the rows.";
 
 /// Retract rows.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct DeleteArgs {
     #[command(subcommand)]
     what: What,

@@ -36,14 +36,19 @@ pub(crate) struct JobsArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     /// All, the newest first
+    #[command(after_help = "Examples:\n  barrow jobs list --state RUNNING,PENDING")]
     List(ListArgs),
     /// One, with what came of it
+    #[command(after_help = "Examples:\n  barrow jobs show 3")]
     Show(OneArgs),
     /// End one that has not ended
+    #[command(after_help = "Examples:\n  barrow jobs cancel 3")]
     Cancel(OneArgs),
     /// Begin again one that failed or was cancelled
+    #[command(after_help = "Examples:\n  barrow jobs retry 3")]
     Retry(OneArgs),
     /// Show how far one is until it has ended; exit code 1 if it did not succeed
+    #[command(after_help = "Examples:\n  barrow jobs watch 3")]
     Watch(OneArgs),
 }
 

@@ -27,6 +27,7 @@ Examples:
   barrow query bars --symbols SPY --frequency 1m --start 2013-10-07 --end 2013-10-08 --gaps
   barrow query bars --symbols EURUSD --frequency 1m --price bid,ask
   barrow query trades --symbols SPY --start 2013-10-07 --format parquet -o spy.parquet
+  barrow query quotes --symbols SPY --as-of 2013-10-07T18:00:00Z --limit 10
   barrow query table news --symbols SPY --as-of 2013-10-07T18:00:00Z
 
 Times: RFC 3339 with offset, a date, or nanoseconds since 1970. Ranges include the start and not
@@ -44,6 +45,7 @@ the end.";
 
 /// Ask for rows.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct QueryArgs {
     #[command(subcommand)]
     what: What,

@@ -40,8 +40,11 @@ pub(crate) struct TablesArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    #[command(after_help = "Examples:\n  barrow tables put news news.yaml")]
     Put(PutArgs),
+    #[command(after_help = "Examples:\n  barrow tables list")]
     List(ListArgs),
+    #[command(after_help = "Examples:\n  barrow tables describe news")]
     Describe(DescribeArgs),
 }
 

@@ -28,6 +28,40 @@ fn the_completions_of_every_shell_name_every_command() {
 }
 
 #[test]
+fn the_help_of_every_command_has_examples_that_parse() {
+    fn walk(command: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
+        for command in command.get_subcommands() {
+            let path = format!("{path} {}", command.get_name());
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            // What is not built has nothing to show.
+            if !about.contains("not available yet") {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                found.push((path.clone(), help));
+            }
+            walk(command, &path, found);
+        }
+    }
+    let mut found = Vec::new();
+    walk(&Program::command(), "barrow", &mut found);
+    assert!(found.len() > 40, "{found:?}");
+    for (path, help) in found {
+        let examples = help.strip_prefix("Examples:\n");
+        let examples = examples.unwrap_or_else(|| panic!("{path} --help has no examples: {help}"));
+        let own: Vec<&str> =
+            examples.lines().map(str::trim).filter(|line| line.starts_with(&path)).collect();
+        assert!(!own.is_empty(), "{path} --help has no example of itself");
+        // Those that need a shell to be read are left to it.
+        for line in own.iter().filter(|line| !line.contains(['\'', '"', '\\', '>'])) {
+            let words = line.split('#').next().unwrap().split("  ").find(|part| !part.is_empty());
+            let words = words.unwrap().split_whitespace();
+            if let Err(error) = Program::try_parse_from(words) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
 fn every_command_of_the_contract_is_known() {
     for line in [
         "demo --data d --exit",

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::{Code, Problem};
+use super::openapi::{Answer, Field, Shape, Type};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -31,6 +32,43 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<&'static str>,
 }
+
+/// The same, for the document.
+pub(crate) static SUM: Shape = Shape {
+    name: "Applied",
+    about: "What became of the rows or facts of a request, which are durable and visible",
+    fields: &[
+        Field::new("batch_id", Type::Text, "The name of the batch"),
+        Field::new("sequence", Type::Whole, "The last record of it: for min_sequence"),
+        Field::new("accepted", Type::Whole, "New rows"),
+        Field::new("duplicates", Type::Whole, "Rows that were there already"),
+        Field::new("corrected", Type::Whole, "Rows that took the place of others"),
+        Field::new("superseded", Type::Whole, "Rows that were known earlier than those there are"),
+        Field::new("rejected", Type::Whole, "Rows that became dead letters"),
+        Field::new("errors", Type::List(&Type::Object(&ERROR)), "The first 100 of these"),
+        Field::or_null("dead_letter", Type::Text, "Where the rejected rows can be read"),
+        Field::new("parts", Type::Whole, "In how many records it was stored"),
+        Field::new("repeated", Type::Flag, "Whether all of it had been stored before"),
+        Field::new("claims", Type::Whole, "Ranges that now count as delivered whole"),
+        Field::new("retracted", Type::Whole, "Rows that were taken away"),
+        Field::maybe("ignored", Type::List(&Type::Text), "Columns that were left out"),
+        Field::maybe("calendar", Type::Words(|| vec!["none"]), "Dates were days in UTC"),
+        Field::maybe("warning", Type::Text, "What a person should know"),
+    ],
+};
+
+/// The good answer of everything that stores rows or facts.
+pub(crate) const APPLIED: Answer = Answer::Json(&SUM);
+
+static ERROR: Shape = Shape {
+    name: "RowError",
+    about: "Why a row was rejected",
+    fields: &[
+        Field::new("row", Type::Whole, "The row of the body, from 0"),
+        Field::new("reason", Type::Text, "What kind of fault"),
+        Field::new("detail", Type::Text, "The fault"),
+    ],
+};
 
 /// Said where something was claimed and not taken.
 const NOT_CLAIMED: &str = "the claim was not taken: a rejected row that does not tell its symbol \

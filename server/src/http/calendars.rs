@@ -16,15 +16,89 @@ use serde_json::{Value, json};
 use super::App;
 use super::encode::Format;
 use super::error::{Code, Problem};
-use super::params::{Known, Params};
+use super::openapi::{Answer, Columns, FINDS, Field, Operation, READS, Shape, Tag, Type};
+use super::parameters::{AS_OF, AT_SEQUENCE, END, FORMAT, NAME, START, TZ};
+use super::params::Params;
 use super::table::{date, table, table_with_warnings};
 use super::time::{self, Zone};
 
-const LIST_KNOWN: Known = Known { built: &["format", "as_of", "at_sequence"], not_built: &[] };
-const KNOWN: Known = Known { built: &["as_of", "at_sequence"], not_built: &[] };
-const SESSIONS_KNOWN: Known = Known {
-    built: &["start", "end", "tz", "format", "as_of", "at_sequence"],
+/// Which there are.
+pub(crate) static LIST: Operation = Operation {
+    id: "list_calendars",
+    tag: Tag::Reference,
+    summary: "Lists the trading calendars",
+    query: &[FORMAT, AS_OF, AT_SEQUENCE],
+    answer: Answer::Table(COLUMNS),
+    ..Operation::GET
+};
+
+/// One of them.
+pub(crate) static SHOW: Operation = Operation {
+    id: "describe_calendar",
+    tag: Tag::Reference,
+    summary: "Describes a calendar",
+    path: &[NAME.meaning("The name of the calendar")],
+    query: &[AS_OF, AT_SEQUENCE],
+    answer: Answer::Json(&CALENDAR),
+    problems: &[READS, FINDS],
+    example: ("/v1/calendars/XNYS", ""),
+    ..Operation::GET
+};
+
+/// Its sessions.
+pub(crate) static SESSIONS: Operation = Operation {
+    id: "list_sessions",
+    tag: Tag::Reference,
+    summary: "Lists the sessions of a calendar",
+    path: &[NAME.meaning("The name of the calendar")],
+    query: &[
+        START.meaning("The first date, or sessions that open from this time on. Left out: all"),
+        END.meaning("The date after the last, or sessions that open before this time"),
+        TZ,
+        FORMAT,
+        AS_OF,
+        AT_SEQUENCE,
+    ],
     not_built: &["limit", "cursor"],
+    answer: Answer::Table(OF_SESSIONS),
+    problems: &[READS, FINDS],
+    example: ("/v1/calendars/XNYS/sessions?start=2024-11-25&end=2024-12-01", ""),
+    ..Operation::GET
+};
+
+const COLUMNS: Columns = &[
+    ("name", "text"),
+    ("zone", "text"),
+    ("version", "text"),
+    ("start", "date"),
+    ("end", "date"),
+    ("sessions", "i64"),
+    ("oracle", "text"),
+];
+
+const OF_SESSIONS: Columns = &[
+    ("session", "date"),
+    ("open", "timestamp"),
+    ("close", "timestamp"),
+    ("break_start", "timestamp"),
+    ("break_end", "timestamp"),
+    ("kind", "text"),
+    ("pre_open", "timestamp"),
+    ("post_close", "timestamp"),
+];
+
+static CALENDAR: Shape = Shape {
+    name: "Calendar",
+    about: "",
+    fields: &[
+        Field::new("name", Type::Text, ""),
+        Field::new("zone", Type::Text, "The venue's time zone"),
+        Field::new("version", Type::Text, "The version of its table"),
+        Field::new("start", Type::Date, "The first date that it covers"),
+        Field::new("end", Type::Date, "The date after the last that it covers"),
+        Field::new("sessions", Type::Whole, "How many"),
+        Field::or_null("oracle", Type::Text, "What its table was made from, if it is embedded"),
+    ],
 };
 
 /// The calendar of that name.
@@ -58,7 +132,7 @@ pub(crate) async fn list(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &LIST_KNOWN)?;
+    let params = Params::parse(query.as_deref(), &LIST)?;
     let format = Format::negotiate(&params, &headers)?;
     let of = Arc::clone(&app);
     let rows = move || -> Result<Vec<Value>, Problem> {
@@ -68,16 +142,7 @@ pub(crate) async fn list(
         Ok(all.map(|calendar| description(&calendar)).collect())
     };
     let rows = app.query(rows).await??;
-    let columns = [
-        ("name", "text"),
-        ("zone", "text"),
-        ("version", "text"),
-        ("start", "date"),
-        ("end", "date"),
-        ("sessions", "i64"),
-        ("oracle", "text"),
-    ];
-    table(format, &columns, &rows)
+    table(format, COLUMNS, &rows)
 }
 
 /// Describes one calendar.
@@ -86,7 +151,7 @@ pub(crate) async fn describe(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), &SHOW)?;
     let of = Arc::clone(&app);
     let body = move || calendar_of(&*facts(&of, &params)?, &name).map(|c| description(&c));
     let body = app.query(body).await??;
@@ -116,7 +181,7 @@ pub(crate) async fn sessions(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &SESSIONS_KNOWN)?;
+    let params = Params::parse(query.as_deref(), &SESSIONS)?;
     let format = Format::negotiate(&params, &headers)?;
     let zone = params.read("tz", Zone::parse)?.unwrap_or(Zone::Utc);
     let start = params.read("start", Bound::parse)?;
@@ -144,17 +209,7 @@ pub(crate) async fn sessions(
         Ok((rows, warnings))
     };
     let (rows, warnings) = app.query(work).await??;
-    let columns = [
-        ("session", "date"),
-        ("open", "timestamp"),
-        ("close", "timestamp"),
-        ("break_start", "timestamp"),
-        ("break_end", "timestamp"),
-        ("kind", "text"),
-        ("pre_open", "timestamp"),
-        ("post_close", "timestamp"),
-    ];
-    table_with_warnings(format, &columns, &rows, &warnings)
+    table_with_warnings(format, OF_SESSIONS, &rows, &warnings)
 }
 
 /// One end of a range of sessions.

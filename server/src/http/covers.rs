@@ -195,13 +195,11 @@ mod tests {
     use barrow_engine::batch::Symbols;
     use barrow_engine::rows::{Column, Values};
 
-    use super::super::params::Known;
+    use super::super::ingest::POST;
     use super::*;
 
-    const KNOWN: Known = Known { built: &["covers", "covers_symbols"], not_built: &[] };
-
     fn read(query: &str) -> Result<Option<Covers>, Problem> {
-        Covers::read(&Params::parse(Some(query), &KNOWN)?)
+        Covers::read(&Params::parse(Some(query), &POST)?)
     }
 
     fn incoming(names: &[&str], of_row: Vec<u32>) -> Incoming {

@@ -9,8 +9,8 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use barrow_engine::Snapshot;
-use barrow_engine::dataset::tables::{Table, TableVersion};
-use barrow_engine::dataset::{Identity, Schema};
+use barrow_engine::dataset::tables::{Extra, Table, TableVersion};
+use barrow_engine::dataset::{Identity, Schema, ValueType};
 use barrow_types::{PriceSide, Sequence, SeriesId, Step};
 use serde_json::{Value, json};
 
@@ -18,13 +18,121 @@ use super::App;
 use super::encode::Format;
 use super::error::{Code, Problem};
 use super::ingest::{DATASETS, schema_of};
-use super::params::{Known, Params};
+use super::openapi::{Answer, Columns, FINDS, Field, Operation, READS, Shape, Tag, Type};
+use super::parameters::{AS_OF, AT_SEQUENCE, DATASET, FORMAT, SIDES, STEPS};
+use super::params::Params;
 use super::table::{instant, table};
 use super::tables::find;
 use super::time::parse_parameter;
 
-const LIST_KNOWN: Known = Known { built: &["format"], not_built: &["symbols"] };
-const KNOWN: Known = Known { built: &["as_of", "at_sequence"], not_built: &["symbols"] };
+/// Which there are.
+pub(crate) static LIST: Operation = Operation {
+    id: "list_datasets",
+    tag: Tag::Datasets,
+    summary: "Lists the datasets",
+    query: &[FORMAT],
+    not_built: &["symbols"],
+    answer: Answer::Table(COLUMNS),
+    ..Operation::GET
+};
+
+/// What one holds.
+pub(crate) static SHOW: Operation = Operation {
+    id: "describe_dataset",
+    tag: Tag::Datasets,
+    summary: "Describes a dataset: its columns, and which series it holds",
+    about: "A table is described as it was known at as_of and held at at_sequence. Bars, trades \
+            and quotes are always as they are, and refuse both.",
+    path: &[DATASET],
+    query: &[AS_OF, AT_SEQUENCE],
+    not_built: &["symbols"],
+    answer: Answer::Json(&DESCRIBED),
+    problems: &[READS, FINDS],
+    example: ("/v1/datasets/bars", ""),
+    ..Operation::GET
+};
+
+const COLUMNS: Columns = &[
+    ("name", "text"),
+    ("type", "text"),
+    ("version", "i64"),
+    ("series", "i64"),
+    ("symbols", "i64"),
+    ("sources", "i64"),
+    ("rows", "i64"),
+];
+
+/// A dataset as it is described.
+pub(crate) static DESCRIBED: Shape = Shape {
+    name: "Dataset",
+    about: "A dataset; tables have more to say than market data",
+    fields: &[
+        Field::new("name", Type::Text, ""),
+        Field::new("type", Type::Words(|| vec![RAW, TABLE]), ""),
+        Field::new("version", Type::Whole, "How often its columns changed, from 1"),
+        Field::new("key", Type::List(&Type::Text), "The columns that tell rows apart, if any do"),
+        Field::new("columns", Type::List(&Type::Object(&COLUMN)), ""),
+        Field::new("series", Type::List(&Type::Object(&SERIES)), "What it holds"),
+        Field::new("rows", Type::Whole, "How many are stored, corrections among them"),
+        Field::new("sequence", Type::Whole, "The newest record"),
+        Field::maybe("hidden", Type::List(&Type::Text), "Columns that are not shown any more"),
+        Field::maybe("extra", EXTRA, "What becomes of columns that it does not have"),
+        Field::maybe("since", Type::Whole, "The record that brought this version"),
+        Field::maybe("known_at", Type::Instant, "When that came"),
+        Field::maybe("versions", Type::List(&Type::Object(&VERSION)), "Every version"),
+    ],
+};
+
+/// What becomes of columns that a table does not have.
+pub(crate) const EXTRA: Type = Type::Words(|| Extra::ALL.map(Extra::name).to_vec());
+
+/// What columns hold.
+pub(crate) const VALUES: Type = Type::Words(|| ValueType::ALL.map(ValueType::name).to_vec());
+
+static COLUMN: Shape = Shape {
+    name: "Column",
+    about: "",
+    fields: &[
+        Field::new("name", Type::Text, ""),
+        Field::new("type", VALUES, ""),
+        Field::new("nullable", Type::Flag, "Whether a row may have no value"),
+    ],
+};
+
+static SERIES: Shape = Shape {
+    name: "SeriesOfSource",
+    about: "Series of one length, side and source",
+    fields: &[
+        Field::or_null("timeframe", STEPS, "The length of bars"),
+        Field::or_null("price", SIDES, ""),
+        Field::new("source", Type::Text, ""),
+        Field::new("symbols", Type::Whole, "How many"),
+    ],
+};
+
+static VERSION: Shape = Shape {
+    name: "TableVersion",
+    about: "",
+    fields: &[
+        Field::new("version", Type::Whole, ""),
+        Field::new("sequence", Type::Whole, "The record that brought it"),
+        Field::new("known_at", Type::Instant, "When that came"),
+        Field::new("extra", EXTRA, ""),
+        Field::new("columns", Type::List(&Type::Object(&VERSION_COLUMN)), ""),
+    ],
+};
+
+static VERSION_COLUMN: Shape = Shape {
+    name: "VersionColumn",
+    about: "",
+    fields: &[
+        Field::new("id", Type::Whole, "Its number, which no other column ever has"),
+        Field::new("name", Type::Text, ""),
+        Field::new("type", VALUES, ""),
+        Field::new("nullable", Type::Flag, ""),
+        Field::new("hidden", Type::Flag, ""),
+    ],
+};
 
 /// What the built-in datasets are called, and what users' tables are.
 const RAW: &str = "raw";
@@ -36,7 +144,7 @@ pub(crate) async fn list(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &LIST_KNOWN)?;
+    let params = Params::parse(query.as_deref(), &LIST)?;
     let format = Format::negotiate(&params, &headers)?;
     let snapshot = app.engine.snapshot();
     let rows = move || {
@@ -46,16 +154,7 @@ pub(crate) async fn list(
         built_in.chain(users).collect::<Vec<Value>>()
     };
     let rows = app.query(rows).await?;
-    let columns = [
-        ("name", "text"),
-        ("type", "text"),
-        ("version", "i64"),
-        ("series", "i64"),
-        ("symbols", "i64"),
-        ("sources", "i64"),
-        ("rows", "i64"),
-    ];
-    table(format, &columns, &rows)
+    table(format, COLUMNS, &rows)
 }
 
 fn row(schema: &Schema, kind: &str, snapshot: &Snapshot) -> Value {
@@ -85,14 +184,15 @@ pub(crate) async fn describe(
     Path(dataset): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), &SHOW)?;
     let as_of = params.read("as_of", parse_parameter)?;
     let at_sequence = params.integer("at_sequence")?.map(Sequence::new);
     let snapshot = app.engine.snapshot();
     let body = app.query(move || {
         if snapshot.table(&dataset, None).is_none() {
             let schema = schema_of(&dataset)?;
-            if let Some(name) = KNOWN.built.iter().find(|name| params.get(name).is_some()) {
+            let names = SHOW.query.iter().map(|param| param.name);
+            if let Some(name) = names.into_iter().find(|name| params.get(name).is_some()) {
                 let fault = format!("{dataset} are always as they are: leave it out");
                 return Err(Problem::parameter(name, fault));
             }

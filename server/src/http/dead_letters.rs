@@ -26,19 +26,86 @@ use self::raw::{Form, Row};
 use super::App;
 use super::encode::Format;
 use super::error::{Code, Problem};
-use super::params::{Known, Params};
+use super::openapi::{Answer, Columns, FINDS, Field, Operation, Param, READS, Shape, Tag, Type};
+use super::parameters::{CURSOR, FORMAT, ID, LIMIT as PAGE};
+use super::params::Params;
 use super::table::{instant, table};
 
-pub(crate) use replay::{REPLAY, post as replay};
+pub(crate) use replay::{POST as REPLAYS, REPLAY, post as replay};
 
 /// How many rows are listed if the request does not say.
 const LIMIT: u64 = 100;
 /// How many rows are listed at most: each holds a raw text of up to 4 KiB.
 const LIMIT_MAX: u64 = 10_000;
 
-const KNOWN: Known = Known {
-    built: &["batch", "limit", "cursor", "format"],
+/// Which there are.
+pub(crate) static LIST: Operation = Operation {
+    id: "list_dead_letters",
+    tag: Tag::Ingestion,
+    summary: "Lists rows that were rejected",
+    query: &[
+        Param::new("batch", Type::Text, "Only those of this batch"),
+        PAGE.within(1, LIMIT_MAX).meaning("How many at most").or("100"),
+        CURSOR.meaning("The id of the last one seen, as the header barrow-cursor says"),
+        FORMAT,
+    ],
     not_built: &["source", "dataset", "start", "end"],
+    answer: Answer::Table(COLUMNS),
+    problems: &[READS, FINDS],
+    ..Operation::GET
+};
+
+/// One of them.
+pub(crate) static SHOW: Operation = Operation {
+    id: "show_dead_letter",
+    tag: Tag::Ingestion,
+    summary: "Shows a rejected row, and what is missing to send it again",
+    path: &[OF_LETTER],
+    answer: Answer::Json(&LETTER),
+    problems: &[READS, FINDS],
+    ..Operation::GET
+};
+
+/// The id of a letter in a path.
+pub(super) const OF_LETTER: Param = ID.meaning("The id of the letter, <sequence>-<place>");
+
+const COLUMNS: Columns = &[
+    ("id", "text"),
+    ("batch_id", "text"),
+    ("row", "i64"),
+    ("reason", "text"),
+    ("detail", "text"),
+    ("raw", "text"),
+    ("known_at", "timestamp"),
+    ("sequence", "i64"),
+    ("replayed_as", "text"),
+];
+
+/// [`Shown`], for the document.
+static LETTER: Shape = Shape {
+    name: "DeadLetter",
+    about: "A rejected row",
+    fields: &[
+        Field::new("id", Type::Text, ""),
+        Field::new("batch_id", Type::Text, "The batch that brought it"),
+        Field::new("row", Type::Whole, "The row of that request, from 0"),
+        Field::new("reason", Type::Text, "What kind of fault"),
+        Field::new("detail", Type::Text, "The fault"),
+        Field::new("raw", Type::Text, "The row as it came, up to a length"),
+        Field::new("known_at", Type::Instant, "When it came"),
+        Field::new("sequence", Type::Whole, ""),
+        Field::new("dataset", Type::Text, ""),
+        Field::new("source", Type::Text, ""),
+        Field::new(
+            "form",
+            Type::Words(|| vec!["columns", "json", "text", "retraction"]),
+            "What kind of text raw is",
+        ),
+        Field::or_null("values", Type::Map(&Type::Any), "By column, if raw tells them"),
+        Field::or_null("missing", Type::List(&Type::Text), "Columns without a value"),
+        Field::new("attempts", Type::Whole, "How often it was sent again"),
+        Field::or_null("replayed_as", Type::Text, "The batch by which it came in after all"),
+    ],
 };
 
 /// Lists dead letters, of one batch if it is named; `cursor` is the id of the last one seen.
@@ -47,7 +114,7 @@ pub(crate) async fn list(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), &LIST)?;
     let format = Format::negotiate(&params, &headers)?;
     let limit = params.integer("limit")?.unwrap_or(LIMIT);
     if !(1..=LIMIT_MAX).contains(&limit) {
@@ -58,18 +125,7 @@ pub(crate) async fn list(
     let batch = params.get("batch").map(str::to_owned);
     let snapshot = app.engine.snapshot();
     let rows = app.query(move || rows(&snapshot, batch.as_deref(), after, limit)).await??;
-    let columns = [
-        ("id", "text"),
-        ("batch_id", "text"),
-        ("row", "i64"),
-        ("reason", "text"),
-        ("detail", "text"),
-        ("raw", "text"),
-        ("known_at", "timestamp"),
-        ("sequence", "i64"),
-        ("replayed_as", "text"),
-    ];
-    let mut response = table(format, &columns, &rows)?;
+    let mut response = table(format, COLUMNS, &rows)?;
     let cursor = rows.last().filter(|_| rows.len() == limit);
     let cursor = cursor.and_then(|row| HeaderValue::from_str(row["id"].as_str()?).ok());
     if let Some(cursor) = cursor {
@@ -156,7 +212,7 @@ pub(crate) async fn show(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    Params::parse(query.as_deref(), &Known { built: &[], not_built: &[] })?;
+    Params::parse(query.as_deref(), &SHOW)?;
     let id = known_id(&id)?;
     let snapshot = app.engine.snapshot();
     app.query(move || {

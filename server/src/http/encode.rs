@@ -33,7 +33,8 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    const ALL: [Self; 4] = [Self::Json, Self::Csv, Self::Arrow, Self::Parquet];
+    /// Every format.
+    pub(crate) const ALL: [Self; 4] = [Self::Json, Self::Csv, Self::Arrow, Self::Parquet];
 
     /// Its media type.
     pub(crate) const fn media_type(self) -> &'static str {
@@ -46,7 +47,7 @@ impl Format {
     }
 
     /// Its name in `format=`.
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
             Self::Csv => "csv",

@@ -7,38 +7,52 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use barrow_engine::gaps::Reason;
 use barrow_engine::{Content, Error, SlotSpan, Snapshot};
-use barrow_types::{Timestamp, civil_from_days};
+use barrow_types::Timestamp;
 use serde_json::{Value, json};
 
 use super::App;
 use super::curated::Slotted;
 use super::encode::Format;
 use super::error::{Code, Problem};
-use super::params::{Known, Params};
+use super::openapi::{Answer, Columns, FINDS, Operation, Param, READS, Tag, Type};
+use super::parameters::{
+    ALIGN, AS_OF, AT_SEQUENCE, END, FALLBACK, FORMAT, FREQUENCY, PRICE, SESSION, SOURCE, START,
+    SYMBOLS, SYMBOLS_ASOF,
+};
+use super::params::Params;
 use super::table;
 use crate::clock;
 
-const KNOWN: Known = Known {
-    built: &[
-        "symbols",
-        "start",
-        "end",
-        "frequency",
-        "price",
-        "source",
-        "session",
-        "align",
-        "fallback",
-        "symbols_asof",
-        "as_of",
-        "at_sequence",
-        "reason",
-        "format",
+/// Which there are.
+pub(crate) static GET: Operation = Operation {
+    id: "get_gaps",
+    tag: Tag::Quality,
+    summary: "Ranges of expected slots that are empty, each with one reason",
+    query: &[
+        SYMBOLS.required(),
+        START,
+        END,
+        FREQUENCY.required(),
+        PRICE.or("\"trade\""),
+        SOURCE,
+        SESSION.or("\"regular\""),
+        ALIGN,
+        FALLBACK,
+        SYMBOLS_ASOF,
+        AS_OF,
+        AT_SEQUENCE,
+        Param::new("reason", Type::List(&REASONS), "Only gaps of these reasons"),
+        FORMAT,
     ],
-    not_built: &[],
+    answer: Answer::Table(COLUMNS),
+    problems: &[READS, FINDS],
+    example: ("/v1/gaps?symbols=ALDR&start=2024-11-25&end=2024-11-30&frequency=1m", ""),
+    ..Operation::GET
 };
 
-const COLUMNS: [(&str, &str); 8] = [
+const REASONS: Type = Type::Words(|| Reason::ALL.map(Reason::name).to_vec());
+
+const COLUMNS: Columns = &[
     ("symbol", "text"),
     ("start", "timestamp"),
     ("end", "timestamp"),
@@ -81,13 +95,13 @@ pub(crate) async fn get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), &GET)?;
     let asked = Slotted::read(&params, clock::now())?;
     let reasons = params.read("reason", parse_reasons)?;
     let format = Format::negotiate(&params, &headers)?;
     let snapshot = app.engine.snapshot();
     let rows = app.query(move || rows(asked, &reasons, &snapshot)).await??;
-    table::table(format, &COLUMNS, &rows)
+    table::table(format, COLUMNS, &rows)
 }
 
 fn parse_reasons(list: &str) -> Result<Vec<Reason>, String> {
@@ -159,10 +173,6 @@ fn gap(span: &SlotSpan, reason: Reason) -> Gap {
 }
 
 fn show(symbol: &str, gap: &Gap, sources: &[String]) -> Value {
-    let date = |days: i32| {
-        let (year, month, day) = civil_from_days(days.into());
-        format!("{year:04}-{month:02}-{day:02}")
-    };
     json!({
         "symbol": symbol,
         "start": table::instant(Timestamp::from_nanos(gap.start)),
@@ -170,7 +180,7 @@ fn show(symbol: &str, gap: &Gap, sources: &[String]) -> Value {
         "reason": gap.reason.name(),
         "slots": gap.slots,
         "source": gap.candidate.map(|candidate| sources[candidate].as_str()),
-        "first_session": date(gap.sessions.0),
-        "last_session": date(gap.sessions.1),
+        "first_session": table::date(gap.sessions.0),
+        "last_session": table::date(gap.sessions.1),
     })
 }

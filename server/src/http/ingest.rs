@@ -20,6 +20,7 @@ use barrow_engine::{DeadLetter, Reference, Snapshot};
 use barrow_types::{DatasetId, Nanos, PriceSide, Source, Step, Symbol};
 
 use super::App;
+use super::answer::APPLIED;
 use super::answer::Sum;
 use super::body::{self, Sent};
 use super::covers::{Claims, Covers, tells_all};
@@ -27,7 +28,11 @@ use super::dead_letters::REPLAY;
 use super::decode::{self, Incoming, Kind, Plan};
 use super::error::{Code, Problem};
 use super::facts::follow;
-use super::params::{Known, Params};
+use super::openapi::{
+    Body as Bodied, FINDS, Format, JUDGES, Operation, Param, READS, Tag, Type, Verb, WRITES,
+};
+use super::parameters::{ALIGN, BATCH_ID, DATASET, PRICE, SESSION, SOURCE as OF_SOURCE, TIMEFRAME};
+use super::params::Params;
 use super::parts::{self, Common, PART_LEN};
 use super::tables::{self, Target};
 use crate::writer::Pending;
@@ -42,26 +47,85 @@ pub(crate) const SOURCE: &str = "http";
 /// Longest batch id of a request: the ids of its parts must not be longer than the engine's.
 const ID_LEN_MAX: usize = BATCH_ID_LEN_MAX - PART_LEN;
 
-const KNOWN: Known = Known {
-    built: &[
-        "timeframe",
-        "symbol",
-        "source",
-        "price",
-        "stamp",
-        "batch_id",
-        "known_at_policy",
-        "session",
-        "align",
-        "atomic",
-        "import",
-        "covers",
-        "covers_symbols",
-        "replace",
-        "calendar",
+/// Rows in.
+pub(crate) static POST: Operation = Operation {
+    id: "post_rows",
+    verb: Verb::Post,
+    tag: Tag::Ingestion,
+    summary: "Takes rows in, and answers when they are durable and visible",
+    about: "Rows that cannot be stored become dead letters; the answer names the first 100. A \
+            body above [engine] batch_bytes_max is cut into parts, each stored as a whole or not \
+            at all; the same request again, under the same batch_id, goes on from there.",
+    path: &[DATASET],
+    query: &[
+        TIMEFRAME.meaning("The length of the bars, which only they have and must have"),
+        SYMBOL,
+        OF_SOURCE.meaning("Who delivers the rows").or("\"http\""),
+        PRICE.meaning("The price side of all rows").or("\"trade\""),
+        STAMP,
+        BATCH_ID,
+        POLICY,
+        SESSION.meaning("Of which hours of a session the source delivers bars"),
+        ALIGN.meaning("Where the source's bars begin"),
+        Param::new("atomic", Type::Flag, "Refuse a body that would be cut into parts").or("false"),
+        Param::new("import", Type::Flag, "Rules flag what they would turn away").or("false"),
+        Param::new(
+            "covers",
+            Type::Pattern("^[^.]+(\\.[0-9]+[^.]*)?\\.\\.[^.]+(\\.[0-9]+[^.]*)?$"),
+            "START..END: the body is all there is in this range",
+        ),
+        Param::new(
+            "covers_symbols",
+            Type::List(&Type::Text),
+            "Of which symbols. Left out: of those in the body; *: of all of the source",
+        ),
+        Param::new(
+            "replace",
+            Type::Flag,
+            "With covers: what is stored there and not in the body is taken away",
+        )
+        .or("false"),
+        Param::new("calendar", Type::Text, "The calendar that the instruments of the rows follow"),
     ],
-    not_built: &[],
+    body: Some(Bodied {
+        about: "Rows: symbol (unless the query names it), ts, and the columns of the dataset. \
+                Without bytes it may still claim.",
+        is_required: false,
+        formats: ROWS,
+    }),
+    answer: APPLIED,
+    problems: &[READS, WRITES, FINDS, JUDGES],
+    example: (
+        "/v1/datasets/bars/rows?timeframe=1m&source=mine",
+        r#"[{"symbol": "ALDR", "ts": "2024-11-25T14:30:00Z", "open": 17.1, "high": 17.4, "low": 17,
+"close": 17.2, "volume": 900}]"#,
+    ),
+    ..Operation::PUT
 };
+
+/// In which formats rows come.
+pub(crate) const ROWS: &[Format] = &[
+    Format::json(Type::List(&Type::Map(&Type::Any))),
+    Format { media_type: "application/x-ndjson", of: Some(Type::Text) },
+    Format { media_type: "text/csv", of: Some(Type::Text) },
+    Format { media_type: "application/vnd.apache.arrow.stream", of: None },
+    Format { media_type: "application/vnd.apache.parquet", of: None },
+];
+
+/// The symbol of all rows.
+pub(crate) const SYMBOL: Param =
+    Param::new("symbol", Type::Text, "The symbol of all rows, if they name none");
+/// Where bars are stamped.
+pub(crate) const STAMP: Param =
+    Param::new("stamp", Type::Words(|| vec!["start", "end"]), "What ts of bars is").or("\"start\"");
+/// Since when rows are known.
+pub(crate) const POLICY: Param = Param::new(
+    "known_at_policy",
+    Type::Pattern("^(ingest|ts_end([ +][0-9]{1,6}[smhd])?)$"),
+    "Since when rows are known that do not say it: since they came, or since their end, or since \
+     some time after it, such as ts_end+15m",
+)
+.or("\"ingest\"");
 
 /// What is said of market data alone.
 const OF_MARKET: [&str; 5] = ["session", "covers", "covers_symbols", "replace", "calendar"];
@@ -104,7 +168,7 @@ pub(crate) async fn post(
     body: Body,
 ) -> Result<Response, Problem> {
     let target = tables::target(&dataset, &app.engine.snapshot())?;
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), &POST)?;
     let request = Request::read(target, &params, &headers, app.config.http.body_decoded_bytes_max)?;
     app.check_intake()?;
     let http = &app.config.http;
@@ -452,7 +516,7 @@ mod tests {
 
     fn field(schema: &'static Schema, query: &str) -> Option<String> {
         let read = || {
-            let params = Params::parse(Some(query), &KNOWN)?;
+            let params = Params::parse(Some(query), &POST)?;
             let mut headers = HeaderMap::new();
             headers.insert("content-type", "text/csv".parse().unwrap());
             let target = Target { schema, extra: Extra::Reject };

@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 
-use super::{App, routes};
+use super::{App, open_routes};
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ pub(crate) struct Answer {
 impl Inside {
     /// The routes of `app`.
     pub(crate) fn new(app: &Arc<App>) -> Self {
-        Self(TowerToHyperService::new(routes().with_state(Arc::clone(app))))
+        Self(TowerToHyperService::new(open_routes().with_state(Arc::clone(app))))
     }
 
     /// Makes a request; `pairs` are its parameters.

@@ -11,7 +11,12 @@ use axum::http::HeaderMap;
 use serde_json::{Map, Value, json};
 
 use super::error::{Code, Problem};
-use super::params::{Known, Params};
+use super::openapi::{
+    Answer, Body as Bodied, FINDS, Field, Format, Operation, Param, READS, Shape, Tag, Type, Verb,
+    WRITES,
+};
+use super::parameters::{CURSOR, ID, LIMIT as PAGE};
+use super::params::Params;
 use super::{App, body};
 use crate::jobs::{Asked, Filter, Job, Refusal, State as JobState, kinds};
 
@@ -31,8 +36,116 @@ const LIMIT_MAX: u64 = 1_000;
 /// Longest `wait`, in seconds: below what connections between here and there may stand still.
 const WAIT_SECONDS_MAX: u64 = 30;
 
-const LIST_KNOWN: Known = Known { built: &["state", "kind", "limit", "cursor"], not_built: &[] };
-const SHOW_KNOWN: Known = Known { built: &["wait"], not_built: &[] };
+/// Starts one.
+pub(crate) static POST: Operation = Operation {
+    id: "post_job",
+    summary: "Starts a job",
+    about: "The answer comes when the job is sure to be done. The same request_id is the same job.",
+    body: Some(Bodied {
+        about: "The kind, and its own parameters",
+        is_required: true,
+        formats: &[Format::json(kinds::ASKED)],
+    }),
+    problems: &[READS, WRITES, &[Code::NotAvailable]],
+    example: ("/v1/jobs", r#"{"kind": "compact"}"#),
+    ..CHANGE
+};
+
+/// Which there are.
+pub(crate) static LIST: Operation = Operation {
+    id: "list_jobs",
+    tag: Tag::Jobs,
+    summary: "Lists jobs, the newest first",
+    query: &[
+        Param::new("state", Type::List(&STATES), "Only those of these states"),
+        Param::new("kind", Type::List(&KINDS), "Only those of these kinds"),
+        PAGE.within(1, LIMIT_MAX).meaning("How many at most").or("100"),
+        CURSOR.within(0, u64::MAX).meaning("The number of the last one that was seen"),
+    ],
+    answer: Answer::Json(&LISTED),
+    problems: &[],
+    ..Operation::GET
+};
+
+/// One of them.
+pub(crate) static SHOW: Operation = Operation {
+    id: "show_job",
+    tag: Tag::Jobs,
+    summary: "Shows a job",
+    path: &[JOB_ID],
+    query: &[Param::new(
+        "wait",
+        Type::Within(0, WAIT_SECONDS_MAX),
+        "Answer when its state has changed, or after so many seconds",
+    )
+    .or("0")],
+    answer: Answer::Json(&JOB),
+    problems: &[FINDS],
+    example: ("/v1/jobs/1", ""),
+    ..Operation::GET
+};
+
+/// Ends one.
+pub(crate) static CANCEL: Operation = Operation {
+    id: "cancel_job",
+    summary: "Ends a job, and answers when it has ended",
+    path: &[JOB_ID],
+    problems: &[READS, WRITES, FINDS],
+    ..CHANGE
+};
+
+/// Does one again.
+pub(crate) static RETRY: Operation = Operation {
+    id: "retry_job",
+    summary: "Starts a job that does again what a failed or cancelled one did not do",
+    path: &[JOB_ID],
+    body: Some(Bodied {
+        about: "What makes it safe to ask again",
+        is_required: false,
+        formats: &[Format::json(Type::Object(&AGAIN))],
+    }),
+    problems: &[READS, WRITES, FINDS],
+    ..CHANGE
+};
+
+const CHANGE: Operation =
+    Operation { verb: Verb::Post, tag: Tag::Jobs, answer: Answer::Json(&JOB), ..Operation::PUT };
+
+const JOB_ID: Param = ID.meaning("The number of the job");
+const STATES: Type = Type::Words(|| JobState::ALL.map(JobState::name).to_vec());
+const KINDS: Type = Type::Words(|| kinds::KINDS.map(kinds::Kind::name).to_vec());
+
+static AGAIN: Shape = Shape { name: "RetryAsked", about: "", fields: &[kinds::REQUEST_ID] };
+
+static LISTED: Shape = Shape {
+    name: "Jobs",
+    about: "",
+    fields: &[
+        Field::new("jobs", Type::List(&Type::Object(&JOB)), "The newest first"),
+        Field::or_null("cursor", Type::Text, "To go on behind the last, if there may be more"),
+    ],
+};
+
+/// [`Job::to_json`], for the document.
+static JOB: Shape = Shape {
+    name: "Job",
+    about: "A job. Times are nanoseconds since 1970",
+    fields: &[
+        Field::new("job_id", Type::Text, "Its number"),
+        Field::new("state", STATES, ""),
+        Field::new("created_ts", Type::Whole, "When it was asked for"),
+        Field::or_null("start_ts", Type::Whole, "When it was first at work"),
+        Field::or_null("end_ts", Type::Whole, "When it ended"),
+        Field::new("source", Type::Text, "Who asked"),
+        Field::new("params", Type::Any, "What was asked for"),
+        Field::or_null("request_id", Type::Text, ""),
+        Field::or_null("retry_of", Type::Text, "The job that it does again"),
+        Field::new("progress", Type::Number, "From 0 to 1"),
+        Field::new("done", Type::Any, "What of it is done, by its kind"),
+        Field::new("summary", Type::Any, "What came of it, by its kind"),
+        Field::or_null("error", Type::Text, "Why it failed, or cannot go on"),
+    ],
+};
 
 fn refused(refusal: Refusal, id: &str) -> Problem {
     match refusal {
@@ -103,9 +216,11 @@ fn request_id(fields: &Map<String, Value>) -> Result<Option<String>, Problem> {
 /// Starts a job and answers when it is sure to be done.
 pub(crate) async fn post(
     State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Value>, Problem> {
+    Params::parse(query.as_deref(), &POST)?;
     let mut fields = fields(&app, &headers, body).await?;
     let request_id = request_id(&fields)?;
     let name = text(&fields, "kind")?.ok_or_else(|| bad("kind", "is missing"))?;
@@ -134,7 +249,7 @@ pub(crate) async fn list(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, Problem> {
-    let params = Params::parse(query.as_deref(), &LIST_KNOWN)?;
+    let params = Params::parse(query.as_deref(), &LIST)?;
     let words = |name| params.get(name).into_iter().flat_map(|list: &str| list.split(','));
     let states = words("state").map(|name| {
         JobState::parse(name).ok_or_else(|| {
@@ -171,7 +286,7 @@ pub(crate) async fn show(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, Problem> {
-    let params = Params::parse(query.as_deref(), &SHOW_KNOWN)?;
+    let params = Params::parse(query.as_deref(), &SHOW)?;
     let wait = params.integer("wait")?.unwrap_or(0);
     if wait > WAIT_SECONDS_MAX {
         let fault = format!("is more than {WAIT_SECONDS_MAX} seconds: ask again after that");
@@ -185,7 +300,9 @@ pub(crate) async fn show(
 pub(crate) async fn cancel(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    RawQuery(query): RawQuery,
 ) -> Result<Json<Value>, Problem> {
+    Params::parse(query.as_deref(), &CANCEL)?;
     let known = number(&id)?;
     app.check_intake()?;
     let job = app.jobs.cancel(known).await.map_err(|refusal| refused(refusal, &id))?;
@@ -196,12 +313,14 @@ pub(crate) async fn cancel(
 pub(crate) async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Value>, Problem> {
+    Params::parse(query.as_deref(), &RETRY)?;
     let known = number(&id)?;
     let fields = fields(&app, &headers, body).await?;
-    if let Some(field) = fields.keys().find(|field| *field != "request_id") {
+    if let Some(field) = fields.keys().find(|field| !AGAIN.names().contains(&field.as_str())) {
         return Err(bad(field, "there is no such field here: a retry does the same again"));
     }
     let request_id = request_id(&fields)?;

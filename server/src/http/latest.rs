@@ -18,32 +18,70 @@ use super::columns::{Hollow, Layout, Out, PerRow, Piece, select};
 use super::encode::{Format, Trailer};
 use super::error::{Code, Problem};
 use super::ingest::{check_sides, step};
-use super::params::{Known, Params};
+use super::openapi::{Answer as Answers, FINDS, Operation, Param, READS, Rows, Tag, Type};
+use super::parameters::{
+    ALIGN, AS_OF, AT_SEQUENCE, COLUMNS, CONSISTENCY, FALLBACK, FORMAT, FREQUENCY, LAYER, RAW,
+    SESSION, SIDES, SOURCE, SYMBOLS, SYMBOLS_ASOF, TRADE, TZ,
+};
+use super::params::Params;
 use super::range::check_consistency;
 use super::reader::place_of;
 use super::stream::{self, Answer, Pieces};
 use super::time::Zone;
 
-const KNOWN: Known = Known {
-    built: &[
-        "symbols",
-        "frequency",
-        "layer",
-        "source",
-        "price",
-        "session",
-        "align",
-        "fallback",
-        "symbols_asof",
-        "as_of",
-        "at_sequence",
-        "consistency",
-        "columns",
-        "tz",
-        "format",
+/// The latest bars.
+pub(crate) static BARS: Operation = Operation {
+    id: "get_latest_bars",
+    summary: "The newest bar of each symbol, step, price side and source; or the newest curated",
+    query: &[
+        SYMBOLS.required(),
+        FREQUENCY.meaning("The length of the bars. Left out: every length that there is"),
+        LAYER.or("\"raw\""),
+        SOURCE,
+        SIDES_OF_BARS,
+        SESSION.meaning("Of curated bars: which hours of a session"),
+        ALIGN,
+        FALLBACK,
+        SYMBOLS_ASOF,
+        AS_OF.meaning("Of curated bars: answer from what was known then"),
+        AT_SEQUENCE.meaning("Of curated bars: answer from what was held then"),
+        CONSISTENCY,
+        COLUMNS,
+        TZ,
+        FORMAT,
     ],
-    not_built: &["adjust"],
+    answer: Answers::Rows(Rows::LatestBars),
+    example: ("/v1/bars/latest?symbols=ALDR,MAPL", ""),
+    ..LATEST
 };
+
+/// The latest trades.
+pub(crate) static TRADES: Operation = Operation {
+    id: "get_latest_trades",
+    summary: "The newest trade of each symbol and source",
+    query: &[SYMBOLS.required(), RAW, SOURCE, TRADE, CONSISTENCY, COLUMNS, TZ, FORMAT],
+    answer: Answers::Rows(Rows::Trades),
+    ..LATEST
+};
+
+/// The latest quotes.
+pub(crate) static QUOTES: Operation = Operation {
+    id: "get_latest_quotes",
+    summary: "The newest quote of each symbol and source",
+    query: &[SYMBOLS.required(), RAW, SOURCE, CONSISTENCY, COLUMNS, TZ, FORMAT],
+    answer: Answers::Rows(Rows::Quotes),
+    ..LATEST
+};
+
+const LATEST: Operation = Operation {
+    tag: Tag::Data,
+    not_built: &["adjust"],
+    problems: &[READS, FINDS],
+    ..Operation::GET
+};
+
+const SIDES_OF_BARS: Param =
+    Param::new("price", Type::List(&SIDES), "Price sides. Left out: every one that there is");
 
 /// Parameters that only the curated layer has.
 const OF_CURATED: [&str; 6] =
@@ -63,12 +101,12 @@ struct Query {
 
 /// Answers the latest rows of `schema`'s dataset.
 pub(crate) async fn get(
-    schema: &'static Schema,
+    (schema, operation): (&'static Schema, &'static Operation),
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), operation)?;
     check_consistency(&params)?;
     match params.get("layer") {
         None | Some("raw") => {}

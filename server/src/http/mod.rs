@@ -1,8 +1,8 @@
 //! HTTP: one resource a file. Handlers read requests, hand work to threads and answer; they know
 //! snapshots and the writer's queue, never the engine itself.
 //!
-//! Every request passes, from outside in: metrics, a net for panics, the key check, the bound on
-//! requests. Bounds on bodies and threads are taken where the work is.
+//! Every request passes, from outside in: the log if it wants requests, metrics, a net for panics,
+//! the key check, the bound on requests. Bounds on bodies and threads are taken where the work is.
 
 mod answer;
 mod body;
@@ -24,13 +24,17 @@ pub(crate) mod inside;
 mod jobs;
 mod latest;
 mod not_built;
+pub(crate) mod openapi;
 mod page;
+mod parameters;
 pub(crate) mod params;
 mod parts;
 mod quality;
 mod range;
 mod reader;
+mod requests;
 mod retract;
+mod routes;
 pub(crate) mod serve;
 pub(crate) mod slots;
 mod sources;
@@ -48,9 +52,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
 use barrow_engine::dataset::tables::Extra;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
@@ -240,73 +243,21 @@ async fn run<T: Send + 'static>(
 
 /// All routes, as clients reach them.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    routes()
+    let router = open_routes()
         .layer(from_fn_with_state(Arc::clone(&app), guard))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(Arc::clone(&app), measure))
-        .with_state(app)
+        .layer(from_fn_with_state(Arc::clone(&app), measure));
+    // Who wants no lines pays for none.
+    let router =
+        if app.config.log.requests { router.layer(from_fn(requests::log)) } else { router };
+    router.with_state(app)
 }
 
-/// All routes.
-fn routes() -> Router<Arc<App>> {
-    let built = Router::new()
-        .route("/healthz", get(status::healthz))
-        .route("/readyz", get(status::readyz))
-        .route("/metrics", get(status::metrics))
-        .route("/v1/datasets", get(datasets::list))
-        .route("/v1/datasets/{dataset}", get(datasets::describe).put(tables::put))
-        .route("/v1/datasets/{dataset}/rows", post(ingest::post).delete(retract::delete))
-        .route("/v1/tables/{dataset}", get(tables::get))
-        .route("/v1/gaps", get(gaps::get))
-        .route("/v1/jobs", get(jobs::list).post(jobs::post))
-        .route("/v1/jobs/{id}", get(jobs::show))
-        .route("/v1/jobs/{id}/cancel", post(jobs::cancel))
-        .route("/v1/jobs/{id}/retry", post(jobs::retry))
-        .route("/v1/datasets/{dataset}/claims", post(facts::claims::post))
-        .route("/v1/claims", get(facts::claims::list))
-        .route("/v1/sources", get(sources::list))
-        .route("/v1/sources/{dataset}", get(facts::settings::show).put(facts::settings::put))
-        .route("/v1/instruments", get(facts::instruments::list).put(facts::instruments::put_all))
-        .route("/v1/instruments/{id}", get(facts::instruments::show).put(facts::instruments::put))
-        .route("/v1/rules", get(facts::rules::list_all))
-        .route("/v1/rules/{dataset}", get(facts::rules::list_of).put(facts::rules::put))
-        .route("/v1/halts", get(facts::spans::list_halts).post(facts::spans::post_halts))
-        .route("/v1/outages", get(facts::spans::list_outages).post(facts::spans::post_outages))
-        .route("/v1/watermarks", get(facts::watermarks::list).put(facts::watermarks::put))
-        .route("/v1/quality/verdicts", get(facts::verdicts::list).post(facts::verdicts::post))
-        .route("/v1/quality/{dataset}", get(quality::get))
-        .route("/v1/health/{dataset}", get(quality::health::get))
-        .route("/v1/calendars", get(calendars::list))
-        .route("/v1/calendars/{name}", get(calendars::describe).put(facts::days::put_file))
-        .route("/v1/calendars/{name}/days", put(facts::days::put_days))
-        .route("/v1/calendars/{name}/sessions", get(calendars::sessions))
-        .route("/v1/features", get(features::range::get))
-        .route("/v1/features/latest", get(features::point::latest))
-        .route("/v1/features/stream", get(features::events::get))
-        .route("/v1/features/at", get(features::point::at))
-        .route("/v1/features/join", post(features::join::post))
-        .route("/v1/feature-groups", get(features::groups::list))
-        .route("/v1/feature-groups/{name}", get(features::groups::show).put(features::groups::put))
-        .route("/v1/feature-groups/{name}/promote", post(features::groups::promote))
-        .route("/v1/feature-groups/{name}/verify", post(features::verify))
-        .route("/v1/feature-groups/{name}/lint", post(features::lint))
-        .route("/v1/feature-groups/{name}/{version}", get(features::groups::show_version))
-        .route("/v1/dead-letters", get(dead_letters::list))
-        .route("/v1/dead-letters/{id}", get(dead_letters::show))
-        .route("/v1/dead-letters/{id}/replay", post(dead_letters::replay));
-    let built = ingest::DATASETS.into_iter().fold(built, |built, schema| {
-        let name = schema.name;
-        built
-            .route(
-                &format!("/v1/{name}"),
-                get(move |app, query, headers| range::get(schema, app, query, headers)),
-            )
-            .route(
-                &format!("/v1/{name}/latest"),
-                get(move |app, query, headers| latest::get(schema, app, query, headers)),
-            )
-    });
-    not_built::add(built).fallback(no_route).method_not_allowed_fallback(no_method)
+/// All routes, without what is asked of clients.
+fn open_routes() -> Router<Arc<App>> {
+    not_built::add(routes::add(Router::new()))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
 }
 
 async fn no_route(request: Request) -> Problem {
@@ -324,8 +275,9 @@ fn panicked(_: Box<dyn Any + Send>) -> Response {
     Problem::new(Code::Internal, "a fault of the server; its log says more").into_response()
 }
 
-/// Health is asked for by machines that hold no key and must be told under load too.
-const ALWAYS: [&str; 2] = ["/healthz", "/readyz"];
+/// Health is asked for by machines that hold no key and must be told under load too; what the
+/// interface is like is no secret, and browsers send no key.
+const ALWAYS: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
 /// Answered under load too.
 const METRICS: &str = "/metrics";
 

@@ -3,27 +3,20 @@
 use barrow_types::{Align, PriceSide, SessionSet, Source, Step, Symbol};
 
 use super::error::{Code, Problem};
-
-/// Which parameters a route knows.
-pub(crate) struct Known {
-    /// Those it reads.
-    pub(crate) built: &'static [&'static str],
-    /// Those that the contract names and this build does not have.
-    pub(crate) not_built: &'static [&'static str],
-}
+use super::openapi::Operation;
 
 /// The parameters of one request.
 #[derive(Debug)]
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
-    /// The parameters in `query`, the part of a target after `?`.
+    /// The parameters in `query`, the part of a target after `?`, as the operation declares them.
     ///
     /// # Errors
     /// One is unknown, not built, given twice or not UTF-8; the problem names it.
-    pub(crate) fn parse(query: Option<&str>, known: &Known) -> Result<Self, Problem> {
+    pub(crate) fn parse(query: Option<&str>, of: &Operation) -> Result<Self, Problem> {
         let fields = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-        Self::of(fields.map(|(name, value)| (name.into_owned(), value.into_owned())), known)
+        Self::of(fields.map(|(name, value)| (name.into_owned(), value.into_owned())), of)
     }
 
     /// The parameters of these names and values.
@@ -32,15 +25,15 @@ impl Params {
     /// As [`Self::parse`].
     pub(crate) fn of(
         fields: impl IntoIterator<Item = (String, String)>,
-        known: &Known,
+        of: &Operation,
     ) -> Result<Self, Problem> {
         let mut params: Vec<(String, String)> = Vec::new();
         for (name, value) in fields {
-            if known.not_built.contains(&name.as_str()) {
+            if of.not_built.contains(&name.as_str()) {
                 let detail = format!("{name} is not available in this version");
                 return Err(Problem::not_available(&name, detail));
             }
-            if !known.built.contains(&name.as_str()) {
+            if !of.reads(&name) {
                 let detail = format!("{name}: there is no such parameter here");
                 return Err(Problem::new(Code::UnknownParameter, detail).about(name));
             }
@@ -167,10 +160,16 @@ fn side(name: &str) -> Result<PriceSide, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::openapi::{Param, Type};
 
-    const KNOWN: Known = Known {
-        built: &["symbols", "limit", "price", "frequency", "atomic"],
+    const fn text(name: &'static str) -> Param {
+        Param::new(name, Type::Text, "")
+    }
+
+    static KNOWN: Operation = Operation {
+        query: &[text("symbols"), text("limit"), text("price"), text("frequency"), text("atomic")],
         not_built: &["covers"],
+        ..Operation::GET
     };
 
     fn fault(query: &str) -> Problem {

@@ -23,44 +23,151 @@ use super::curated::{self, Slotted};
 use super::encode::{Format, Trailer};
 use super::error::{Code, Problem};
 use super::ingest::{check_sides, step};
+use super::openapi::{
+    Answer as Answers, FINDS, Operation, Param, READS, Rows as Asked, Tag, Type, WAITS,
+};
 use super::page::{Paged, Paging};
-use super::params::{Known, Params};
+use super::parameters::{
+    ADJUSTS, ALIGN, AS_OF, AT_SEQUENCE, COLUMNS, CONSISTENCY, CURSOR, END, FALLBACK, FORMAT,
+    FREQUENCY, LAYER, LIMIT, MIN_SEQUENCE, PRICES, RAW, REVISIONS, SESSION, SOURCE, START, SYMBOLS,
+    SYMBOLS_ASOF, TRADE, TZ,
+};
+use super::params::Params;
 use super::reader::{Range, Reader};
 use super::slots::Fill;
 use super::stream::{self, Answer, Pieces};
 use super::time::{Zone, parse_parameter, parse_range};
 use crate::clock;
 
-pub(super) const KNOWN: Known = Known {
-    built: &[
-        "symbols",
-        "start",
-        "end",
-        "frequency",
-        "layer",
-        "source",
-        "price",
-        "session",
-        "align",
-        "fallback",
-        "adjust",
-        "adjust_anchor",
-        "symbols_asof",
-        "gaps",
-        "fill",
-        "as_of",
-        "at_sequence",
-        "revisions",
-        "consistency",
-        "min_sequence",
-        "columns",
-        "limit",
-        "cursor",
-        "tz",
-        "format",
+/// Bars.
+pub(crate) static BARS: Operation = Operation {
+    id: "get_bars",
+    summary: "A range of bars",
+    about: "The curated layer has a row for each slot of the calendar that has one, or with gaps \
+            one for every slot; the raw layer has the rows of each source as they came.",
+    query: &[
+        SYMBOLS.required(),
+        START,
+        END,
+        FREQUENCY.required(),
+        LAYER.or("\"curated\""),
+        SOURCE,
+        PRICES.meaning("Price sides, joined by commas; curated bars are of one"),
+        SESSION.or("\"regular\""),
+        ALIGN,
+        FALLBACK,
+        Param::new("adjust", ADJUSTS, "Which corporate actions prices are adjusted for")
+            .or("\"none\""),
+        Param::new(
+            "adjust_anchor",
+            Type::Either(&[Type::Words(|| vec!["end"]), Type::When]),
+            "When adjusted prices are those that were paid",
+        ),
+        SYMBOLS_ASOF,
+        Param::new("gaps", Type::Flag, "Show slots that have no row, and why").or("false"),
+        Param::new(
+            "fill",
+            Type::Pattern(
+                "^(none|forward(:[1-9][0-9]{0,8})?|constant:-?[0-9]{1,9}(\\.[0-9]{1,9})?)$",
+            ),
+            "What stands in slots without a row: forward:LIMIT has the last close in at most so \
+             many in a row; filled rows say so",
+        )
+        .or("\"none\""),
+        AS_OF,
+        AT_SEQUENCE,
+        REVISIONS,
+        CONSISTENCY,
+        MIN_SEQUENCE,
+        COLUMNS,
+        LIMIT,
+        CURSOR,
+        TZ,
+        FORMAT,
     ],
-    not_built: &["vintage"],
+    answer: Answers::Rows(Asked::Bars),
+    example: ("/v1/bars?symbols=ALDR&start=2024-11-25&end=2024-11-26&frequency=30m", ""),
+    ..RANGE
 };
+
+/// Trades.
+pub(crate) static TRADES: Operation = Operation {
+    id: "get_trades",
+    summary: "A range of trades",
+    query: &[
+        SYMBOLS.required(),
+        START,
+        END,
+        RAW,
+        SOURCE,
+        TRADE,
+        AS_OF,
+        AT_SEQUENCE,
+        REVISIONS,
+        CONSISTENCY,
+        MIN_SEQUENCE,
+        COLUMNS,
+        LIMIT,
+        CURSOR,
+        TZ,
+        FORMAT,
+    ],
+    answer: Answers::Rows(Asked::Trades),
+    ..RANGE
+};
+
+/// Quotes.
+pub(crate) static QUOTES: Operation = Operation {
+    id: "get_quotes",
+    summary: "A range of quotes",
+    query: OF_QUOTES,
+    answer: Answers::Rows(Asked::Quotes),
+    ..RANGE
+};
+
+const RANGE: Operation = Operation {
+    tag: Tag::Data,
+    not_built: &["vintage"],
+    problems: &[READS, FINDS, WAITS],
+    ..Operation::GET
+};
+
+const OF_QUOTES: &[Param] = &[
+    SYMBOLS.required(),
+    START,
+    END,
+    RAW,
+    SOURCE,
+    AS_OF,
+    AT_SEQUENCE,
+    REVISIONS,
+    CONSISTENCY,
+    MIN_SEQUENCE,
+    COLUMNS,
+    LIMIT,
+    CURSOR,
+    TZ,
+    FORMAT,
+];
+
+/// What is asked of tables.
+pub(super) const OF_TABLES: &[Param] = &[
+    SYMBOLS.meaning("Symbols, joined by commas; none twice. Left out: all"),
+    START,
+    END,
+    RAW,
+    SOURCE,
+    AS_OF,
+    AT_SEQUENCE,
+    REVISIONS,
+    CONSISTENCY,
+    MIN_SEQUENCE,
+    COLUMNS,
+    LIMIT,
+    CURSOR,
+    TZ,
+    FORMAT,
+];
 
 /// Parameters that only one layer has.
 const OF_CURATED: [&str; 8] =
@@ -84,12 +191,12 @@ struct Query {
 
 /// Answers a range of `schema`'s dataset.
 pub(crate) async fn get(
-    schema: &'static Schema,
+    (schema, operation): (&'static Schema, &'static Operation),
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), operation)?;
     answer(&app, &params, &headers, |_| Ok(schema)).await
 }
 
@@ -333,7 +440,12 @@ mod tests {
     }
 
     fn read_of(schema: &'static Schema, query: &str) -> Result<Query, Problem> {
-        let params = Params::parse(Some(query), &KNOWN)?;
+        let operation = match schema.dataset {
+            DatasetId::BARS => &super::BARS,
+            DatasetId::TRADES => &super::TRADES,
+            _ => &super::QUOTES,
+        };
+        let params = Params::parse(Some(query), operation)?;
         Query::read(schema, &params, &HeaderMap::new(), 10)
     }
 

@@ -21,18 +21,62 @@ use barrow_engine::{Error, Snapshot};
 use barrow_types::{Step, Symbol, Timestamp};
 
 use super::App;
+use super::answer::APPLIED;
 use super::body;
 use super::error::{Code, Problem};
 use super::facts;
 use super::ingest::{apply, batch_id, common};
-use super::params::{Known, Params};
+use super::openapi::{
+    Body as Bodied, FINDS, Field, Format, Operation, Param, READS, Shape, Tag, Type, Verb, WRITES,
+};
+use super::parameters::{BATCH_ID, DATASET, PRICE, SOURCE, TIMEFRAME};
+use super::params::Params;
 use super::parts;
 use super::tables::target;
 use super::time;
 
-const KNOWN: Known = Known {
-    built: &["timeframe", "symbol", "ts", "source", "price", "batch", "batch_id"],
+/// Takes rows away.
+pub(crate) static DELETE: Operation = Operation {
+    id: "delete_rows",
+    verb: Verb::Delete,
+    tag: Tag::Ingestion,
+    summary: "Takes rows away, by key or by the batch that brought them",
+    about: "Nothing is erased: as_of and revisions=all still show them. By batch is the only way \
+            for trades, quotes, facts and rows without a key.",
+    path: &[DATASET.meaning("bars, trades, quotes, a table, or a dataset of facts")],
+    query: &[
+        TIMEFRAME.meaning("The length of the bars, which only they have and must have"),
+        Param::new("symbol", Type::Text, "With ts: the key of one row"),
+        Param::new("ts", Type::When, "With symbol: the key of one row"),
+        SOURCE.meaning("Whose rows they are").or("\"http\""),
+        PRICE.or("\"trade\""),
+        Param::new("batch", Type::Text, "All rows of this batch; none of the others then"),
+        BATCH_ID,
+    ],
     not_built: &["start", "end", "covers"],
+    body: Some(Bodied {
+        about: "Keys, if neither batch nor symbol and ts are named",
+        is_required: false,
+        formats: &[Format::json(Type::Object(&KEYS))],
+    }),
+    answer: APPLIED,
+    problems: &[READS, WRITES, FINDS, &[Code::NotAvailable, Code::EveryRowRejected]],
+    example: (
+        "/v1/datasets/bars/rows?timeframe=1m&source=sample&symbol=ALDR&ts=2024-11-25T14:30:00Z",
+        "",
+    ),
+    ..Operation::PUT
+};
+
+/// Keys in a body.
+pub(super) static KEYS: Shape = Shape {
+    name: "Keys",
+    about: "",
+    fields: &[Field::new(
+        "keys",
+        Type::List(&Type::Map(&Type::Any)),
+        "Each with symbol, ts, and what else is in the key of a table",
+    )],
 };
 
 /// Takes rows away.
@@ -47,7 +91,7 @@ pub(crate) async fn delete(
         Some(schema) => schema,
         None => target(&dataset, &app.engine.snapshot())?.schema,
     };
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), &DELETE)?;
     app.check_intake()?;
     if let Some(target) = params.get("batch") {
         let keyed = ["timeframe", "symbol", "ts", "source", "price"];

@@ -17,11 +17,32 @@ use super::App;
 use super::encode::Format;
 use super::error::Problem;
 use super::ingest::DATASETS;
-use super::params::{Known, Params};
+use super::openapi::{Answer, Columns, Operation, Tag};
+use super::parameters::{AS_OF, AT_SEQUENCE, FORMAT};
+use super::params::Params;
 use super::table::{instant, table};
 use super::time::parse_parameter;
 
-const KNOWN: Known = Known { built: &["format", "as_of", "at_sequence"], not_built: &[] };
+/// Which there are.
+pub(crate) static LIST: Operation = Operation {
+    id: "list_sources",
+    tag: Tag::Reference,
+    summary: "Lists sources, and what each delivers",
+    query: &[FORMAT, AS_OF, AT_SEQUENCE],
+    answer: Answer::Table(COLUMNS),
+    ..Operation::GET
+};
+
+const COLUMNS: Columns = &[
+    ("source", "text"),
+    ("dataset", "text"),
+    ("timeframe", "text"),
+    ("symbols", "i64"),
+    ("session", "text"),
+    ("align", "text"),
+    ("known_at", "timestamp"),
+    ("sequence", "i64"),
+];
 
 /// Lists the sources.
 pub(crate) async fn list(
@@ -29,24 +50,14 @@ pub(crate) async fn list(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), &LIST)?;
     let format = Format::negotiate(&params, &headers)?;
     let as_of = params.read("as_of", parse_parameter)?;
     let at_sequence = params.integer("at_sequence")?.map(Sequence::new);
     let snapshot = app.engine.snapshot();
     let rows = app.query(move || rows(&snapshot, as_of, at_sequence)).await?;
     let rows = rows.map_err(|error| Problem::read(&error))?;
-    let columns = [
-        ("source", "text"),
-        ("dataset", "text"),
-        ("timeframe", "text"),
-        ("symbols", "i64"),
-        ("session", "text"),
-        ("align", "text"),
-        ("known_at", "timestamp"),
-        ("sequence", "i64"),
-    ];
-    table(format, &columns, &rows)
+    table(format, COLUMNS, &rows)
 }
 
 fn rows(

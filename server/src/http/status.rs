@@ -8,6 +8,35 @@ use axum::response::{IntoResponse, Response};
 
 use super::App;
 use super::error::{Code, Problem};
+use super::openapi::{Answer, Operation, Tag};
+
+/// Liveness.
+pub(crate) static HEALTHZ: Operation = Operation {
+    id: "healthz",
+    summary: "Whether the process answers",
+    answer: Answer::Text,
+    problems: &[],
+    ..Operation::GET
+};
+
+/// Readiness.
+pub(crate) static READYZ: Operation = Operation {
+    id: "readyz",
+    summary: "Whether rows are taken",
+    answer: Answer::Text,
+    problems: &[&[Code::Stopping, Code::IntakeStopped]],
+    ..Operation::GET
+};
+
+/// The catalogue.
+pub(crate) static METRICS: Operation = Operation {
+    id: "metrics",
+    tag: Tag::Server,
+    summary: "All metrics, as Prometheus reads them",
+    answer: Answer::Metrics,
+    problems: &[],
+    ..Operation::GET
+};
 
 /// The process answers.
 pub(crate) async fn healthz() -> &'static str {
@@ -23,6 +52,9 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<&'static str, 
     Ok("ready\n")
 }
 
+/// The media type of metrics.
+pub(crate) const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// All metrics as text.
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
     app.metrics.queued(app.intake.len());
@@ -30,6 +62,5 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
     app.metrics.tiles(&app.engine.tiles());
     app.metrics.checkpoints(&app.engine.checkpoints());
     app.metrics.cells(&app.engine.cells());
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], app.metrics.text()).into_response()
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], app.metrics.text()).into_response()
 }

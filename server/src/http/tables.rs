@@ -26,10 +26,50 @@ use super::error::{Code, Problem};
 use super::facts::json::fault;
 use super::facts::stated::{Read, state};
 use super::ingest::{DATASETS, schema_of};
-use super::params::{Known, Params};
+use super::openapi::{
+    Answer, Body as Bodied, FINDS, Format, Operation, READS, Rows, Tag, Type, WAITS, WRITES,
+};
+use super::parameters::{BATCH_ID, DATASET};
+use super::params::Params;
 use super::range;
 
-const PUTTING: Known = Known { built: &["batch_id"], not_built: &[] };
+/// Defines one.
+pub(crate) static PUT: Operation = Operation {
+    id: "put_dataset",
+    tag: Tag::Datasets,
+    summary: "Defines a table, or makes its next version",
+    about: "Columns are added, renamed (was), widened, made nullable and hidden; no change loses \
+            a stored value, and one that would is a conflict. See docs/TABLES.md.",
+    path: &[DATASET.meaning("The name of the table: letters, digits and _, a letter first")],
+    query: &[BATCH_ID],
+    body: Some(Bodied {
+        about: "The columns, the key, and what becomes of others",
+        is_required: true,
+        formats: &[Format::json(Type::Object(&document::DOCUMENT))],
+    }),
+    answer: Answer::Json(&datasets::DESCRIBED),
+    problems: &[READS, WRITES],
+    example: (
+        "/v1/datasets/sentiment",
+        r#"{"columns": [{"name": "score", "type": "f64"}], "key": ["ts"]}"#,
+    ),
+    ..Operation::PUT
+};
+
+/// Rows of one.
+pub(crate) static GET: Operation = Operation {
+    id: "get_table",
+    tag: Tag::Data,
+    summary: "A range of rows of a table",
+    about: "Of all symbols if none is named.",
+    path: &[DATASET.meaning("The name of the table")],
+    query: range::OF_TABLES,
+    not_built: &["vintage"],
+    answer: Answer::Rows(Rows::Table),
+    problems: &[READS, FINDS, WAITS],
+    example: ("/v1/tables/sentiment", ""),
+    ..Operation::GET
+};
 
 /// A dataset that takes rows.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +102,7 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &PUTTING)?;
+    let params = Params::parse(query.as_deref(), &PUT)?;
     let of = name.clone();
     state(&app, &params, &headers, body, move |context, value| {
         let asked = document::read(value)?;
@@ -93,7 +133,7 @@ pub(crate) async fn get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &range::KNOWN)?;
+    let params = Params::parse(query.as_deref(), &GET)?;
     range::answer(&app, &params, &headers, |snapshot| {
         // Every page is of the version that the first one was of.
         let of_cursor = params.get("cursor").and_then(Cursor::sequence_of);

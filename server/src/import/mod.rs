@@ -48,7 +48,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 pub(crate) use error::ImportError;
 pub(crate) use files::{Found, find};
-pub(crate) use options::{ImportOptions, parse_side, parse_step};
+pub(crate) use options::{ALIGNS, ImportOptions, SESSIONS, parse_side, parse_step};
 pub(crate) use reading::Reading;
 pub(crate) use tally::{Tally, grouped};
 pub(crate) use way::{Routes, Way};

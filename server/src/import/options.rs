@@ -11,8 +11,8 @@ use super::reference::{self, Facts};
 use super::{Beside, ImportError};
 use crate::jobs::kinds::BadParam;
 
-const SESSIONS: [&str; 3] = ["regular", "extended", "all"];
-const ALIGNS: [&str; 2] = ["session", "clock"];
+pub(crate) const SESSIONS: [&str; 3] = ["regular", "extended", "all"];
+pub(crate) const ALIGNS: [&str; 2] = ["session", "clock"];
 
 /// Who delivers, unless it is said.
 const SOURCE: &str = "file";
@@ -311,38 +311,12 @@ impl Fields<'_> {
 }
 
 impl ImportOptions {
-    /// The fields of a job's parameters that [`Self::of_params`] reads.
-    const FIELDS: [&str; 15] = [
-        "dataset",
-        "timeframe",
-        "symbol",
-        "source",
-        "price",
-        "price_scale",
-        "stamp",
-        "calendar",
-        "time_zone",
-        "map",
-        "complete",
-        "known_at",
-        "session",
-        "align",
-        "since",
-    ];
-
     /// The options that a job's parameters say, each named as on the command line with `_` for `-`;
-    /// fields that are among `others` are left alone.
+    /// other fields are left alone.
     ///
     /// # Errors
-    /// The first field that is unknown or wrong.
-    pub(crate) fn of_params(
-        params: &Map<String, Value>,
-        others: &[&str],
-    ) -> Result<Self, BadParam> {
-        let is_known = |name: &str| Self::FIELDS.contains(&name) || others.contains(&name);
-        if let Some(field) = params.keys().find(|name| !is_known(name)) {
-            return Err(Fields::bad(field, "there is no such field in jobs of this kind"));
-        }
+    /// The first field that is wrong.
+    pub(crate) fn of_params(params: &Map<String, Value>) -> Result<Self, BadParam> {
         let fields = Fields(params);
         let side = |text: &String| parse_side(text).map_err(|why| Fields::bad("price", why));
         let options = Self {

@@ -232,10 +232,10 @@ fn options_are_the_same_when_a_job_says_them() {
         let options = options(words);
         let params: serde_json::Map<_, _> =
             options.to_params().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        assert_eq!(ImportOptions::of_params(&params, &[]), Ok(options), "{words:?}");
+        assert_eq!(ImportOptions::of_params(&params), Ok(options), "{words:?}");
     }
     let texts = serde_json::json!({ "price": "bid,ask", "map": { "ts": "Date", "open": "1" } });
-    let read = ImportOptions::of_params(texts.as_object().unwrap(), &[]).unwrap();
+    let read = ImportOptions::of_params(texts.as_object().unwrap()).unwrap();
     let mut same = options(&["--price", "bid,ask", "--map", "open=1,ts=Date"]);
     same.map.sort();
     assert_eq!(read, same);

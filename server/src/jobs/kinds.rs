@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use super::work::{Broken, Work};
 use crate::config::Config;
 use crate::http::features::{LintSum, VerifySum};
+use crate::http::openapi::{Field, Shape, Type};
 use check_features::CheckFeatures;
 
 /// What comes of a job: its summary, or why there is none.
@@ -73,15 +74,28 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// For kinds without parameters.
-fn none(params: &Map<String, Value>) -> Result<(), BadParam> {
-    match params.keys().next() {
-        None => Ok(()),
-        Some(field) => Err(unknown(field)),
-    }
-}
+/// What the body of a request for a job of any kind is.
+pub(crate) const ASKED: Type = Type::Either(&[
+    Type::Object(&backup::ASKED),
+    Type::Object(&compact::ASKED),
+    Type::Object(&import::ASKED),
+    Type::Object(&verify::ASKED),
+    Type::Object(&check_features::VERIFY),
+    Type::Object(&check_features::LINT),
+]);
 
-fn unknown(field: &str) -> BadParam {
-    let fault = "there is no such field in jobs of this kind".to_owned();
-    BadParam { field: field.to_owned(), fault }
+/// What all kinds take.
+pub(crate) const REQUEST_ID: Field =
+    Field::maybe("request_id", Type::Text, "The same id is the same job");
+
+/// Refuses parameters that are none of what a request of this kind may say.
+fn check_names(params: &Map<String, Value>, asked: &Shape) -> Result<(), BadParam> {
+    let names = asked.names();
+    match params.keys().find(|name| !names.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(field) => {
+            let fault = "there is no such field in jobs of this kind".to_owned();
+            Err(BadParam { field: field.clone(), fault })
+        }
+    }
 }

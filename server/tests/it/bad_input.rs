@@ -122,7 +122,6 @@ async fn what_is_not_built_is_named() {
     let server = Server::start().await;
     for (method, path) in [
         (Method::GET, "/"),
-        (Method::GET, "/openapi.json"),
         (Method::DELETE, "/v1/datasets/trades/rows?symbol=A&ts=2013-10-07"),
         (Method::PUT, "/v1/datasets"),
         (Method::PUT, "/v1/calendars"),

@@ -743,3 +743,22 @@ async fn the_cells_of_a_group_that_wants_it_are_kept_in_files() {
     assert_eq!(server.text(&range).await, changed);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_source_that_publishes_late_can_be_linted() {
+    let server = three_bars().await;
+    let delay = json!({"publish_delay": {"x": "90s"}});
+    let (status, body) = send(&server, Method::PUT, "/v1/sources/bars", &delay).await;
+    assert_eq!(status, 200, "{body}");
+    for part in ["lint", "verify"] {
+        let path = format!("{GROUP}/{part}?symbols=A");
+        let (status, body) = send(&server, Method::POST, &path, &Value::Null).await;
+        assert_eq!(status, 200, "{body}");
+        assert!(body["is_ok"] == true || body["mismatches"] == 0, "{body}");
+    }
+    // The cut lies behind two of four slots; the second can be had only 90 seconds after it.
+    let (_, linted) =
+        send(&server, Method::POST, &format!("{GROUP}/lint?symbols=A"), &Value::Null).await;
+    assert_eq!(linted["features"][0]["without_future"]["cells"], 2, "{linted}");
+    server.stop().await;
+}

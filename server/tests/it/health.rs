@@ -590,6 +590,9 @@ async fn an_empty_dataset_is_red_and_says_so() {
     assert!(action.starts_with("barrow health bars --as-of-date 2013-10-04 --as-of 2"), "{action}");
     let warning = "nothing of this was known at as_of: a later one shows what came since";
     assert_eq!(then["warnings"], json!([warning]));
+    // Before the first record; nothing was due then, at the first instant there is.
+    let before = health(&server, "at_sequence=0").await;
+    assert_eq!((&before["status"], &before["as_of_date"]), (&json!("RED"), &json!("1677-09-21")));
     let found = metrics(&server, "/v1/quality/trades").await;
     assert_eq!(metric(&found, "row_count")["value"], 0);
     server.stop().await;

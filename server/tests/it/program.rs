@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
@@ -26,6 +26,17 @@ impl Drop for Program {
 impl Program {
     /// Starts it on the folder `data` in `dir`.
     pub(crate) fn start(dir: &Path, config: &str) -> Self {
+        Self::spawn(dir, config, Stdio::null())
+    }
+
+    /// The same, with what it says on standard error.
+    pub(crate) fn start_with_log(dir: &Path, config: &str) -> (Self, ChildStderr) {
+        let mut program = Self::spawn(dir, config, Stdio::piped());
+        let errors = program.child.stderr.take().unwrap();
+        (program, errors)
+    }
+
+    fn spawn(dir: &Path, config: &str, errors: Stdio) -> Self {
         std::fs::write(dir.join("config.toml"), config).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_barrow"))
             .args([
@@ -42,7 +53,7 @@ impl Program {
             .current_dir(dir)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(errors)
             .spawn()
             .unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());

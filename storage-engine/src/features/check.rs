@@ -88,15 +88,17 @@ impl Snapshot {
     ) -> Result<Option<Vec<Linted>>, Error> {
         let features = &scan.group.compiled.features;
         let mut linted = vec![Linted::default(); features.len()];
-        let mut starts = Vec::new();
+        let (mut starts, mut available_at) = (Vec::new(), Vec::new());
         let mut all = self.features(scan)?;
         while let Some(piece) = all.next()? {
             starts.extend(piece.ts);
+            available_at.extend(piece.available_at);
             if !go_on() {
                 return Ok(None);
             }
         }
-        let Some(&cut) = starts.get(starts.len() / 2) else { return Ok(Some(linted)) };
+        let half = starts.len() / 2;
+        let Some(&cut) = starts.get(half) else { return Ok(Some(linted)) };
         let cut = Timestamp::from_nanos(cut);
         let without_past = FeatureScan { since: cut, start: cut, ..scan.clone() };
         if let Some(first) = self.features(&without_past)?.next()? {
@@ -121,7 +123,10 @@ impl Snapshot {
             }
         }
         let before_cut = FeatureScan { end: cut, ..scan.clone() };
-        let without_future = FeatureScan { end: cut, due: scan.due.min(cut), ..scan.clone() };
+        // Where a source publishes later than bars end, the last of the first half can be had only
+        // after the cut.
+        let due = available_at[..half].iter().max().map_or(cut, |at| Timestamp::from_nanos(*at));
+        let without_future = FeatureScan { end: cut, due: scan.due.min(due), ..scan.clone() };
         let mut streams = Both::new(self.features(&before_cut)?, self.features(&without_future)?);
         while let Some((full, cut)) = streams.next()? {
             for at in 0..full.len() {

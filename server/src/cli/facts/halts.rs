@@ -27,7 +27,10 @@ pub(crate) struct HaltsArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    #[command(after_help = "Examples:\n  barrow halts list --symbols TSLA --start 2013-10-07")]
     List(ListArgs),
+    #[command(after_help = "Examples:\n\
+                      \x20 barrow halts add TSLA --start 2013-10-07T15:05:00Z --note news")]
     Add(AddArgs),
 }
 

@@ -34,8 +34,11 @@ pub(crate) struct InstrumentsArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    #[command(after_help = "Examples:\n  barrow instruments list --symbols SPY,IBM")]
     List(ListArgs),
+    #[command(after_help = "Examples:\n  barrow instruments show SPY")]
     Show(ShowArgs),
+    #[command(after_help = "Examples:\n  barrow instruments put instruments.yaml")]
     Put(PutArgs),
 }
 

@@ -28,7 +28,10 @@ pub(crate) struct RulesArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    #[command(after_help = "Examples:\n  barrow rules list bars")]
     List(ListArgs),
+    #[command(after_help = "Examples:\n\
+                      \x20 barrow rules set bars spike --action quarantine --threshold k=9")]
     Set(SetArgs),
 }
 

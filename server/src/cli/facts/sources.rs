@@ -27,8 +27,11 @@ pub(crate) struct SourcesArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    #[command(after_help = "Examples:\n  barrow sources list")]
     List(ListArgs),
+    #[command(after_help = "Examples:\n  barrow sources show bars")]
     Show(ShowArgs),
+    #[command(after_help = "Examples:\n  barrow sources set bars --order ib,lean")]
     Set(SetArgs),
 }
 

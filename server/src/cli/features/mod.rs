@@ -35,6 +35,9 @@ NAME is the promoted version of a group, NAME@VERSION that one. The first versio
 promoted. Their cells: barrow query features, barrow latest SYMBOL --group NAME.";
 
 const PUT_EXAMPLES: &str = "\
+Examples:
+  barrow features put core.yaml
+
 A file, YAML or JSON:
   kind: FeatureSet
   name: core
@@ -57,12 +60,19 @@ pub(crate) struct FeaturesArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     Put(PutArgs),
+    #[command(after_help = "Examples:\n  barrow features promote core 6c1b1f0e22d0a9a4")]
     Promote(PromoteArgs),
+    #[command(after_help = "Examples:\n  barrow features list")]
     List(ListArgs),
+    #[command(after_help = "Examples:\n  barrow features describe core")]
     Describe(DescribeArgs),
     /// Compute each slot by itself and compare; exit 1 if a cell differs
+    #[command(after_help = "Examples:\n\
+                      \x20 barrow features verify core --symbols SPY --start 2013-10-07")]
     Verify(CheckArgs),
     /// Leave out the past, then the future; exit 1 if a cell changes that must not
+    #[command(after_help = "Examples:\n\
+                      \x20 barrow features lint core@6c1b1f0e22d0a9a4 --symbols SPY")]
     Lint(CheckArgs),
 }
 

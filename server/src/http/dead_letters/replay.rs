@@ -23,12 +23,18 @@ use barrow_engine::{BatchEntry, Error, LetterId, Snapshot};
 use barrow_types::{Source, Symbol};
 use bytes::Bytes;
 
+use super::super::answer::APPLIED;
 use super::super::body;
 use super::super::decode::{self, Incoming, Kind, Plan};
 use super::super::ingest::{apply, common, stamped_at_end};
+use super::super::openapi::{
+    Body as Bodied, FINDS, Format, JUDGES, Operation, Param, READS, Tag, Type, Verb, WRITES,
+};
+use super::super::parameters::{PRICE, TIMEFRAME};
 use super::super::parts::{self, Common};
 use super::raw::{Form, Row, is_cut};
-use super::{App, Code, Found, Known, Params, Problem, id_text, known_id};
+use super::{App, Code, Found, OF_LETTER, Params, Problem, id_text, known_id};
+use crate::http::ingest::{POLICY, STAMP, SYMBOL};
 
 /// How the ids of replays begin; no other batch may be called so.
 pub(crate) const REPLAY: &str = "replay:";
@@ -36,9 +42,34 @@ pub(crate) const REPLAY: &str = "replay:";
 /// How often one letter can be sent in vain.
 const ATTEMPTS_MAX: u32 = 100;
 
-const KNOWN: Known = Known {
-    built: &["timeframe", "price", "symbol", "stamp", "columns", "known_at_policy"],
-    not_built: &[],
+/// Sends one again.
+pub(crate) static POST: Operation = Operation {
+    id: "replay_dead_letter",
+    verb: Verb::Post,
+    tag: Tag::Ingestion,
+    summary: "Sends a rejected row again, with what is put right",
+    about: "What the first request said beside its rows is said again.",
+    path: &[OF_LETTER],
+    query: &[
+        TIMEFRAME.meaning("The length of the bars, which only they have and must have"),
+        PRICE.or("\"trade\""),
+        SYMBOL,
+        STAMP,
+        Param::new(
+            "columns",
+            Type::List(&Type::Text),
+            "The columns of a letter that is a line of CSV; - leaves one out",
+        ),
+        POLICY,
+    ],
+    body: Some(Bodied {
+        about: "Values by column, which take the place of the letter's",
+        is_required: false,
+        formats: &[Format::json(Type::Map(&Type::Any))],
+    }),
+    answer: APPLIED,
+    problems: &[READS, WRITES, FINDS, JUDGES],
+    ..Operation::PUT
 };
 
 fn attempt_id(letter: LetterId, attempt: u32) -> String {
@@ -72,7 +103,7 @@ pub(crate) async fn post(
     body: Body,
 ) -> Result<Response, Problem> {
     let id = known_id(&id)?;
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), &POST)?;
     app.check_intake()?;
     let http = &app.config.http;
     let time_max = Duration::from_secs(http.body_seconds_max);

@@ -12,13 +12,28 @@ use barrow_types::{DatasetId, Nanos, Symbol, Timestamp, civil_from_days};
 use serde_json::{Value, json};
 
 use super::super::error::Problem;
+use super::super::openapi::{Field, Shape, Type};
 use super::super::table::instant;
 use super::super::when::midnight;
+use super::KNOWN_AT;
 use super::json::Fields;
 use super::stated::{Cell, Fact, Group};
 
-/// The fields of an action.
-pub(super) const FIELDS: [&str; 4] = ["ex_date", "kind", "value", "known_at"];
+/// An action in a body.
+pub(super) static ACTION: Shape = Shape {
+    name: "CorporateAction",
+    about: "A split or a dividend",
+    fields: &[
+        Field::new("ex_date", Type::Date, ""),
+        Field::new("kind", Type::Words(|| KINDS.to_vec()), ""),
+        Field::new(
+            "value",
+            Type::Decimal,
+            "Of a split new shares for one old, of a dividend cash for one share",
+        ),
+        KNOWN_AT.meaning("Since when it is known. Left out: since the open of the ex-date"),
+    ],
+};
 
 const KINDS: [&str; 2] = ["split", "dividend"];
 

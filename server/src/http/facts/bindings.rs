@@ -12,13 +12,25 @@ use barrow_types::{DatasetId, Source, Symbol, Timestamp};
 use serde_json::{Value, json};
 
 use super::super::error::{Code, Problem};
+use super::super::openapi::{Field, Shape, Type};
 use super::super::table::instant;
 use super::super::when::since as since_of;
+use super::KNOWN_AT;
 use super::json::Fields;
 use super::stated::{Cell, Fact, Group, Stated};
 
-/// The fields of a binding.
-pub(super) const FIELDS: [&str; 5] = ["source", "symbol", "since", "until", "known_at"];
+/// A binding in a body.
+pub(super) static BINDING: Shape = Shape {
+    name: "Binding",
+    about: "Since when a symbol of a source is the instrument",
+    fields: &[
+        Field::new("source", Type::Text, ""),
+        Field::new("symbol", Type::Text, ""),
+        Field::maybe("since", Type::When, "Left out: since ever"),
+        Field::maybe("until", Type::When, "Left out: until the next binding of the symbol"),
+        KNOWN_AT,
+    ],
+};
 
 /// A binding as it was stated.
 pub(super) struct Binding {

@@ -22,32 +22,96 @@ use super::super::decode::Incoming;
 use super::super::encode::Format;
 use super::super::error::{Code, Problem};
 use super::super::ingest::{common, reference, schema_of};
-use super::super::params::{Known, Params};
+use super::super::openapi::{
+    Answer, Columns, FINDS, Field, Format as Media, Operation, Param, READS, Shape, Tag, Type,
+    Verb, WRITES,
+};
+use super::super::parameters::{
+    AS_OF, AT_SEQUENCE, BATCH_ID, FORMAT, MARKET, MARKET_DATASET, PRICE, SOURCE, SYMBOLS, TIMEFRAME,
+};
+use super::super::params::Params;
 use super::super::parts::{self, Common};
 use super::super::table::{instant, table};
 use super::super::time::parse_parameter;
-use super::each;
 use super::json::{Fields, fault};
 use super::seen::{Seen, Wanted};
 use super::stated::{Read, state};
+use super::{STATING, each, stating};
 
-const POST: Known =
-    Known { built: &["timeframe", "source", "price", "batch_id", "origin"], not_built: &[] };
-const LIST: Known = Known {
-    built: &[
-        "format",
-        "dataset",
-        "symbols",
-        "source",
-        "timeframe",
-        "price",
-        "start",
-        "end",
-        "as_of",
-        "at_sequence",
+/// Claims in.
+pub(crate) static POST: Operation = Operation {
+    id: "post_claims",
+    verb: Verb::Post,
+    tag: Tag::Ingestion,
+    summary: "Claims that ranges were delivered whole",
+    about: "What is missing in them was not traded. Bare dates are sessions by the calendar of \
+            each symbol.",
+    path: &[MARKET_DATASET],
+    query: &[
+        TIMEFRAME.meaning("The length of the bars, which only they have and must have"),
+        SOURCE.meaning("Whose rows they are about").or("\"http\""),
+        PRICE.or("\"trade\""),
+        BATCH_ID,
+        Param::new(
+            "origin",
+            Type::Words(|| ORIGINS.map(ClaimOrigin::name).to_vec()),
+            "Where the claim comes from",
+        )
+        .or("\"covers\""),
     ],
-    not_built: &[],
+    body: stating("Claims", &[Media::json(Type::List(&Type::Object(&CLAIM)))]),
+    problems: &[READS, WRITES, FINDS],
+    example: (
+        "/v1/datasets/bars/claims?timeframe=1m&source=sample",
+        r#"[{"symbol": "ALDR", "start": "2024-11-25", "end": "2024-11-26"}]"#,
+    ),
+    ..STATING
 };
+
+/// Claims out.
+pub(crate) static LIST: Operation = Operation {
+    id: "list_claims",
+    tag: Tag::Ingestion,
+    summary: "Lists what sources say that they delivered all of",
+    query: &[
+        FORMAT,
+        Param::new("dataset", MARKET, "Only about this dataset"),
+        SYMBOLS,
+        SOURCE,
+        TIMEFRAME,
+        PRICE,
+        Param::new("start", Type::When, "Only what ends after this"),
+        Param::new("end", Type::When, "Only what begins before this"),
+        AS_OF,
+        AT_SEQUENCE,
+    ],
+    answer: Answer::Table(COLUMNS),
+    problems: &[READS, FINDS],
+    ..Operation::GET
+};
+
+static CLAIM: Shape = Shape {
+    name: "Claim",
+    about: "",
+    fields: &[
+        Field::new("symbol", Type::Text, "A symbol, or * for all of the source"),
+        Field::new("start", Type::When, ""),
+        Field::new("end", Type::When, "After the start, and not in the future"),
+    ],
+};
+
+const COLUMNS: Columns = &[
+    ("symbol", "text"),
+    ("source", "text"),
+    ("dataset", "text"),
+    ("timeframe", "text"),
+    ("price", "text"),
+    ("start", "timestamp"),
+    ("end", "timestamp"),
+    ("origin", "text"),
+    ("known_at", "timestamp"),
+    ("sequence", "i64"),
+];
 
 /// What clients may claim here; watermarks have a route of their own.
 const ORIGINS: [ClaimOrigin; 2] = [ClaimOrigin::Covers, ClaimOrigin::Complete];
@@ -76,7 +140,7 @@ pub(crate) async fn post(
         let reference = reference(&context.snapshot)?;
         let mut claims = Vec::new();
         for (place, value) in each(value) {
-            let fields = Fields::of(value, place, &["symbol", "start", "end"])?;
+            let fields = Fields::of_shape(value, place, &CLAIM)?;
             let symbol = fields.required("symbol", Fields::text)?;
             checked(symbol).map_err(|what| fields.fault("symbol", what))?;
             let range = Range {
@@ -151,19 +215,7 @@ pub(crate) async fn list(
         })
     });
     let rows = rows.await??;
-    let columns = [
-        ("symbol", "text"),
-        ("source", "text"),
-        ("dataset", "text"),
-        ("timeframe", "text"),
-        ("price", "text"),
-        ("start", "timestamp"),
-        ("end", "timestamp"),
-        ("origin", "text"),
-        ("known_at", "timestamp"),
-        ("sequence", "i64"),
-    ];
-    table(format, &columns, &rows)
+    table(format, COLUMNS, &rows)
 }
 
 /// The dataset whose claims are asked for.

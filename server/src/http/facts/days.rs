@@ -24,24 +24,63 @@ use super::super::App;
 use super::super::calendars::calendar_of;
 use super::super::error::{Code, Problem};
 use super::super::ingest::reference;
+use super::super::openapi::{
+    FINDS, Field, Format as Media, JUDGES, Operation, READS, Shape, Type, WRITES,
+};
+use super::super::parameters::NAME;
 use super::super::params::Params;
 use super::super::time;
 use super::super::when::midnight;
-use super::STATING;
 use super::json::{Fields, fault};
 use super::stated::{Cell, Fact, Group, Stated, state, state_bytes};
+use super::{KNOWN_AT, STATING, stating};
 
-const FIELDS: [&str; 9] = [
-    "date",
-    "kind",
-    "open",
-    "close",
-    "break_start",
-    "break_end",
-    "pre_open",
-    "post_close",
-    "known_at",
-];
+/// A calendar in.
+pub(crate) static PUT_FILE: Operation = Operation {
+    id: "put_calendar",
+    summary: "Takes in a calendar of one's own",
+    about: "The body is a file as docs/FACTS.md describes it.",
+    path: &[NAME.meaning("The name of the calendar, as in the file")],
+    body: stating("The file", &[Media { media_type: "text/plain", of: Some(Type::Text) }]),
+    example: ("/v1/calendars/MOON", FILE),
+    ..STATING
+};
+
+/// Days in.
+pub(crate) static PUT_DAYS: Operation = Operation {
+    id: "put_calendar_days",
+    summary: "States single days of a calendar",
+    path: &[NAME.meaning("The name of the calendar")],
+    body: stating("Days", &[Media::json(Type::List(&Type::Object(&DAY)))]),
+    problems: &[READS, WRITES, FINDS, JUDGES],
+    example: ("/v1/calendars/XNYS/days", r#"[{"date": "2025-01-09", "kind": "closed"}]"#),
+    ..STATING
+};
+
+/// A month of a venue that trades six hours a day.
+const FILE: &str = "calendar MOON\nzone Asia/Tokyo\nversion 1\ncovers 2013-10-01 2013-10-31\n\
+                    shape a 0 360 break 150 210\n2013-10 .aaa..aaaaa..aaaaa..aaaaa..aaaa\n";
+
+static DAY: Shape = Shape {
+    name: "CalendarDay",
+    about: "A day that is not as the table of its calendar says",
+    fields: &[
+        Field::new("date", Type::Date, ""),
+        Field::new("kind", Type::Words(|| KINDS.to_vec()), "A closed day has no times"),
+        Field::maybe("open", HOUR, "Of a regular day it must be there"),
+        Field::maybe("close", HOUR, "Of a regular day it must be there"),
+        Field::maybe("break_start", HOUR, "With break_end"),
+        Field::maybe("break_end", HOUR, "With break_start"),
+        Field::maybe("pre_open", HOUR, "Left out: the open"),
+        Field::maybe("post_close", HOUR, "Left out: the close"),
+        KNOWN_AT.meaning("Since when it is known. Left out: since its midnight in UTC"),
+    ],
+};
+
+/// `HH:MM` in the venue's zone, minutes from midnight in UTC, or an instant.
+const HOUR: Type = Type::Either(&[Type::Text, Type::Whole]);
+
+const KINDS: [&str; 2] = ["regular", "closed"];
 
 const TIMES: [&str; 6] = ["open", "close", "break_start", "break_end", "pre_open", "post_close"];
 
@@ -58,7 +97,7 @@ pub(crate) async fn put_file(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &STATING)?;
+    let params = Params::parse(query.as_deref(), &PUT_FILE)?;
     let sum = state_bytes(&app, &params, &headers, body, move |_, bytes| {
         let text = std::str::from_utf8(bytes).map_err(|_| fault("body", "is not UTF-8"))?;
         let calendar = Calendar::parse(text).map_err(|error| fault("body", error.detail()))?;
@@ -123,7 +162,7 @@ pub(crate) async fn put_days(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &STATING)?;
+    let params = Params::parse(query.as_deref(), &PUT_DAYS)?;
     Symbol::new(&name).map_err(|what| Problem::parameter("name", what))?;
     let sum = state(&app, &params, &headers, body, move |context, value| {
         let calendar = calendar_of(&*reference(&context.snapshot)?, &name)?;
@@ -137,7 +176,7 @@ pub(crate) async fn put_days(
         let mut stated = Stated::default();
         let mut seen = BTreeSet::new();
         for (at, value) in days.iter().enumerate() {
-            let fields = Fields::of(value, format!("[{at}]"), &FIELDS)?;
+            let fields = Fields::of_shape(value, format!("[{at}]"), &DAY)?;
             let date = fields.required("date", Fields::date)?;
             if !seen.insert(date) {
                 return Err(fields.fault("date", "is there twice: say each date once"));
@@ -154,8 +193,7 @@ pub(crate) async fn put_days(
 
 /// The columns of a day's fact.
 fn day(fields: &Fields<'_>, date: i32, zone: &TimeZone) -> Result<Vec<Cell>, Problem> {
-    let words = ["regular", "closed"];
-    let kind = fields.required("kind", |fields, name| fields.word(name, &words))?;
+    let kind = fields.required("kind", |fields, name| fields.word(name, &KINDS))?;
     if kind == "closed" {
         return match TIMES.into_iter().find(|name| fields.get(name).is_some()) {
             Some(name) => Err(fields.fault(name, "is said of a day that is closed: leave it out")),

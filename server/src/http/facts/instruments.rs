@@ -23,7 +23,11 @@ use super::super::App;
 use super::super::calendars::names;
 use super::super::encode::Format;
 use super::super::error::{Code, Problem};
-use super::super::params::{Known, Params};
+use super::super::openapi::{
+    Answer, Columns, FINDS, Field, Format as Media, Operation, READS, Shape, Tag, Type,
+};
+use super::super::parameters::{AS_OF, AT_SEQUENCE, FORMAT, ID, SYMBOLS};
+use super::super::params::Params;
 use super::super::table::{instant, table};
 use super::super::time::parse_parameter;
 use super::super::when::since as since_of;
@@ -31,31 +35,154 @@ use super::actions::{self, Actions};
 use super::bindings::{self, Bindings};
 use super::json::{self as body, Fields};
 use super::stated::{Cell, Context, Fact, Group, Stated, state};
-use super::{STATING, each};
+use super::{KNOWN_AT, STATING, each, stating};
 use crate::clock;
 
 /// The attributes there are.
 pub(crate) const ATTRIBUTES: [&str; 8] =
     ["name", "calendar", "listed", "sector", "industry", "tick_size", "currency", "security"];
 
-const FIELDS: [&str; 13] = [
-    "id",
-    "since",
-    "known_at",
-    "bindings",
-    "actions",
-    "name",
-    "calendar",
-    "listed",
-    "sector",
-    "industry",
-    "tick_size",
-    "currency",
-    "security",
+/// Facts about several in.
+pub(crate) static PUT_ALL: Operation = Operation {
+    id: "put_instruments",
+    summary: "States facts about several instruments",
+    about: STATES,
+    body: stating(
+        "Instruments with an id each",
+        &[Media::json(Type::List(&Type::Object(&INSTRUMENT)))],
+    ),
+    example: ("/v1/instruments", r#"[{"id": "ALDR", "sector": "Wood", "currency": "USD"}]"#),
+    ..STATING
+};
+
+/// Facts about one in.
+pub(crate) static PUT: Operation = Operation {
+    id: "put_instrument",
+    summary: "States facts about an instrument",
+    about: STATES,
+    path: &[ID.meaning("The id of the instrument")],
+    body: stating("The instrument", &[Media::json(Type::Object(&INSTRUMENT))]),
+    example: (
+        "/v1/instruments/ALDR",
+        r#"{"calendar": "XNYS", "tick_size": [{"value": 0.01, "since": "2001-04-09"}]}"#,
+    ),
+    ..STATING
+};
+
+/// Which there are.
+pub(crate) static LIST: Operation = Operation {
+    id: "list_instruments",
+    tag: Tag::Reference,
+    summary: "Lists the instruments that facts say anything of, with what is in force",
+    query: &[FORMAT, SYMBOLS.meaning("Only these ids"), AS_OF, AT_SEQUENCE],
+    answer: Answer::Table(COLUMNS),
+    ..Operation::GET
+};
+
+/// One of them.
+pub(crate) static SHOW: Operation = Operation {
+    id: "describe_instrument",
+    tag: Tag::Reference,
+    summary: "Shows all that is known of an instrument",
+    path: &[ID.meaning("The id, or the name by now; id:NAME means the id alone")],
+    query: &[AS_OF, AT_SEQUENCE],
+    answer: Answer::Json(&SHOWN),
+    problems: &[READS, FINDS],
+    example: ("/v1/instruments/ALDR", ""),
+    ..Operation::GET
+};
+
+const STATES: &str = "What is not named stays as it is. An attribute is a value, or an object of \
+                      value, since and known_at, or an array of these; null says that it has none.";
+
+/// [`ATTRIBUTES`] as columns.
+const COLUMNS: Columns = &[
+    ("id", "text"),
+    ("name", "text"),
+    ("calendar", "text"),
+    ("listed", "text"),
+    ("sector", "text"),
+    ("industry", "text"),
+    ("tick_size", "text"),
+    ("currency", "text"),
+    ("security", "text"),
 ];
 
-const LIST: Known = Known { built: &["format", "symbols", "as_of", "at_sequence"], not_built: &[] };
-const SHOW: Known = Known { built: &["as_of", "at_sequence"], not_built: &[] };
+/// An attribute that is a text.
+const TEXT: Type =
+    Type::Either(&[Type::Text, Type::Object(&SINCE_TEXT), Type::List(&Type::Object(&SINCE_TEXT))]);
+const LISTED: Type = Type::Either(&[
+    Type::Flag,
+    Type::Words(|| vec!["true", "false"]),
+    Type::Object(&SINCE_LISTED),
+    Type::List(&Type::Object(&SINCE_LISTED)),
+]);
+const TICK_SIZE: Type = Type::Either(&[
+    Type::Decimal,
+    Type::Object(&SINCE_TICK_SIZE),
+    Type::List(&Type::Object(&SINCE_TICK_SIZE)),
+]);
+
+const SINCE: Field =
+    Field::maybe("since", Type::When, "Since when it holds; a date means its session");
+
+static SINCE_TEXT: Shape = Shape {
+    name: "AttributeSince",
+    about: "A value of an attribute, and since when",
+    fields: &[Field::or_null("value", Type::Text, "Null: it has none"), SINCE, KNOWN_AT],
+};
+static SINCE_LISTED: Shape = Shape {
+    name: "ListedSince",
+    about: "Whether it is listed, and since when",
+    fields: &[
+        Field::or_null(
+            "value",
+            Type::Either(&[Type::Flag, Type::Words(|| vec!["true", "false"])]),
+            "",
+        ),
+        SINCE,
+        KNOWN_AT,
+    ],
+};
+static SINCE_TICK_SIZE: Shape = Shape {
+    name: "TickSizeSince",
+    about: "Its tick size, and since when",
+    fields: &[Field::or_null("value", Type::Decimal, "Above 0"), SINCE, KNOWN_AT],
+};
+
+static INSTRUMENT: Shape = Shape {
+    name: "Instrument",
+    about: "What is known of an instrument",
+    fields: &[
+        Field::maybe("id", Type::Text, "Its id, which the path may say instead"),
+        SINCE,
+        KNOWN_AT,
+        Field::maybe(
+            "bindings",
+            Type::List(&Type::Object(&bindings::BINDING)),
+            "Which symbols of which sources it is",
+        ),
+        Field::maybe("actions", Type::List(&Type::Object(&actions::ACTION)), "Splits, dividends"),
+        Field::maybe("name", TEXT, ""),
+        Field::maybe("calendar", TEXT, "The calendar that it follows"),
+        Field::maybe("listed", LISTED, "Whether it can be traded"),
+        Field::maybe("sector", TEXT, ""),
+        Field::maybe("industry", TEXT, ""),
+        Field::maybe("tick_size", TICK_SIZE, "Above 0"),
+        Field::maybe("currency", TEXT, "A code, such as USD"),
+        Field::maybe("security", TEXT, "What kind of security it is"),
+    ],
+};
+
+static SHOWN: Shape = Shape {
+    name: "InstrumentShown",
+    about: "",
+    fields: &[
+        Field::new("instrument", Type::Object(&INSTRUMENT), "As a PUT would state it"),
+        Field::new("in_force", Type::Map(&Type::OrNull(&Type::Text)), "By attribute"),
+        Field::new("sequence", Type::Whole, "The newest record"),
+    ],
+};
 
 /// How a query says that it means an id and no name.
 const EXACT: &str = "id:";
@@ -67,14 +194,14 @@ pub(crate) async fn put_all(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &STATING)?;
+    let params = Params::parse(query.as_deref(), &PUT_ALL)?;
     let sum = state(&app, &params, &headers, body, |context, value| {
         if !value.is_array() {
             return Err(body::fault("body", "is not an array of instruments with an id each"));
         }
         let mut reading = Reading::new(context)?;
         for (place, value) in each(value) {
-            let fields = Fields::of(value, place, &FIELDS)?;
+            let fields = Fields::of_shape(value, place, &INSTRUMENT)?;
             let id = fields.required("id", |fields, name| id(fields, name))?;
             reading.instrument(&fields, &id)?;
         }
@@ -91,10 +218,10 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &STATING)?;
+    let params = Params::parse(query.as_deref(), &PUT)?;
     let wanted = checked(&name).map_err(|fault| Problem::parameter("id", fault))?;
     let sum = state(&app, &params, &headers, body, move |context, value| {
-        let fields = Fields::of(value, "", &FIELDS)?;
+        let fields = Fields::of_shape(value, "", &INSTRUMENT)?;
         if fields.text("id")?.is_some_and(|id| id != wanted.as_str()) {
             return Err(fields.fault("id", format!("is not {wanted}, as the path says")));
         }
@@ -173,13 +300,13 @@ impl<'a> Reading<'a> {
             }
         }
         for (place, value) in fields.list("bindings")? {
-            let fields = Fields::of(value, place, &bindings::FIELDS)?;
+            let fields = Fields::of_shape(value, place, &bindings::BINDING)?;
             let binding = bindings::read(&fields, id, calendar, now)?;
             self.bindings.add(&self.reference, &fields, binding, &mut self.stated)?;
         }
         let mut seen = Actions::default();
         for (place, value) in fields.list("actions")? {
-            let fields = Fields::of(value, place, &actions::FIELDS)?;
+            let fields = Fields::of_shape(value, place, &actions::ACTION)?;
             let (group, fact) = actions::read(&fields, id, calendar, now, &mut seen)?;
             self.stated.add(group, fact);
         }
@@ -222,7 +349,7 @@ fn values<'a>(
         return Ok(Vec::new());
     }
     let of_object = |place: String, value: &'a Value| {
-        let own = Fields::of(value, place, &["value", "since", "known_at"])?;
+        let own = Fields::of_shape(value, place, &SINCE_TEXT)?;
         let since = own.when("since")?.map_or(since, |when| since_of(when, calendar));
         let known_at = own.known_at(now)?.or(known_at);
         if !own.has("value") {
@@ -330,9 +457,7 @@ pub(crate) async fn list(
         Ok::<_, Problem>(ids.iter().copied().filter(is_wanted).map(row).collect::<Vec<_>>())
     });
     let rows = rows.await??;
-    let columns: Vec<(&str, &str)> =
-        ["id"].into_iter().chain(ATTRIBUTES).map(|name| (name, "text")).collect();
-    table(format, &columns, &rows)
+    table(format, COLUMNS, &rows)
 }
 
 /// The attributes of an instrument in force at an instant.
@@ -438,7 +563,10 @@ mod tests {
 
     #[test]
     fn every_attribute_is_a_field() {
-        assert!(ATTRIBUTES.iter().all(|attribute| FIELDS.contains(attribute)));
+        let fields = INSTRUMENT.names();
+        assert!(ATTRIBUTES.iter().all(|attribute| fields.contains(attribute)));
+        let columns: Vec<_> = COLUMNS.iter().map(|column| column.0).collect();
+        assert_eq!(columns, [&["id"][..], &ATTRIBUTES].concat());
         for id in ["*", "id:x", "", "a,b", "../x"] {
             assert!(checked(id).is_err(), "{id}");
         }

@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::{Map, Value};
 
 use super::super::error::{Code, Problem};
+use super::super::openapi::Shape;
 use super::super::time::{self, When, parse_when};
 
 /// Field `field` of the body says what it must not.
@@ -129,6 +130,16 @@ impl<'a> Fields<'a> {
             return Err(fault(&fields.named(name), detail));
         }
         Ok(fields)
+    }
+
+    /// The object `value` at `place`, which looks as `shape` says: the names of its fields are
+    /// checked here, their values by who reads them.
+    pub(crate) fn of_shape(
+        value: &'a Value,
+        place: impl Into<String>,
+        shape: &Shape,
+    ) -> Result<Self, Problem> {
+        Self::of(value, place, &shape.names())
     }
 
     /// Where a field stands in the body.

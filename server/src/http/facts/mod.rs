@@ -30,11 +30,31 @@ use barrow_engine::dataset::{self, BARS, QUOTES, Schema, TRADES};
 use barrow_types::DatasetId;
 use serde_json::Value;
 
+use super::answer::APPLIED;
 use super::error::{Code, Problem};
-use super::params::Known;
+use super::openapi::{Body, Field, Format, JUDGES, Operation, READS, Tag, Type, WRITES};
+use super::parameters::BATCH_ID;
 
-/// What routes that state facts know.
-const STATING: Known = Known { built: &["batch_id"], not_built: &[] };
+/// What routes that state facts have in common.
+const STATING: Operation = Operation {
+    tag: Tag::Reference,
+    query: &[BATCH_ID],
+    answer: APPLIED,
+    problems: &[READS, WRITES, JUDGES],
+    ..Operation::PUT
+};
+
+/// The body of a route that states facts, in JSON.
+const fn stating(about: &'static str, formats: &'static [Format]) -> Option<Body> {
+    Some(Body { about, is_required: true, formats })
+}
+
+/// Since when a fact is known, where nothing is said.
+const KNOWN_AT: Field = Field::maybe(
+    "known_at",
+    Type::Time,
+    "Since when it is known, which is not after now. Left out: since it holds, if it is the first",
+);
 
 /// The market data that settings and rules are about.
 const DATASETS: [&Schema; 3] = [&BARS, &TRADES, &QUOTES];

@@ -12,7 +12,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use barrow_engine::dataset::Schema;
 use barrow_engine::dataset::facts::ALWAYS;
-use barrow_engine::quality::{RuleSet, Setting, validate};
+use barrow_engine::quality::{Action, RuleSet, Setting, Severity, validate};
 use barrow_engine::{Error, Reference};
 use barrow_types::{DatasetId, Sequence};
 use serde_json::{Value, json};
@@ -20,16 +20,78 @@ use serde_json::{Value, json};
 use super::super::App;
 use super::super::encode::Format;
 use super::super::error::Problem;
-use super::super::params::{Known, Params};
+use super::super::openapi::{
+    Answer, Columns, FINDS, Field, Format as Media, JUDGES, Operation, READS, Shape, Tag, Type,
+    WRITES,
+};
+use super::super::parameters::{AS_OF, AT_SEQUENCE, FORMAT, MARKET_DATASET};
+use super::super::params::Params;
 use super::super::table::table;
 use super::super::time::parse_parameter;
 use super::json::{Fields, fault};
 use super::stated::{Cell, Fact, Group, Stated, state};
-use super::{DATASETS, STATING, dataset_of};
+use super::{DATASETS, KNOWN_AT, STATING, dataset_of, stating};
 
-const LIST: Known = Known { built: &["format", "as_of", "at_sequence"], not_built: &[] };
+/// Rules in.
+pub(crate) static PUT: Operation = Operation {
+    id: "put_rules",
+    tag: Tag::Quality,
+    summary: "States how quality rules of a dataset are applied",
+    about: "Rules that are not named stay as they are; null puts a rule back to its default.",
+    path: &[MARKET_DATASET],
+    body: stating("Rules by name", &[Media::json(Type::Map(&Type::OrNull(&Type::Object(&RULE))))]),
+    problems: &[READS, WRITES, FINDS, JUDGES],
+    example: ("/v1/rules/bars", r#"{"spike": {"enabled": true, "action": "flag"}}"#),
+    ..STATING
+};
 
-const FIELDS: [&str; 5] = ["enabled", "severity", "action", "thresholds", "known_at"];
+/// Rules of all.
+pub(crate) static LIST_ALL: Operation = LIST;
+
+const LIST: Operation = Operation {
+    id: "list_rules",
+    tag: Tag::Quality,
+    summary: "Lists the quality rules of all datasets as they are applied",
+    query: &[FORMAT, AS_OF, AT_SEQUENCE],
+    answer: Answer::Table(COLUMNS),
+    ..Operation::GET
+};
+
+/// Rules of one.
+pub(crate) static LIST_OF: Operation = Operation {
+    id: "list_rules_of_dataset",
+    summary: "Lists the quality rules of a dataset as they are applied",
+    path: &[MARKET_DATASET],
+    problems: &[READS, FINDS],
+    example: ("/v1/rules/bars", ""),
+    ..LIST
+};
+
+const COLUMNS: Columns = &[
+    ("dataset", "text"),
+    ("rule", "text"),
+    ("enabled", "bool"),
+    ("severity", "text"),
+    ("action", "text"),
+    ("thresholds", "text"),
+    ("stated", "bool"),
+    ("meaning", "text"),
+];
+
+static RULE: Shape = Shape {
+    name: "RuleSetting",
+    about: "How a rule is applied: what is left out is its default",
+    fields: &[
+        Field::maybe("enabled", Type::Flag, "Whether it is asked at all"),
+        Field::maybe("severity", SEVERITIES, "How bad it is"),
+        Field::maybe("action", ACTIONS, "What becomes of rows that it fires on"),
+        Field::maybe("thresholds", Type::Map(&Type::OrNull(&Type::Decimal)), "By name"),
+        KNOWN_AT,
+    ],
+};
+
+const SEVERITIES: Type = Type::Words(|| Severity::ALL.map(Severity::name).to_vec());
+const ACTIONS: Type = Type::Words(|| Action::ALL.map(Action::name).to_vec());
 
 /// States rules of a dataset.
 pub(crate) async fn put(
@@ -40,7 +102,7 @@ pub(crate) async fn put(
     body: Body,
 ) -> Result<Response, Problem> {
     let schema = dataset_of(&dataset)?;
-    let params = Params::parse(query.as_deref(), &STATING)?;
+    let params = Params::parse(query.as_deref(), &PUT)?;
     let sum = state(&app, &params, &headers, body, move |context, value| {
         let Value::Object(rules) = value else {
             return Err(fault(
@@ -75,7 +137,7 @@ fn read<'a>(
         let defaults = [Cell::Null, Cell::Null, Cell::Null, Cell::Null];
         return Ok(([Cell::from(rule)].into_iter().chain(defaults).collect(), None));
     }
-    let fields = Fields::of(value, rule, &FIELDS)?;
+    let fields = Fields::of_shape(value, rule, &RULE)?;
     let mut thresholds = Vec::new();
     let members = fields.members("thresholds")?;
     let names: Vec<&str> = members.iter().map(|member| member.0).collect();
@@ -111,7 +173,8 @@ pub(crate) async fn list_all(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    list(&app, DATASETS.to_vec(), query, &headers).await
+    let params = Params::parse(query.as_deref(), &LIST_ALL)?;
+    list(&app, DATASETS.to_vec(), &params, &headers).await
 }
 
 /// Lists the rules of a dataset.
@@ -121,17 +184,17 @@ pub(crate) async fn list_of(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    list(&app, vec![dataset_of(&dataset)?], query, &headers).await
+    let params = Params::parse(query.as_deref(), &LIST_OF)?;
+    list(&app, vec![dataset_of(&dataset)?], &params, &headers).await
 }
 
 async fn list(
     app: &Arc<App>,
     datasets: Vec<&'static Schema>,
-    query: Option<String>,
+    params: &Params,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &LIST)?;
-    let format = Format::negotiate(&params, headers)?;
+    let format = Format::negotiate(params, headers)?;
     let as_of = params.read("as_of", parse_parameter)?;
     let at_sequence = params.integer("at_sequence")?.map(Sequence::new);
     let snapshot = app.engine.snapshot();
@@ -141,10 +204,7 @@ async fn list(
         let of_dataset = |schema: &&'static Schema| rows(&reference, schema);
         Ok::<_, Problem>(datasets.iter().flat_map(of_dataset).collect::<Vec<_>>())
     });
-    let columns =
-        ["dataset", "rule", "enabled", "severity", "action", "thresholds", "stated", "meaning"];
-    let kind = |name| if matches!(name, "enabled" | "stated") { "bool" } else { "text" };
-    table(format, &columns.map(|name| (name, kind(name))), &rows.await??)
+    table(format, COLUMNS, &rows.await??)
 }
 
 fn rows(reference: &Reference, schema: &'static Schema) -> Vec<Value> {

@@ -17,16 +17,89 @@ use serde_json::{Map, Value, json};
 
 use super::super::App;
 use super::super::error::Problem;
-use super::super::params::{Known, Params};
+use super::super::openapi::{
+    Answer, FINDS, Field, Format as Media, JUDGES, Operation, READS, Shape, Tag, Type, WRITES,
+};
+use super::super::parameters::{ALIGNS, AS_OF, AT_SEQUENCE, MARKET_DATASET};
+use super::super::params::Params;
 use super::super::time::parse_parameter;
 use super::json::{Fields, fault};
 use super::stated::{Cell, Fact, Group, Stated, state};
-use super::{STATING, dataset_of};
+use super::{KNOWN_AT, STATING, dataset_of, stating};
 
-const SHOW: Known = Known { built: &["as_of", "at_sequence"], not_built: &[] };
+/// Settings in.
+pub(crate) static PUT: Operation = Operation {
+    id: "put_source_settings",
+    summary: "States whose rows the curated layer of a dataset takes, and what sources are like",
+    about: "What is not named stays as it is; null puts a setting back to its default.",
+    path: &[MARKET_DATASET],
+    body: stating("The settings", &[Media::json(Type::Object(&SETTINGS))]),
+    problems: &[READS, WRITES, FINDS, JUDGES],
+    example: ("/v1/sources/bars", r#"{"sources": ["sample"], "publish_delay": {"sample": "2s"}}"#),
+    ..STATING
+};
 
-const FIELDS: [&str; 7] =
-    ["sources", "fallback", "publish_delay", "adjustment", "alignment", "conditions", "known_at"];
+/// Settings out.
+pub(crate) static SHOW: Operation = Operation {
+    id: "show_source_settings",
+    tag: Tag::Reference,
+    summary: "Shows whose rows the curated layer of a dataset takes, and what sources are like",
+    path: &[MARKET_DATASET],
+    query: &[AS_OF, AT_SEQUENCE],
+    answer: Answer::Json(&SHOWN),
+    problems: &[READS, FINDS],
+    example: ("/v1/sources/bars", ""),
+    ..Operation::GET
+};
+
+const ADJUSTED: Type = Type::Words(|| ADJUSTMENTS.to_vec());
+const WAYS: Type = Type::Words(|| FALLBACKS.to_vec());
+
+static SETTINGS: Shape = Shape {
+    name: "SourceSettings",
+    about: "Settings of the sources of a dataset",
+    fields: &[
+        Field::maybe("sources", Type::List(&Type::Text), "Their order: the first has its way"),
+        Field::maybe("fallback", WAYS, "Where the first source has nothing"),
+        Field::maybe(
+            "publish_delay",
+            Type::Map(&Type::OrNull(&Type::Either(&[Type::Whole, Type::Text]))),
+            "By source how long after its end a row can be had: nanoseconds, or such as 15m",
+        ),
+        Field::maybe(
+            "adjustment",
+            Type::Map(&Type::OrNull(&ADJUSTED)),
+            "By source which corporate actions are in its prices already",
+        ),
+        Field::maybe(
+            "alignment",
+            Type::Map(&Type::OrNull(&ALIGNS)),
+            "Of bars: by source where they begin",
+        ),
+        Field::maybe(
+            "conditions",
+            Type::Map(&Type::OrNull(&Type::Text)),
+            "Of trades: by source how conditions are read, see docs/AGGREGATES.md",
+        ),
+        KNOWN_AT,
+    ],
+};
+
+static SHOWN: Shape = Shape {
+    name: "SourceSettingsShown",
+    about: "",
+    fields: &[
+        Field::new("dataset", Type::Text, ""),
+        Field::new("sources", Type::List(&Type::Text), ""),
+        Field::new("fallback", WAYS, ""),
+        Field::new("publish_delay", Type::Map(&Type::Whole), "By source, in nanoseconds"),
+        Field::new("adjustment", Type::Map(&ADJUSTED), "By source"),
+        Field::maybe("alignment", Type::Map(&ALIGNS), "Of bars, by source"),
+        Field::maybe("conditions", Type::Map(&Type::Text), "Of trades, by source"),
+        Field::new("sequence", Type::Whole, "The newest record"),
+    ],
+};
+
 const FALLBACKS: [&str; 3] = ["none", "session", "slot"];
 const ADJUSTMENTS: [&str; 3] = ["none", "splits", "all"];
 
@@ -48,9 +121,9 @@ pub(crate) async fn put(
     body: Body,
 ) -> Result<Response, Problem> {
     let schema = dataset_of(&dataset)?;
-    let params = Params::parse(query.as_deref(), &STATING)?;
+    let params = Params::parse(query.as_deref(), &PUT)?;
     let sum = state(&app, &params, &headers, body, move |context, value| {
-        let fields = Fields::of(value, "", &FIELDS)?;
+        let fields = Fields::of_shape(value, "", &SETTINGS)?;
         let known_at = fields.known_at(context.now)?;
         let mut stated = Stated::default();
         for (key, value) in read(&fields, schema.dataset)? {
@@ -251,7 +324,7 @@ mod tests {
 
     #[test]
     fn each_setting_has_its_key_and_its_faults_their_place() {
-        let of = |dataset, value: Value| read(&Fields::of(&value, "", &FIELDS)?, dataset);
+        let of = |dataset, value: Value| read(&Fields::of_shape(&value, "", &SETTINGS)?, dataset);
         let settings = |value: Value| of(DatasetId::BARS, value);
         let value = json!({
             "sources": ["ib", "lean"],

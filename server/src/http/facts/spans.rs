@@ -21,18 +21,122 @@ use super::super::covers;
 use super::super::encode::Format;
 use super::super::error::Problem;
 use super::super::ingest::reference;
-use super::super::params::{Known, Params};
+use super::super::openapi::{
+    Answer, Columns, Field, Format as Media, Operation, Param, Shape, Tag, Type, Verb,
+};
+use super::super::parameters::{AS_OF, AT_SEQUENCE, FORMAT, SOURCE};
+use super::super::params::Params;
 use super::super::table::{instant, table};
 use super::super::time::parse_parameter;
 use super::json::Fields;
 use super::seen::{Seen, Wanted};
 use super::stated::{Cell, Context, Fact, Group, Stated, state};
-use super::{STATING, each};
+use super::{KNOWN_AT, STATING, each, stating};
 
-const LIST: Known = Known {
-    built: &["format", "symbols", "source", "start", "end", "as_of", "at_sequence"],
-    not_built: &[],
+/// Halts in.
+pub(crate) static POST_HALTS: Operation = Operation {
+    id: "post_halts",
+    verb: Verb::Post,
+    summary: "States halts: times in which an instrument was not traded",
+    about: "A halt without end is not over; it ends when it is stated again with the same start.",
+    body: stating("Halts, or one", &[Media::json(HALTS)]),
+    example: (
+        "/v1/halts",
+        r#"{"symbol": "ALDR", "start": "2024-11-25T15:00:00Z", "end": "2024-11-25T15:10:00Z"}"#,
+    ),
+    ..STATING
 };
+
+/// Outages in.
+pub(crate) static POST_OUTAGES: Operation = Operation {
+    id: "post_outages",
+    verb: Verb::Post,
+    summary: "States outages: times in which a source delivered nothing",
+    about: "An outage without end is not over; it ends when it is stated again with the same \
+            start.",
+    body: stating("Outages, or one", &[Media::json(OUTAGES)]),
+    example: (
+        "/v1/outages",
+        r#"{"source": "sample", "start": "2024-11-25T15:00:00Z", "end": "2024-11-25T15:01:00Z"}"#,
+    ),
+    ..STATING
+};
+
+/// Halts out.
+pub(crate) static LIST_HALTS: Operation = Operation {
+    id: "list_halts",
+    tag: Tag::Reference,
+    summary: "Lists halts",
+    query: &[FORMAT, ABOUT, START, END, AS_OF, AT_SEQUENCE],
+    answer: Answer::Table(OF_HALTS),
+    ..Operation::GET
+};
+
+/// Outages out.
+pub(crate) static LIST_OUTAGES: Operation = Operation {
+    id: "list_outages",
+    tag: Tag::Reference,
+    summary: "Lists outages",
+    query: &[FORMAT, ABOUT, SOURCE, START, END, AS_OF, AT_SEQUENCE],
+    answer: Answer::Table(OF_OUTAGES),
+    ..Operation::GET
+};
+
+const ABOUT: Param =
+    Param::new("symbols", Type::List(&Type::Text), "Only of these instruments or symbols");
+const START: Param = Param::new("start", Type::When, "Only what ends after this");
+const END: Param = Param::new("end", Type::When, "Only what begins before this");
+
+const HALTS: Type = Type::Either(&[Type::List(&Type::Object(&HALT)), Type::Object(&HALT)]);
+const OUTAGES: Type = Type::Either(&[Type::List(&Type::Object(&OUTAGE)), Type::Object(&OUTAGE)]);
+
+static HALT: Shape = Shape {
+    name: "Halt",
+    about: "Either instrument or symbol",
+    fields: &[
+        Field::maybe("instrument", Type::Text, "The id of the instrument"),
+        Field::maybe("symbol", Type::Text, "Its name at the start"),
+        Field::new("start", Type::Time, ""),
+        Field::maybe("end", Type::Time, "After the start. Left out: it is not over"),
+        Field::maybe("note", Type::Text, "For persons"),
+        SINCE,
+    ],
+};
+
+static OUTAGE: Shape = Shape {
+    name: "Outage",
+    about: "",
+    fields: &[
+        Field::new("source", Type::Text, ""),
+        Field::maybe("symbol", Type::Text, "Left out: all of the source's symbols"),
+        Field::new("start", Type::Time, ""),
+        Field::maybe("end", Type::Time, "After the start. Left out: it is not over"),
+        Field::maybe("note", Type::Text, "For persons"),
+        SINCE,
+    ],
+};
+
+/// Spans are known since they came in.
+const SINCE: Field = KNOWN_AT.meaning("Since when it is known. Left out: since it came in");
+
+const OF_HALTS: Columns = &[
+    ("instrument", "text"),
+    ("start", "timestamp"),
+    ("end", "timestamp"),
+    ("note", "text"),
+    ("known_at", "timestamp"),
+    ("sequence", "i64"),
+];
+
+const OF_OUTAGES: Columns = &[
+    ("source", "text"),
+    ("symbol", "text"),
+    ("start", "timestamp"),
+    ("end", "timestamp"),
+    ("note", "text"),
+    ("known_at", "timestamp"),
+    ("sequence", "i64"),
+];
 
 /// States halts.
 pub(crate) async fn post_halts(
@@ -41,13 +145,12 @@ pub(crate) async fn post_halts(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &STATING)?;
+    let params = Params::parse(query.as_deref(), &POST_HALTS)?;
     let sum = state(&app, &params, &headers, body, |context, value| {
-        const FIELDS: [&str; 6] = ["instrument", "symbol", "start", "end", "note", "known_at"];
         let reference = reference(&context.snapshot)?;
         let (mut stated, mut seen) = (Stated::default(), BTreeSet::new());
         for (place, value) in each(value) {
-            let fields = Fields::of(value, place, &FIELDS)?;
+            let fields = Fields::of_shape(value, place, &HALT)?;
             let start = fields.required("start", Fields::instant)?;
             let subject = match (fields.symbol("instrument")?, fields.symbol("symbol")?) {
                 (Some(id), None) => id.to_string(),
@@ -82,12 +185,11 @@ pub(crate) async fn post_outages(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &STATING)?;
+    let params = Params::parse(query.as_deref(), &POST_OUTAGES)?;
     let sum = state(&app, &params, &headers, body, |context, value| {
-        const FIELDS: [&str; 6] = ["source", "symbol", "start", "end", "note", "known_at"];
         let (mut stated, mut seen) = (Stated::default(), BTreeSet::new());
         for (place, value) in each(value) {
-            let fields = Fields::of(value, place, &FIELDS)?;
+            let fields = Fields::of_shape(value, place, &OUTAGE)?;
             let source = fields.required("source", Fields::source)?;
             let start = fields.required("start", Fields::instant)?;
             let symbol = fields.text("symbol")?.unwrap_or(EVERY_SYMBOL);
@@ -138,11 +240,7 @@ pub(crate) async fn list_halts(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let known = Known { built: LIST.built, not_built: LIST.not_built };
-    let params = Params::parse(query.as_deref(), &known)?;
-    if params.get("source").is_some() {
-        return Err(Problem::parameter("source", "halts are of instruments, whatever the source"));
-    }
+    let params = Params::parse(query.as_deref(), &LIST_HALTS)?;
     list(&app, DatasetId::HALTS, &params, &headers).await
 }
 
@@ -152,7 +250,7 @@ pub(crate) async fn list_outages(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &LIST)?;
+    let params = Params::parse(query.as_deref(), &LIST_OUTAGES)?;
     list(&app, DatasetId::OUTAGES, &params, &headers).await
 }
 
@@ -176,17 +274,7 @@ async fn list(
         })
     });
     let rows = rows.await??;
-    let mut columns = vec![
-        ("start", "timestamp"),
-        ("end", "timestamp"),
-        ("note", "text"),
-        ("known_at", "timestamp"),
-        ("sequence", "i64"),
-    ];
-    let subject: &[_] =
-        if is_halt { &[("instrument", "text")] } else { &[("source", "text"), ("symbol", "text")] };
-    columns.splice(..0, subject.iter().copied());
-    table(format, &columns, &rows)
+    table(format, if is_halt { OF_HALTS } else { OF_OUTAGES }, &rows)
 }
 
 fn row(seen: &Seen<'_>, until: Option<Timestamp>, is_halt: bool) -> Value {

@@ -18,7 +18,14 @@ use barrow_types::{DatasetId, PriceSide, Sequence, Source, Step, Symbol, Timesta
 use super::super::App;
 use super::super::encode::Format;
 use super::super::error::{Code, Problem};
-use super::super::params::{Known, Params};
+use super::super::openapi::{
+    Answer, Columns, FINDS, Field, Format as Media, JUDGES, Operation, READS, Shape, Tag, Type,
+    Verb, WRITES,
+};
+use super::super::parameters::{
+    AS_OF, AT_SEQUENCE, END, FORMAT, PRICE, SIDES, SOURCE, START, STEPS, SYMBOLS, TIMEFRAME,
+};
+use super::super::params::Params;
 use super::super::table::{instant, table};
 use super::super::time::{When, parse_parameter};
 use super::super::when::since;
@@ -26,24 +33,76 @@ use super::claims::of_series;
 use super::json::Fields;
 use super::seen::Wanted;
 use super::stated::{Cell, Fact, Group, Stated, state};
-use super::{STATING, each};
+use super::{STATING, each, stating};
 
-const LIST: Known = Known {
-    built: &[
-        "format",
-        "symbols",
-        "source",
-        "timeframe",
-        "price",
-        "start",
-        "end",
-        "as_of",
-        "at_sequence",
-    ],
-    not_built: &[],
+/// Verdicts in.
+pub(crate) static POST: Operation = Operation {
+    id: "post_verdicts",
+    verb: Verb::Post,
+    tag: Tag::Quality,
+    summary: "Quarantines bars, or releases them from a rule",
+    about: "A verdict is about the row that is visible when it comes in.",
+    body: stating("Verdicts, or one", &[Media::json(VERDICTS)]),
+    problems: &[READS, WRITES, FINDS, JUDGES],
+    example: (
+        "/v1/quality/verdicts",
+        r#"{"symbol": "ALDR", "source": "sample", "timeframe": "1m", "ts": "2024-11-25T14:30:00Z",
+"act": "quarantine", "note": "a bad print"}"#,
+    ),
+    ..STATING
 };
 
-const FIELDS: [&str; 8] = ["symbol", "source", "timeframe", "price", "ts", "rule", "act", "note"];
+/// Verdicts out.
+pub(crate) static LIST: Operation = Operation {
+    id: "list_verdicts",
+    tag: Tag::Quality,
+    summary: "Lists verdicts",
+    query: &[
+        FORMAT,
+        SYMBOLS,
+        SOURCE,
+        TIMEFRAME,
+        PRICE,
+        START.meaning("Only about rows from then on"),
+        END.meaning("Only about rows before then"),
+        AS_OF,
+        AT_SEQUENCE,
+    ],
+    answer: Answer::Table(COLUMNS),
+    ..Operation::GET
+};
+
+const VERDICTS: Type = Type::Either(&[Type::List(&Type::Object(&VERDICT)), Type::Object(&VERDICT)]);
+
+static VERDICT: Shape = Shape {
+    name: "Verdict",
+    about: "",
+    fields: &[
+        Field::new("symbol", Type::Text, "As the source calls it"),
+        Field::new("source", Type::Text, ""),
+        Field::new("timeframe", STEPS, ""),
+        Field::maybe("price", SIDES, "Left out: trade"),
+        Field::new("ts", Type::When, "When the bar begins; a date for bars of a day and longer"),
+        Field::maybe("rule", Type::Text, "The rule that it is released from. Left out: manual"),
+        Field::new("act", Type::Words(|| ACTS.to_vec()), "Rules quarantine by themselves"),
+        Field::maybe("note", Type::Text, "For persons"),
+    ],
+};
+
+const COLUMNS: Columns = &[
+    ("symbol", "text"),
+    ("source", "text"),
+    ("timeframe", "text"),
+    ("price", "text"),
+    ("ts", "timestamp"),
+    ("rule", "text"),
+    ("act", "text"),
+    ("of_sequence", "i64"),
+    ("note", "text"),
+    ("known_at", "timestamp"),
+    ("sequence", "i64"),
+];
+
 const ACTS: [&str; 2] = ["quarantine", "release"];
 
 /// Takes verdicts.
@@ -53,11 +112,11 @@ pub(crate) async fn post(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &STATING)?;
+    let params = Params::parse(query.as_deref(), &POST)?;
     let sum = state(&app, &params, &headers, body, |context, value| {
         let (mut stated, mut seen) = (Stated::default(), BTreeSet::new());
         for (place, value) in each(value) {
-            let fields = Fields::of(value, place, &FIELDS)?;
+            let fields = Fields::of_shape(value, place, &VERDICT)?;
             let row = Row::read(&fields)?;
             let act = fields.required("act", |fields, name| fields.word(name, &ACTS))?;
             let rule = fields.text("rule")?.unwrap_or(MANUAL);
@@ -195,18 +254,5 @@ pub(crate) async fn list(
         })
     });
     let rows = rows.await??;
-    let columns = [
-        ("symbol", "text"),
-        ("source", "text"),
-        ("timeframe", "text"),
-        ("price", "text"),
-        ("ts", "timestamp"),
-        ("rule", "text"),
-        ("act", "text"),
-        ("of_sequence", "i64"),
-        ("note", "text"),
-        ("known_at", "timestamp"),
-        ("sequence", "i64"),
-    ];
-    table(format, &columns, &rows)
+    table(format, COLUMNS, &rows)
 }

@@ -21,30 +21,83 @@ use super::super::covers::checked;
 use super::super::encode::Format;
 use super::super::error::Problem;
 use super::super::ingest::{check_sides, schema_of};
-use super::super::params::{Known, Params};
+use super::super::openapi::{
+    Answer, Columns, FINDS, Field, Format as Media, Operation, Param, READS, Shape, Tag, Type,
+};
+use super::super::parameters::{
+    AS_OF, AT_SEQUENCE, FORMAT, MARKET, PRICE, SIDES, SOURCE, STEPS, SYMBOLS, TIMEFRAME,
+};
+use super::super::params::Params;
 use super::super::parts::Common;
 use super::super::table::{instant, table};
 use super::claims::{batches, check_range, claimed, dataset, name_of, of_series};
 use super::json::{Fields, fault, text};
 use super::seen::Wanted;
 use super::stated::{Read, state};
-use super::{STATING, each};
+use super::{STATING, each, stating};
 
-const LIST: Known = Known {
-    built: &[
-        "format",
-        "dataset",
-        "symbols",
-        "source",
-        "timeframe",
-        "price",
-        "as_of",
-        "at_sequence",
-    ],
-    not_built: &[],
+/// Moves them.
+pub(crate) static PUT: Operation = Operation {
+    id: "put_watermarks",
+    tag: Tag::Ingestion,
+    summary: "Says up to when sources have delivered all there is",
+    about: "A watermark goes on from the one before it; the first of a symbol says from.",
+    body: stating("Watermarks, or one", &[Media::json(WATERMARKS)]),
+    example: (
+        "/v1/watermarks",
+        r#"{"source": "sample", "timeframe": "1m", "symbols": ["ALDR"],
+"from": "2024-11-25T14:30:00Z", "up_to": "2024-11-25T21:00:00Z"}"#,
+    ),
+    ..STATING
 };
 
-const FIELDS: [&str; 7] = ["source", "dataset", "timeframe", "price", "symbols", "from", "up_to"];
+/// Lists them.
+pub(crate) static LIST: Operation = Operation {
+    id: "list_watermarks",
+    tag: Tag::Ingestion,
+    summary: "Lists up to when sources have delivered all there is",
+    query: &[
+        FORMAT,
+        Param::new("dataset", MARKET, "Only of this dataset"),
+        SYMBOLS,
+        SOURCE,
+        TIMEFRAME,
+        PRICE,
+        AS_OF,
+        AT_SEQUENCE,
+    ],
+    answer: Answer::Table(COLUMNS),
+    problems: &[READS, FINDS],
+    ..Operation::GET
+};
+
+const WATERMARKS: Type =
+    Type::Either(&[Type::List(&Type::Object(&WATERMARK)), Type::Object(&WATERMARK)]);
+
+static WATERMARK: Shape = Shape {
+    name: "Watermark",
+    about: "",
+    fields: &[
+        Field::new("source", Type::Text, ""),
+        Field::maybe("dataset", MARKET, "Left out: bars"),
+        Field::maybe("timeframe", STEPS, "Bars have one, others have none"),
+        Field::maybe("price", SIDES, "Of bars. Left out: trade"),
+        Field::maybe("symbols", Type::List(&Type::Text), "Left out: all of the source"),
+        Field::maybe("from", Type::Time, "Since when, if there is no watermark yet"),
+        Field::new("up_to", Type::Time, "Not in the future"),
+    ],
+};
+
+const COLUMNS: Columns = &[
+    ("symbol", "text"),
+    ("source", "text"),
+    ("dataset", "text"),
+    ("timeframe", "text"),
+    ("price", "text"),
+    ("up_to", "timestamp"),
+    ("known_at", "timestamp"),
+    ("sequence", "i64"),
+];
 
 /// Moves watermarks.
 pub(crate) async fn put(
@@ -53,7 +106,7 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &STATING)?;
+    let params = Params::parse(query.as_deref(), &PUT)?;
     let bytes_max = app.config.engine.batch_bytes_max;
     let sum = state(&app, &params, &headers, body, move |context, value| {
         let watermarks = Watermarks::read(&context.snapshot)?;
@@ -61,7 +114,7 @@ pub(crate) async fn put(
         let count = all.len();
         let (mut claims, mut seen) = (Vec::new(), BTreeSet::new());
         for (number, (place, value)) in (1..).zip(all) {
-            let fields = Fields::of(value, place, &FIELDS)?;
+            let fields = Fields::of_shape(value, place, &WATERMARK)?;
             let id = match count {
                 1 => context.batch_id.clone(),
                 _ => format!("{}#{number}", context.batch_id),
@@ -228,15 +281,5 @@ pub(crate) async fn list(
         Ok::<_, Problem>(rows.collect::<Vec<_>>())
     });
     let rows = rows.await??;
-    let columns = [
-        ("symbol", "text"),
-        ("source", "text"),
-        ("dataset", "text"),
-        ("timeframe", "text"),
-        ("price", "text"),
-        ("up_to", "timestamp"),
-        ("known_at", "timestamp"),
-        ("sequence", "i64"),
-    ];
-    table(format, &columns, &rows)
+    table(format, COLUMNS, &rows)
 }

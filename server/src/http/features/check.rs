@@ -16,16 +16,122 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::App;
 use super::super::error::Problem;
-use super::super::params::{Known, Params};
+use super::super::openapi::{
+    Answer, FINDS, Field, Operation, Param, READS, Shape, Tag, Type, Verb,
+};
+use super::super::parameters::{AS_OF, AT_SEQUENCE, END, NAME, START, SYMBOLS};
+use super::super::params::Params;
 use super::super::table::date;
 use super::super::time::parse_range;
 use super::groups::reference;
 use super::named::Ready;
 use super::reader::{Asked, missing};
 
+/// Compares with a computation of each slot by itself.
+pub(crate) static VERIFY: Operation = Operation {
+    id: "verify_features",
+    summary: "Recomputes features slot by slot, and compares",
+    answer: Answer::Json(&VERIFIED),
+    example: ("/v1/feature-groups/example/verify?symbols=ALDR&start=2024-11-25&end=2024-11-26", ""),
+    ..CHECK
+};
+
+/// Compares with computations that lack some of the past or of the future.
+pub(crate) static LINT: Operation = Operation {
+    id: "lint_features",
+    summary: "Looks whether features need more of the past than they say, or the future",
+    answer: Answer::Json(&LINTED),
+    example: ("/v1/feature-groups/example/lint?symbols=ALDR&start=2024-11-25&end=2024-11-26", ""),
+    ..CHECK
+};
+
+const CHECK: Operation = Operation {
+    verb: Verb::Post,
+    tag: Tag::Features,
+    path: &[NAME.meaning("NAME or NAME@VERSION of the group")],
+    query: WHICH,
+    problems: &[READS, FINDS],
+    ..Operation::GET
+};
+
 /// Which cells.
-pub(crate) const KNOWN: Known =
-    Known { built: &["symbols", "start", "end", "as_of", "at_sequence"], not_built: &[] };
+const WHICH: &[Param] = &[SYMBOLS.required(), START, END, AS_OF, AT_SEQUENCE];
+
+/// The same for a job.
+pub(crate) static OF_JOB: Operation = Operation { id: "", ..CHECK };
+
+static VERIFIED: Shape = Shape {
+    name: "VerifiedFeatures",
+    about: "",
+    fields: &[
+        Field::new("name", Type::Text, ""),
+        Field::new("version", Type::Text, ""),
+        Field::new("cells", Type::Whole, "How many were compared"),
+        Field::new("mismatches", Type::Whole, "How many differ"),
+        Field::new("hash_stored", Type::Text, "Of what is answered"),
+        Field::new("hash_recomputed", Type::Text, "Of what was computed anew"),
+        Field::new("symbols", Type::List(&Type::Object(&OF_SYMBOL)), ""),
+        Field::new("sequence", Type::Whole, "The newest record"),
+    ],
+};
+
+static OF_SYMBOL: Shape = Shape {
+    name: "VerifiedSymbol",
+    about: "",
+    fields: &[
+        Field::new("symbol", Type::Text, ""),
+        Field::new("cells", Type::Whole, ""),
+        Field::new("mismatches", Type::Whole, ""),
+        Field::new("hash_stored", Type::Text, ""),
+        Field::new("hash_recomputed", Type::Text, ""),
+        Field::new(
+            "sessions",
+            Type::List(&Type::Object(&OF_SESSION)),
+            "The first with differences",
+        ),
+    ],
+};
+
+static OF_SESSION: Shape = Shape {
+    name: "VerifiedSession",
+    about: "",
+    fields: &[Field::new("session", Type::Date, ""), Field::new("mismatches", Type::Whole, "")],
+};
+
+static LINTED: Shape = Shape {
+    name: "LintedFeatures",
+    about: "",
+    fields: &[
+        Field::new("name", Type::Text, ""),
+        Field::new("version", Type::Text, ""),
+        Field::new("is_ok", Type::Flag, "Whether all features are"),
+        Field::new("features", Type::List(&Type::Object(&OF_FEATURE)), ""),
+        Field::new("sequence", Type::Whole, "The newest record"),
+    ],
+};
+
+static OF_FEATURE: Shape = Shape {
+    name: "LintedFeature",
+    about: "",
+    fields: &[
+        Field::new("name", Type::Text, ""),
+        Field::or_null("lookback", Type::Whole, "Slots that it looks back, if they are bounded"),
+        Field::or_null("warm_up", Type::Whole, "Slots before its first value"),
+        Field::new("is_ok", Type::Flag, ""),
+        Field::new("without_past", Type::Object(&CHANGED), "Computed from its lookback alone"),
+        Field::new("without_future", Type::Object(&CHANGED), "Computed without later rows"),
+    ],
+};
+
+static CHANGED: Shape = Shape {
+    name: "ChangedCells",
+    about: "",
+    fields: &[
+        Field::new("cells", Type::Whole, "How many were compared"),
+        Field::new("differ", Type::Whole, "How many differ"),
+        Field::or_null("max_relative", Type::Number, "By how much at most"),
+    ],
+};
 
 /// Sessions with a difference that are named of each symbol.
 const SESSIONS_MAX: usize = 20;
@@ -39,7 +145,7 @@ pub(crate) async fn verify(
     name: Path<String>,
     query: RawQuery,
 ) -> Result<Response, Problem> {
-    check::<VerifySum>(state, name, query).await
+    check::<VerifySum>(&VERIFY, state, name, query).await
 }
 
 /// Compares with computations that lack some of the past or of the future.
@@ -48,15 +154,16 @@ pub(crate) async fn lint(
     name: Path<String>,
     query: RawQuery,
 ) -> Result<Response, Problem> {
-    check::<LintSum>(state, name, query).await
+    check::<LintSum>(&LINT, state, name, query).await
 }
 
 async fn check<S: Sum>(
+    operation: &Operation,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), operation)?;
     params.symbols()?;
     let snapshot = app.engine.snapshot();
     let of = Arc::clone(&app);

@@ -8,19 +8,71 @@ use serde_json::Value;
 
 use super::super::error::Problem;
 use super::super::facts::json::{Fields, fault, text};
+use super::super::openapi::{Field, Shape, Type};
+use super::super::parameters::{ADJUSTS, ALIGNS, SESSIONS, SIDES, STEPS};
 
-const FIELDS: [&str; 8] =
-    ["kind", "name", "bars", "options", "params", "features", "presets", "history"];
-const BARS: [&str; 6] = ["every", "session", "align", "price", "adjust", "source"];
-const OPTIONS: [&str; 4] = ["compat", "gap", "warmup", "min_valid"];
-const FEATURE: [&str; 3] = ["name", "for", "expr"];
+/// The document.
+pub(super) static DOCUMENT: Shape = Shape {
+    name: "FeatureSet",
+    about: "A group of features as it is to be",
+    fields: &[
+        Field::maybe("kind", Type::Words(|| vec![KIND]), ""),
+        Field::maybe("name", Type::Text, "As in the path"),
+        Field::new("bars", Type::Object(&BARS), "The bars that they are computed of"),
+        Field::maybe("options", Type::Object(&OPTIONS), ""),
+        Field::maybe(
+            "params",
+            Type::Map(&Type::List(&Type::Either(&[Type::Number, Type::Text]))),
+            "Lists of values, each put in where a feature names it",
+        ),
+        Field::maybe("features", Type::List(&Type::Object(&FEATURE)), ""),
+        Field::maybe("presets", Type::List(&Type::Text), "Sets that are built in"),
+        Field::maybe("history", Type::Words(|| Storage::ALL.map(Storage::name).into()), ""),
+    ],
+};
+
+static BARS: Shape = Shape {
+    name: "FeatureBars",
+    about: "",
+    fields: &[
+        Field::new("every", STEPS, "Their length"),
+        Field::maybe("session", SESSIONS, "Left out: regular"),
+        Field::maybe("align", ALIGNS, "Left out: session"),
+        Field::maybe("price", SIDES, "Left out: trade"),
+        Field::maybe("adjust", ADJUSTS, "Left out: none"),
+        Field::maybe("source", Type::Text, "Left out: as the settings of bars say"),
+    ],
+};
+
+static OPTIONS: Shape = Shape {
+    name: "FeatureOptions",
+    about: "Either compat alone, or the others",
+    fields: &[
+        Field::maybe("compat", Type::Words(|| vec!["qlib"]), "As Qlib computes"),
+        Field::maybe("gap", Type::Words(|| Gap::ALL.map(Gap::name).to_vec()), "Of empty slots"),
+        Field::maybe("warmup", COUNT, "Slots before the first value. Left out: the window"),
+        Field::maybe("min_valid", COUNT, "Valid slots of a window. Left out: half of it"),
+    ],
+};
+
+const COUNT: Type = Type::Within(0, u32::MAX as u64);
+
+static FEATURE: Shape = Shape {
+    name: "FeatureRule",
+    about: "A feature, or one for each value of a list",
+    fields: &[
+        Field::new("name", Type::Text, ""),
+        Field::maybe("for", Type::Map(&Type::Text), "Placeholders, and the list of each"),
+        Field::new("expr", Type::Text, "The expression, see docs/FEATURES.md"),
+    ],
+};
 
 /// The only kind of document that is built.
 pub(crate) const KIND: &str = "FeatureSet";
 
 /// The definition that `value` says; it may leave out its name, which is then `name`.
 pub(crate) fn read(value: &Value, name: &str) -> Result<Definition, Problem> {
-    let fields = Fields::of(value, "", &FIELDS)?;
+    let fields = Fields::of_shape(value, "", &DOCUMENT)?;
     fields.word("kind", &[KIND])?;
     if let Some(own) = fields.text("name")?.filter(|own| *own != name) {
         return Err(fields.fault("name", format!("is '{own}', but it is put as '{name}'")));
@@ -72,7 +124,7 @@ fn bars(fields: &Fields<'_>) -> Result<FeatureBars, Problem> {
     let value = fields.get("bars").ok_or_else(|| {
         fields.fault("bars", "is missing: say {\"every\": \"1m\"} or another step")
     })?;
-    let fields = Fields::of(value, "bars", &BARS)?;
+    let fields = Fields::of_shape(value, "bars", &BARS)?;
     let every = fields.required("every", |fields, name| fields.text(name))?;
     let every = Step::parse(every).filter(|step| *step != Step::Tick).ok_or_else(|| {
         let all = Step::ALL.iter().filter(|step| **step != Step::Tick).map(|step| step.name());
@@ -96,7 +148,7 @@ fn bars(fields: &Fields<'_>) -> Result<FeatureBars, Problem> {
 
 fn options(fields: &Fields<'_>) -> Result<FeatureOptions, Problem> {
     let Some(value) = fields.get("options") else { return Ok(FeatureOptions::default()) };
-    let fields = Fields::of(value, "options", &OPTIONS)?;
+    let fields = Fields::of_shape(value, "options", &OPTIONS)?;
     let gap = parsed(&fields, "gap", Gap::parse, &Gap::ALL.map(Gap::name))?;
     let (warmup, min_valid) = (count(&fields, "warmup")?, count(&fields, "min_valid")?);
     if fields.word("compat", &["qlib"])?.is_none() {
@@ -155,7 +207,7 @@ fn presets(fields: &Fields<'_>) -> Result<Vec<String>, Problem> {
 fn features(fields: &Fields<'_>) -> Result<Vec<FeatureRule>, Problem> {
     let mut rules = Vec::new();
     for (place, value) in fields.list("features")? {
-        let fields = Fields::of(value, place, &FEATURE)?;
+        let fields = Fields::of_shape(value, place, &FEATURE)?;
         let mut each = Vec::new();
         for (placeholder, place, value) in fields.members("for")? {
             let list = text(value).map_err(|what| fault(&place, what))?;

@@ -23,7 +23,9 @@ use super::super::App;
 use super::super::columns::{Hollow, Layout};
 use super::super::encode::Objects;
 use super::super::error::{Code, Problem};
-use super::super::params::{Known, Params};
+use super::super::openapi::{Answer, FINDS, Operation, Param, READS, Tag, Type};
+use super::super::parameters::{GROUPS, REASONS, SYMBOLS, TZ};
+use super::super::params::Params;
 use super::super::stream::append_warnings;
 use super::super::time::Zone;
 use super::groups::reference;
@@ -34,9 +36,27 @@ use crate::clock;
 use crate::live::subscription::{Made, Subscription, Wish, begin};
 use crate::live::{LiveGroup, Needed};
 
-const KNOWN: Known = Known {
-    built: &["groups", "symbols", "corrections", "provisional", "reasons", "tz"],
-    not_built: &[],
+/// Rows as they come.
+pub(crate) static GET: Operation = Operation {
+    id: "stream_features",
+    tag: Tag::Features,
+    summary: "Features as they come, as server-sent events",
+    about: "An event row has an object as an answer in JSON has it; resync says that rows were \
+            left out: read the latest. A comment comes at least every 15 seconds.",
+    query: &[
+        GROUPS,
+        SYMBOLS.meaning("Symbols, joined by commas; none twice. Left out: all"),
+        Param::new("corrections", Type::Flag, "Rows of slots that were told before, too")
+            .or("false"),
+        Param::new("provisional", Type::Flag, "Rows of slots that are not over, too").or("false"),
+        REASONS,
+        TZ,
+    ],
+    headers: &[Param::new("Last-Event-ID", Type::Text, "The id of the last event that was seen")],
+    answer: Answer::Events,
+    problems: &[READS, FINDS],
+    example: ("/v1/features/stream?groups=example&symbols=ALDR", ""),
+    ..Operation::GET
 };
 
 /// Where a client that comes back says what it has seen.
@@ -60,7 +80,7 @@ pub(crate) async fn get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), &GET)?;
     // Whoever has just put a group finds it live.
     let sequence = app.engine.snapshot().sequence().get();
     app.live.cuts().reach(Needed { sequence, now: None }).await;

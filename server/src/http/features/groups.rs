@@ -10,7 +10,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use barrow_engine::batch::KnownAt;
 use barrow_engine::dataset::facts::ALWAYS;
-use barrow_engine::features::{Analysis, Class, Context as SlotsOf};
+use barrow_engine::features::{Analysis, Class, Context as SlotsOf, Storage};
 use barrow_engine::{DefinitionFact, FeatureGroup, Reference, Snapshot};
 use barrow_types::{DatasetId, Step};
 use serde_json::{Value, json};
@@ -20,14 +20,188 @@ use super::super::columns::REASON;
 use super::super::error::{Code, Problem};
 use super::super::facts::json::{Fields, fault};
 use super::super::facts::stated::{Cell, Context, Fact, Group, Stated, state};
-use super::super::params::{Known, Params};
+use super::super::openapi::{
+    Answer, Body as Bodied, FINDS, Field, Format, Operation, Param, READS, Shape, Tag, Type, Verb,
+    WRITES,
+};
+use super::super::parameters::{BATCH_ID, NAME};
+use super::super::params::Params;
 use super::super::table::instant;
 use super::document;
 use super::named::{FEATURES, fact, history, history_key, promoted, promoted_key, read};
 use super::reader::{BETWEEN, is_taken};
 
-const STATING: Known = Known { built: &["batch_id"], not_built: &[] };
-const SHOWING: Known = Known { built: &[], not_built: &[] };
+/// Puts one.
+pub(crate) static PUT: Operation = Operation {
+    id: "put_feature_group",
+    tag: Tag::Features,
+    summary: "Defines a group of features, or its next version",
+    about: "The first version is promoted; later ones only if they are asked to be. The same \
+            definition again changes nothing.",
+    path: &[GROUP],
+    query: &[BATCH_ID],
+    body: Some(Bodied {
+        about: "The definition, see docs/FEATURES.md",
+        is_required: true,
+        formats: &[Format::json(Type::Object(&document::DOCUMENT))],
+    }),
+    answer: Answer::Json(&DESCRIBED),
+    problems: &[READS, WRITES, &[Code::NotAvailable]],
+    example: (
+        "/v1/feature-groups/example",
+        r#"{"bars": {"every": "5m"}, "features": [{"name": "mean", "expr": "Mean($close, 3)"}]}"#,
+    ),
+    ..Operation::PUT
+};
+
+/// Promotes one.
+pub(crate) static PROMOTE: Operation = Operation {
+    id: "promote_feature_group",
+    verb: Verb::Post,
+    tag: Tag::Features,
+    summary: "Makes a version the one that the bare name means",
+    path: &[GROUP],
+    query: &[BATCH_ID],
+    body: Some(Bodied {
+        about: "Which version",
+        is_required: true,
+        formats: &[Format::json(Type::Object(&WHICH))],
+    }),
+    answer: Answer::Json(&PROMOTED),
+    problems: &[READS, WRITES, FINDS],
+    ..Operation::PUT
+};
+
+/// Which there are.
+pub(crate) static LIST: Operation = Operation {
+    id: "list_feature_groups",
+    tag: Tag::Features,
+    summary: "Lists groups of features and their versions",
+    answer: Answer::Json(&LISTED),
+    ..Operation::GET
+};
+
+/// The promoted version of one.
+pub(crate) static SHOW: Operation = Operation {
+    id: "describe_feature_group",
+    tag: Tag::Features,
+    summary: "Describes the promoted version of a group of features",
+    path: &[GROUP],
+    answer: Answer::Json(&DESCRIBED),
+    problems: &[READS, FINDS],
+    example: ("/v1/feature-groups/example", ""),
+    ..Operation::GET
+};
+
+/// A version of one.
+pub(crate) static SHOW_VERSION: Operation = Operation {
+    id: "describe_feature_group_version",
+    tag: Tag::Features,
+    summary: "Describes a version of a group of features",
+    path: &[GROUP, Param::new("version", Type::Text, "The version").required()],
+    answer: Answer::Json(&DESCRIBED),
+    problems: &[READS, FINDS],
+    ..Operation::GET
+};
+
+const GROUP: Param = NAME.meaning("The name of the group: letters, digits and _, a letter first");
+
+static WHICH: Shape = Shape {
+    name: "Promotion",
+    about: "",
+    fields: &[Field::new("version", Type::Text, "A version of the group")],
+};
+
+static PROMOTED: Shape = Shape {
+    name: "Promoted",
+    about: "",
+    fields: &[Field::new("name", Type::Text, ""), Field::new("promoted", Type::Text, "")],
+};
+
+static LISTED: Shape = Shape {
+    name: "FeatureGroups",
+    about: "",
+    fields: &[
+        Field::new("groups", Type::List(&Type::Object(&OF_GROUP)), ""),
+        Field::new("sequence", Type::Whole, "The newest record"),
+    ],
+};
+
+static OF_GROUP: Shape = Shape {
+    name: "FeatureGroupListed",
+    about: "",
+    fields: &[
+        Field::new("name", Type::Text, ""),
+        Field::or_null("promoted", Type::Text, "The version that the bare name means"),
+        Field::new("versions", Type::List(&Type::Object(&VERSION)), "Every one"),
+    ],
+};
+
+static VERSION: Shape = Shape {
+    name: "FeatureGroupVersion",
+    about: "",
+    fields: &[
+        Field::new("version", Type::Text, ""),
+        Field::new("put_at", Type::Instant, ""),
+        Field::new("sequence", Type::Whole, "The record that brought it"),
+    ],
+};
+
+static DESCRIBED: Shape = Shape {
+    name: "FeatureGroup",
+    about: "A version of a group of features",
+    fields: &[
+        Field::new("name", Type::Text, ""),
+        Field::new("version", Type::Text, ""),
+        Field::or_null("promoted", Type::Text, "The version that the bare name means"),
+        Field::new("is_promoted", Type::Flag, "Whether it is this one"),
+        Field::new("versions", Type::List(&Type::Object(&VERSION)), "Every one"),
+        Field::new("document", Type::Any, "As it was put"),
+        Field::new("history", Type::Words(histories), "How its history is kept"),
+        Field::new("stored", Type::Object(&STORED), "Its cells in files"),
+        Field::new("canonical", Type::Text, "What the version is the hash of"),
+        Field::new("features", Type::List(&Type::Object(&FEATURE)), ""),
+        Field::new("nodes", Type::Whole, "Operations of a slot"),
+        Field::new("state_bytes", Type::Whole, "Memory of a symbol"),
+        Field::or_null("lookback", Type::Whole, "Slots that it looks back, if they are bounded"),
+        Field::or_null("warm_up", Type::Whole, "Slots before all have a value"),
+        Field::new("sequence", Type::Whole, "The newest record"),
+    ],
+};
+
+fn histories() -> Vec<&'static str> {
+    Storage::ALL.map(Storage::name).into()
+}
+
+static STORED: Shape = Shape {
+    name: "StoredCells",
+    about: "",
+    fields: &[Field::new("files", Type::Whole, ""), Field::new("bytes", Type::Whole, "")],
+};
+
+static FEATURE: Shape = Shape {
+    name: "Feature",
+    about: "",
+    fields: &[
+        Field::new("name", Type::Text, ""),
+        Field::new("expr", Type::Text, ""),
+        Field::new("class", Type::Words(|| vec!["elementwise", "window", "recursive"]), ""),
+        Field::or_null("lookback", Type::Whole, ""),
+        Field::or_null("warm_up", Type::Whole, ""),
+        Field::new("inputs", Type::List(&Type::Object(&INPUT)), "What it reads"),
+    ],
+};
+
+static INPUT: Shape = Shape {
+    name: "FeatureInput",
+    about: "",
+    fields: &[
+        Field::or_null("instrument", Type::Text, "Another than its own"),
+        Field::or_null("every", Type::Text, "Other bars than the group's"),
+        Field::new("fields", Type::List(&Type::Text), ""),
+        Field::or_null("lookback", Type::Whole, ""),
+    ],
+};
 
 /// Most versions of one group.
 const VERSIONS_MAX: usize = 1_000;
@@ -43,7 +217,7 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &STATING)?;
+    let params = Params::parse(query.as_deref(), &PUT)?;
     let put = Arc::new(OnceLock::new());
     let seen = Arc::clone(&put);
     let of = name.clone();
@@ -145,12 +319,12 @@ pub(crate) async fn promote(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &STATING)?;
+    let params = Params::parse(query.as_deref(), &PROMOTE)?;
     let of = name.clone();
     let answer = Arc::new(OnceLock::new());
     let seen = Arc::clone(&answer);
     state(&app, &params, &headers, body, move |context, value| {
-        let fields = Fields::of(value, "", &["version"])?;
+        let fields = Fields::of_shape(value, "", &WHICH)?;
         let version = fields.required("version", Fields::text)?;
         let reference = reference(&context.snapshot)?;
         fact(&reference, (&of, Some(version)), "version")?;
@@ -171,7 +345,7 @@ pub(crate) async fn list(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    Params::parse(query.as_deref(), &SHOWING)?;
+    Params::parse(query.as_deref(), &LIST)?;
     let snapshot = app.engine.snapshot();
     let body = app.query(move || {
         let reference = reference(&snapshot)?;
@@ -213,7 +387,8 @@ async fn show_of(
     version: Option<String>,
     query: Option<String>,
 ) -> Result<Response, Problem> {
-    Params::parse(query.as_deref(), &SHOWING)?;
+    let operation = if version.is_some() { &SHOW_VERSION } else { &SHOW };
+    Params::parse(query.as_deref(), operation)?;
     let snapshot = app.engine.snapshot();
     let body = app.query(move || {
         let reference = reference(&snapshot)?;

@@ -21,7 +21,12 @@ use super::super::columns::{Hollow, Layout, Out, Piece};
 use super::super::decode::{self, Incoming, Kind};
 use super::super::encode::{Format, Trailer};
 use super::super::error::{Code, Problem};
-use super::super::params::{Known, Params};
+use super::super::ingest::ROWS as FORMATS;
+use super::super::openapi::{
+    Answer as Answers, Body as Bodied, FINDS, Operation, READS, Rows, Tag, Verb,
+};
+use super::super::parameters::{AS_OF, AT_SEQUENCE, FORMAT, GROUPS, REASONS, TZ};
+use super::super::params::Params;
 use super::super::reader::place_of;
 use super::super::stream::{self, Answer, Pieces};
 use super::super::time::Zone;
@@ -30,9 +35,26 @@ use super::groups::reference;
 use super::point::{Seek, Which};
 use super::reader::{Asked, missing, piece};
 
-const KNOWN: Known = Known {
-    built: &["groups", "as_of", "at_sequence", "reasons", "tz", "format"],
+/// Rows with their slots.
+pub(crate) static POST: Operation = Operation {
+    id: "join_features",
+    verb: Verb::Post,
+    tag: Tag::Features,
+    summary: "For each row of symbol and time the features that could be had then",
+    query: &[GROUPS, AS_OF, AT_SEQUENCE, REASONS, TZ, FORMAT],
     not_built: &["vintage", "consistency"],
+    body: Some(Bodied {
+        about: "Rows of symbol and t; the answer has them in their order",
+        is_required: true,
+        formats: FORMATS,
+    }),
+    answer: Answers::Rows(Rows::Features),
+    problems: &[READS, FINDS],
+    example: (
+        "/v1/features/join?groups=example",
+        r#"[{"symbol": "ALDR", "t": "2024-11-26T15:00:00Z"}]"#,
+    ),
+    ..Operation::GET
 };
 
 /// What rows of a request look like: a symbol and a time, nothing else.
@@ -57,7 +79,7 @@ pub(crate) async fn post(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), &POST)?;
     let kind = Kind::of(&headers)?;
     let http = &app.config.http;
     let time_max = std::time::Duration::from_secs(http.body_seconds_max);

@@ -14,7 +14,7 @@
 //! | `row.rs` | one slot as the words of a row |
 //! | `check.rs` | `verify` and `lint`, as requests and as jobs |
 
-mod check;
+pub(crate) mod check;
 mod document;
 pub(crate) mod events;
 pub(crate) mod groups;
@@ -26,6 +26,7 @@ pub(crate) mod range;
 mod reader;
 mod row;
 
-pub(crate) use check::{Check, KNOWN as CHECKED, LintSum, Sum, VerifySum, lint, verify};
+pub(crate) use check::{Check, LintSum, OF_JOB as CHECKED, Sum, VerifySum};
 pub(crate) use named::{Ready, is_materialized, promoted};
+pub(crate) use reader::{columns_of, with_age};
 pub(crate) use row::row_at;

@@ -12,7 +12,13 @@ use super::super::App;
 use super::super::columns::{Layout, Piece};
 use super::super::encode::{Format, Trailer};
 use super::super::error::Problem;
-use super::super::params::{Known, Params};
+use super::super::openapi::{
+    Answer as Answers, FINDS, Operation, Param, READS, Rows, Tag, Type, WAITS,
+};
+use super::super::parameters::{
+    AS_OF, AT_SEQUENCE, CONSISTENCY, FORMAT, GROUPS, MIN_SEQUENCE, REASONS, SYMBOLS, TZ,
+};
+use super::super::params::Params;
 use super::super::range::{check_consistency, reach};
 use super::super::reader::place_of;
 use super::super::stream::{self, Answer, Pieces};
@@ -21,27 +27,61 @@ use super::groups::reference;
 use super::newest;
 use super::reader::{Asked, Lane, missing, piece_aged, seconds, with_age};
 
-const LATEST: Known = Known {
-    built: &[
-        "groups",
-        "symbols",
-        "max_age",
-        "slot",
-        "peek",
-        "as_of",
-        "at_sequence",
-        "consistency",
-        "min_sequence",
-        "reasons",
-        "tz",
-        "format",
+/// The newest.
+pub(crate) static LATEST: Operation = Operation {
+    id: "get_latest_features",
+    tag: Tag::Features,
+    summary: "The newest features of each symbol",
+    query: &[
+        GROUPS,
+        SYMBOLS.required(),
+        Param::new(
+            "max_age",
+            Type::Pattern("^[0-9]{1,6}(ms|s|m|h|d)$"),
+            "Leave out rows that could be had longer ago, such as 90s, 5m, 2h, 1d",
+        ),
+        Param::new("slot", Type::When, "The slot that starts then. Left out: the last"),
+        Param::new("peek", Type::Flag, "Show a slot that is not over, too").or("false"),
+        AS_OF,
+        AT_SEQUENCE,
+        CONSISTENCY.or("\"strict\""),
+        MIN_SEQUENCE,
+        REASONS,
+        TZ,
+        FORMAT,
     ],
-    not_built: &[],
+    answer: Answers::Rows(Rows::Features),
+    problems: &[READS, FINDS, WAITS],
+    example: ("/v1/features/latest?groups=example&symbols=ALDR,MAPL", ""),
+    ..Operation::GET
 };
 
-const AT: Known = Known {
-    built: &["groups", "symbols", "ts", "mode", "as_of", "at_sequence", "reasons", "tz", "format"],
+/// Those of an instant.
+pub(crate) static AT: Operation = Operation {
+    id: "get_features_at",
+    tag: Tag::Features,
+    summary: "The features of each symbol that could be had at an instant",
+    query: &[
+        GROUPS,
+        SYMBOLS.required(),
+        Param::new("ts", Type::When, "The instant").required(),
+        Param::new(
+            "mode",
+            Type::Words(|| vec!["latest", "exact"]),
+            "The last slot that could be had then, or the one that starts then",
+        )
+        .or("\"latest\""),
+        AS_OF,
+        AT_SEQUENCE,
+        REASONS,
+        TZ,
+        FORMAT,
+    ],
     not_built: &["vintage"],
+    answer: Answers::Rows(Rows::Features),
+    problems: &[READS, FINDS],
+    example: ("/v1/features/at?groups=example&symbols=ALDR&ts=2024-11-26T15:00:00Z", ""),
+    ..Operation::GET
 };
 
 /// Which slot of each symbol.

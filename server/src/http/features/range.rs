@@ -11,32 +11,49 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::super::App;
 use super::super::encode::{Format, Trailer};
 use super::super::error::Problem;
+use super::super::openapi::{Answer as Answers, FINDS, Operation, READS, Rows, Tag, WAITS};
 use super::super::page::{Paged, Paging};
-use super::super::params::{Known, Params};
+use super::super::parameters::{
+    AS_OF, AT_SEQUENCE, COLUMNS, CONSISTENCY, CURSOR, END, FORMAT, GROUPS, LIMIT, MIN_SEQUENCE,
+    REASONS, START, SYMBOLS, TZ,
+};
+use super::super::params::Params;
 use super::super::range::{check_consistency, reach};
 use super::super::stream::{self, Answer};
 use super::super::time::{Zone, parse_range};
 use super::groups::reference;
 use super::reader::{Asked, Reader};
 
-const KNOWN: Known = Known {
-    built: &[
-        "groups",
-        "symbols",
-        "start",
-        "end",
-        "as_of",
-        "at_sequence",
-        "reasons",
-        "columns",
-        "consistency",
-        "min_sequence",
-        "limit",
-        "cursor",
-        "tz",
-        "format",
+/// A range.
+pub(crate) static GET: Operation = Operation {
+    id: "get_features",
+    tag: Tag::Features,
+    summary: "The history of groups of features",
+    about: "Of several groups columns are group__feature.",
+    query: &[
+        GROUPS,
+        SYMBOLS.required(),
+        START,
+        END,
+        AS_OF,
+        AT_SEQUENCE,
+        REASONS,
+        COLUMNS,
+        CONSISTENCY,
+        MIN_SEQUENCE,
+        LIMIT,
+        CURSOR,
+        TZ,
+        FORMAT,
     ],
     not_built: &["vintage"],
+    answer: Answers::Rows(Rows::Features),
+    problems: &[READS, FINDS, WAITS],
+    example: (
+        "/v1/features?groups=example&symbols=ALDR&start=2024-11-25&end=2024-11-26&limit=100",
+        "",
+    ),
+    ..Operation::GET
 };
 
 struct Query {
@@ -52,7 +69,7 @@ pub(crate) async fn get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), &GET)?;
     if let Some(sequence) = params.integer("min_sequence")? {
         reach(&app, sequence).await?;
     }

@@ -21,33 +21,104 @@ use super::super::App;
 use super::super::encode::Format;
 use super::super::error::Problem;
 use super::super::facts::dataset_of;
-use super::super::params::{Known, Params};
+use super::super::openapi::{
+    Answer, Columns, FINDS, Field, Operation, Param, READS, Shape, Tag, Type,
+};
+use super::super::parameters::{
+    ALIGN, AS_OF, AT_SEQUENCE, FORMAT, FREQUENCY, MARKET_DATASET, PRICE, SESSION, SOURCE, SYMBOLS,
+};
+use super::super::params::Params;
 use super::super::table::{date, instant, table_with_warnings};
 use super::advice;
 use super::asked::{self, Asked};
 use super::fold::{Fold, Splits};
-use super::metric::{Metric, Status};
+use super::metric::{Metric, STATUSES, Status};
 use crate::clock;
 
-const KNOWN: Known = Known {
-    built: &[
-        "symbols",
-        "as_of_date",
-        "start_date",
-        "frequency",
-        "price",
-        "source",
-        "session",
-        "align",
-        "as_of",
-        "at_sequence",
-        "format",
+/// Health.
+pub(crate) static GET: Operation = Operation {
+    id: "get_health",
+    tag: Tag::Quality,
+    summary: "Whether the data of a dataset are good: one colour, and the reasons",
+    path: &[MARKET_DATASET],
+    query: &[
+        SYMBOLS.meaning("Only these. Left out: all"),
+        Param::new(
+            "as_of_date",
+            Type::Date,
+            "The last date that is looked at, as it was known by its end. Left out: today",
+        ),
+        Param::new("start_date", Type::Date, "The first date. Left out: a week"),
+        FREQUENCY.meaning("Only bars of this length"),
+        PRICE.meaning("Only bars of this side"),
+        SOURCE,
+        SESSION.or("\"regular\""),
+        ALIGN,
+        AS_OF,
+        AT_SEQUENCE,
+        FORMAT,
     ],
-    not_built: &[],
+    answer: Answer::Report(&HEALTH),
+    problems: &[READS, FINDS],
+    example: ("/v1/health/bars?as_of_date=2024-11-29", ""),
+    ..Operation::GET
+};
+
+const COLOURS: Type = Type::Words(|| vec!["GREEN", "YELLOW", "RED"]);
+
+static HEALTH: Shape = Shape {
+    name: "Health",
+    about: "",
+    fields: &[
+        Field::new("dataset", Type::Text, ""),
+        Field::new("status", COLOURS, ""),
+        Field::new("as_of_date", Type::Date, "The last date"),
+        Field::new("start_date", Type::Date, "The first date"),
+        Field::or_null("as_of", Type::Instant, "As it was known then"),
+        Field::new("due", Type::Instant, "What ends later is not due"),
+        Field::new("sequence", Type::Whole, "The last record that counts"),
+        Field::new("dimensions", Type::Map(&Type::Object(&DIMENSION)), "By dimension"),
+        Field::new("reasons", Type::List(&Type::Object(&REASON)), "The worst first"),
+        Field::new("reasons_left_out", Type::Whole, "How many more there are"),
+        Field::new("warnings", Type::List(&Type::Text), "What a person should know"),
+    ],
+};
+
+static DIMENSION: Shape = Shape {
+    name: "HealthDimension",
+    about: "",
+    fields: &[Field::new("status", COLOURS, ""), Field::new("reasons", Type::Whole, "How many")],
+};
+
+static REASON: Shape = Shape {
+    name: "HealthReason",
+    about: "What fails, where, by how much, and what a person can do",
+    fields: &[
+        Field::new("dimension", Type::Words(|| Dimension::ALL.map(Dimension::name).to_vec()), ""),
+        Field::new("metric_name", Type::Text, ""),
+        Field::new("status", STATUSES, ""),
+        Field::maybe("symbol", Type::Text, ""),
+        Field::maybe("source", Type::Text, ""),
+        Field::maybe("frequency", Type::Text, ""),
+        Field::maybe("price", Type::Text, ""),
+        Field::maybe("beside", Type::Text, "What it was compared with"),
+        Field::maybe("sessions", Type::List(&Type::Date), "The first of them"),
+        Field::maybe("session_count", Type::Whole, ""),
+        Field::or_null("value", Type::Number, ""),
+        Field::maybe("worst", Type::Number, ""),
+        Field::maybe("n_tested", Type::Whole, ""),
+        Field::maybe("n_failed", Type::Whole, ""),
+        Field::maybe("n_settled", Type::Whole, ""),
+        Field::maybe("first_failed", Type::Instant, ""),
+        Field::maybe("last_failed", Type::Instant, ""),
+        Field::new("thresholds", Type::Map(&Type::Number), ""),
+        Field::new("message", Type::Text, ""),
+        Field::new("do", Type::Text, "What a person can do"),
+    ],
 };
 
 /// Columns of a table of reasons.
-const COLUMNS: [(&str, &str); 15] = [
+const COLUMNS: Columns = &[
     ("dimension", "text"),
     ("metric_name", "text"),
     ("status", "text"),
@@ -141,7 +212,7 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let schema = dataset_of(&dataset)?;
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), &GET)?;
     let format = Format::negotiate(&params, &headers)?;
     let now = clock::now();
     let mut asked = Asked::read(schema, &params, now)?;
@@ -201,7 +272,7 @@ fn answer(
     let told: Vec<Value> = reasons.into_iter().map(|reason| reason.told).collect();
     if format != Format::Json {
         let rows: Vec<Value> = told.into_iter().map(as_row).collect();
-        return table_with_warnings(format, &COLUMNS, &rows, &warnings);
+        return table_with_warnings(format, COLUMNS, &rows, &warnings);
     }
     let body = json!({
         "dataset": asked.schema.name,

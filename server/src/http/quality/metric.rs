@@ -8,6 +8,7 @@ use barrow_engine::report::{Count, Measure};
 use barrow_types::{DatasetId, PriceSide, Step, Timestamp};
 use serde_json::{Map, Value, json};
 
+use super::super::openapi::{Columns, Field, Shape, Type};
 use super::super::table::{date, instant};
 use super::fold::{Cell, Cells, Fold, Part};
 
@@ -41,7 +42,7 @@ impl Status {
 }
 
 /// Columns of a table of metrics.
-pub(super) const COLUMNS: [(&str, &str); 17] = [
+pub(super) const COLUMNS: Columns = &[
     ("session", "date"),
     ("symbol", "text"),
     ("source", "text"),
@@ -60,6 +61,34 @@ pub(super) const COLUMNS: [(&str, &str); 17] = [
     ("last_failed", "timestamp"),
     ("thresholds", "text"),
 ];
+
+/// Statuses.
+pub(super) const STATUSES: Type = Type::Words(|| vec!["ok", "warn", "error"]);
+
+/// As an object: what it is not told apart by, and what it has not, is left out.
+pub(super) static METRIC: Shape = Shape {
+    name: "Metric",
+    about: "",
+    fields: &[
+        Field::maybe("session", Type::Date, ""),
+        Field::maybe("symbol", Type::Text, ""),
+        Field::maybe("source", Type::Text, ""),
+        Field::maybe("frequency", Type::Text, ""),
+        Field::maybe("price", Type::Text, ""),
+        Field::maybe("beside", Type::Text, "What it was compared with"),
+        Field::new("metric_name", Type::Text, ""),
+        Field::or_null("value", Type::Number, ""),
+        Field::new("status", STATUSES, ""),
+        Field::maybe("severity", Type::Text, ""),
+        Field::maybe("worst", Type::Number, "The worst number that was met"),
+        Field::maybe("first_failed", Type::Instant, ""),
+        Field::maybe("last_failed", Type::Instant, ""),
+        Field::maybe("n_tested", Type::Whole, ""),
+        Field::maybe("n_failed", Type::Whole, ""),
+        Field::maybe("n_settled", Type::Whole, "Failed, and nothing to be done about it"),
+        Field::new("thresholds", Type::Map(&Type::Number), "What the value is compared with"),
+    ],
+};
 
 /// See the module.
 pub(super) struct Metric<'a> {

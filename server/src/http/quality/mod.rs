@@ -28,28 +28,60 @@ use super::App;
 use super::encode::Format;
 use super::error::Problem;
 use super::facts::dataset_of;
-use super::params::{Known, Params};
+use super::openapi::{Answer, FINDS, Field, Operation, Param, READS, Shape, Tag, Type};
+use super::parameters::{
+    ALIGN, AS_OF, AT_SEQUENCE, FORMAT, FREQUENCY, MARKET_DATASET, PRICE, SESSION, SOURCE, SYMBOLS,
+};
+use super::params::Params;
 use super::table::{date, table_with_warnings};
 use crate::clock;
 use asked::Asked;
 use fold::{Fold, Splits};
 
-const KNOWN: Known = Known {
-    built: &[
-        "symbols",
-        "start_date",
-        "end_date",
-        "frequency",
-        "price",
-        "source",
-        "session",
-        "align",
-        "as_of",
-        "at_sequence",
-        "by",
-        "format",
+/// Metrics.
+pub(crate) static GET: Operation = Operation {
+    id: "get_quality",
+    tag: Tag::Quality,
+    summary: "How good the data of a dataset are, as metrics",
+    path: &[MARKET_DATASET],
+    query: &[
+        SYMBOLS.meaning("Only these. Left out: all"),
+        Param::new(
+            "start_date",
+            Type::Date,
+            "The first session date. Left out: the first there is",
+        ),
+        Param::new("end_date", Type::Date, "The date after the last session date"),
+        FREQUENCY.meaning("Only bars of this length"),
+        PRICE.meaning("Only bars of this side"),
+        SOURCE,
+        SESSION.or("\"regular\""),
+        ALIGN,
+        AS_OF,
+        AT_SEQUENCE,
+        Param::new("by", Type::List(&SPLITS), "What metrics are told apart by"),
+        FORMAT,
     ],
-    not_built: &[],
+    answer: Answer::Report(&QUALITY),
+    problems: &[READS, FINDS],
+    example: ("/v1/quality/bars?start_date=2024-11-25&end_date=2024-11-30&by=source", ""),
+    ..Operation::GET
+};
+
+const SPLITS: Type = Type::Words(|| vec!["session", "symbol", "source", "frequency", "price"]);
+
+static QUALITY: Shape = Shape {
+    name: "Quality",
+    about: "Metrics of a dataset",
+    fields: &[
+        Field::new("dataset", Type::Text, ""),
+        Field::or_null("start_date", Type::Date, ""),
+        Field::or_null("end_date", Type::Date, ""),
+        Field::new("sequence", Type::Whole, "The last record that counts"),
+        Field::new("metrics", Type::List(&Type::Object(&metric::METRIC)), ""),
+        Field::new("warnings", Type::List(&Type::Text), "What a person should know"),
+        Field::new("complete", Type::Flag, ""),
+    ],
 };
 
 /// Answers metrics.
@@ -60,7 +92,7 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let schema = dataset_of(&dataset)?;
-    let params = Params::parse(query.as_deref(), &KNOWN)?;
+    let params = Params::parse(query.as_deref(), &GET)?;
     let format = Format::negotiate(&params, &headers)?;
     let splits = params.read("by", Splits::parse)?.unwrap_or_default();
     let mut asked = Asked::read(schema, &params, clock::now())?;
@@ -83,7 +115,7 @@ fn answer(
     let (metrics, warnings) = (fold.metrics(), fold.warnings());
     if format != Format::Json {
         let rows: Vec<Value> = metrics.iter().map(|metric| metric.row(&fold)).collect();
-        return table_with_warnings(format, &metric::COLUMNS, &rows, &warnings);
+        return table_with_warnings(format, metric::COLUMNS, &rows, &warnings);
     }
     let metrics: Vec<Value> = metrics.iter().map(|metric| metric.json(&fold)).collect();
     let dates = &asked.dates;

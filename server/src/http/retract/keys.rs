@@ -41,7 +41,8 @@ pub(super) fn read(body: &[u8], schema: &Schema, step: Step) -> Result<Vec<Key>,
         Problem::new(Code::InvalidBody, detail).about("keys")
     };
     let body = parse(body).map_err(|problem| wrong(&problem.detail))?;
-    let fields = Fields::of(&body, "", &["keys"]).map_err(|problem| wrong(&problem.detail))?;
+    let fields =
+        Fields::of_shape(&body, "", &super::KEYS).map_err(|problem| wrong(&problem.detail))?;
     let keys = fields.list("keys")?;
     if !fields.has("keys") {
         return Err(wrong("there are no keys"));

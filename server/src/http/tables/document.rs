@@ -5,18 +5,45 @@ use barrow_engine::dataset::ValueType;
 use barrow_engine::dataset::tables::{Asked, AskedColumn, COLUMNS_MAX, Extra};
 use serde_json::Value;
 
+use super::super::datasets::{EXTRA, VALUES};
 use super::super::error::Problem;
 use super::super::facts::json::{Fields, fault, text};
+use super::super::openapi::{Field, Shape, Type};
 
-const DOCUMENT: [&str; 3] = ["columns", "key", "extra"];
-const COLUMN: [&str; 5] = ["name", "type", "nullable", "hidden", "was"];
+/// The document.
+pub(super) static DOCUMENT: Shape = Shape {
+    name: "TableDefinition",
+    about: "A table as it is to be",
+    fields: &[
+        Field::new("columns", Type::List(&Type::Object(&COLUMN)), "At least one"),
+        Field::maybe(
+            "key",
+            Type::List(&Type::Text),
+            "The columns that tell rows apart beside symbol and source: ts, and others. Left out: \
+             rows are never matched",
+        ),
+        Field::maybe("extra", EXTRA, "What becomes of columns of rows that it does not have"),
+    ],
+};
+
+static COLUMN: Shape = Shape {
+    name: "ColumnDefinition",
+    about: "A column as it is to be",
+    fields: &[
+        Field::new("name", Type::Text, "Letters, digits and _, a letter first"),
+        Field::new("type", VALUES, "What it holds"),
+        Field::maybe("nullable", Type::Flag, "Whether a row may have no value"),
+        Field::maybe("hidden", Type::Flag, "Whether answers leave it out"),
+        Field::maybe("was", Type::Text, "Its name up to now, if it is to be renamed"),
+    ],
+};
 
 /// What a document asks for.
 ///
 /// # Errors
 /// A field of it is none, or says what it must not; the problem names it.
 pub(super) fn read(value: &Value) -> Result<Asked, Problem> {
-    let fields = Fields::of(value, "", &DOCUMENT)?;
+    let fields = Fields::of_shape(value, "", &DOCUMENT)?;
     let listed = fields.list("columns")?;
     if listed.is_empty() {
         let what = "is missing: list the columns as [{\"name\": ..., \"type\": ...}, ...]";
@@ -39,7 +66,7 @@ pub(super) fn read(value: &Value) -> Result<Asked, Problem> {
 }
 
 fn column(value: &Value, place: String) -> Result<AskedColumn, Problem> {
-    let fields = Fields::of(value, place, &COLUMN)?;
+    let fields = Fields::of_shape(value, place, &COLUMN)?;
     let holds = fields
         .required("type", |fields, name| fields.word(name, &ValueType::ALL.map(ValueType::name)))?;
     Ok(AskedColumn {

@@ -10,10 +10,11 @@ use barrow_engine::disk::{Disk, OsDisk};
 use barrow_engine::{CopyJob, Error, ErrorKind, Moved, StoreAtRest};
 use serde_json::{Map, Value, json};
 
-use super::{BadParam, Kind, Outcome, blocking, unknown};
+use super::{BadParam, Kind, Outcome, REQUEST_ID, blocking, check_names};
 use crate::below::Below;
 use crate::config::Config;
 use crate::http::error::Problem;
+use crate::http::openapi::{Field, Shape, Type};
 use crate::jobs::work::{BUSY_PAUSE, Broken, Work};
 use crate::pace::Pacer;
 use crate::store_folder::{StoreFolder, ends_as_unfinished};
@@ -26,6 +27,17 @@ const RESTORED: &str = "it was at work when the store was copied that this one w
 /// What is said where there is no place for backups.
 const UNSET: &str = "this server makes no backups: set [server] backup_dir to the folder that they \
                      are to be made in, and restart it";
+
+/// What a request for such a job says.
+pub(super) static ASKED: Shape = Shape {
+    name: "BackupJob",
+    about: "Copies the store while it takes rows",
+    fields: &[
+        Field::new("kind", Type::Words(|| vec!["backup"]), ""),
+        REQUEST_ID,
+        Field::new("path", Type::Text, "A folder below [server] backup_dir that is not there"),
+    ],
+};
 
 /// See the module.
 pub(super) struct Backup;
@@ -51,9 +63,7 @@ fn below(config: &Config) -> Below {
 
 /// The folder that is asked for, as it stands below `backup_dir`.
 fn path<'a>(params: &'a Map<String, Value>, config: &Config) -> Result<&'a str, BadParam> {
-    if let Some(other) = params.keys().find(|name| *name != "path") {
-        return Err(unknown(other));
-    }
+    check_names(params, &ASKED)?;
     let path = below(config).path(params, UNSET)?;
     if ends_as_unfinished(Path::new(path)) {
         let fault = format!("{path:?} ends with .unfinished, as only unfinished backups do");

@@ -8,12 +8,56 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{BadParam, Kind, Outcome, blocking};
+use super::{BadParam, Kind, Outcome, REQUEST_ID, blocking};
 use crate::config::Config;
 use crate::http::error::Problem;
 use crate::http::features::{CHECKED, Check, Ready, Sum};
+use crate::http::openapi::{Field, Shape, Type};
 use crate::http::params::Params;
 use crate::jobs::work::{Broken, Work};
+
+/// What a request for such a job says.
+pub(super) static VERIFY: Shape = Shape {
+    name: "VerifyFeaturesJob",
+    about: "Recomputes features slot by slot, and compares",
+    fields: &[
+        Field::new("kind", Type::Words(|| vec!["verify_features"]), ""),
+        REQUEST_ID,
+        GROUP,
+        SYMBOLS,
+        START,
+        END,
+        AS_OF,
+        AT_SEQUENCE,
+    ],
+};
+
+/// What a request for such a job says.
+pub(super) static LINT: Shape = Shape {
+    name: "LintFeaturesJob",
+    about: "Looks whether features need more of the past than they say, or the future",
+    fields: &[
+        Field::new("kind", Type::Words(|| vec!["lint_features"]), ""),
+        REQUEST_ID,
+        GROUP,
+        SYMBOLS,
+        START,
+        END,
+        AS_OF,
+        AT_SEQUENCE,
+    ],
+};
+
+const GROUP: Field = Field::new("group", Type::Text, "NAME or NAME@VERSION");
+const SYMBOLS: Field = Field::maybe(
+    "symbols",
+    Type::Either(&[Type::List(&Type::Text), Type::Text]),
+    "Left out: all. A text has them joined by commas",
+);
+const START: Field = Field::maybe("start", Type::When, "Left out: with the first slot");
+const END: Field = Field::maybe("end", Type::When, "Left out: with the last slot");
+const AS_OF: Field = Field::maybe("as_of", Type::When, "From what was known then");
+const AT_SEQUENCE: Field = Field::maybe("at_sequence", Type::Whole, "From what was held then");
 
 /// See the module.
 pub(super) struct CheckFeatures<S> {

@@ -7,14 +7,22 @@ use std::time::Duration;
 use barrow_engine::ErrorKind;
 use serde_json::{Map, Value, json};
 
-use super::{BadParam, Kind, Outcome, none};
+use super::{BadParam, Kind, Outcome, REQUEST_ID, check_names};
 use crate::config::Config;
 use crate::http::error::Problem;
+use crate::http::openapi::{Field, Shape, Type};
 use crate::jobs::work::{BUSY_PAUSE, Broken, Work};
 use crate::writer::{IntakeError, Wanted};
 
 /// How often its progress is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What a request for such a job says.
+pub(super) static ASKED: Shape = Shape {
+    name: "CompactJob",
+    about: "Merges all segments that can be merged",
+    fields: &[Field::new("kind", Type::Words(|| vec!["compact"]), ""), REQUEST_ID],
+};
 
 /// See the module.
 pub(super) struct Compact;
@@ -25,7 +33,7 @@ impl Kind for Compact {
     }
 
     fn check(&self, params: &Map<String, Value>, _: &Config) -> Result<(), BadParam> {
-        none(params)
+        check_names(params, &ASKED)
     }
 
     fn run<'a>(&'a self, work: &'a Work) -> Outcome<'a> {

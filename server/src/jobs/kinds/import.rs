@@ -13,12 +13,14 @@ use barrow_types::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{BadParam, Kind, Outcome, blocking};
+use super::{BadParam, Kind, Outcome, REQUEST_ID, blocking, check_names};
 use crate::below::Below;
 use crate::clock;
 use crate::config::Config;
+use crate::http::openapi::{Field, Shape, Type};
 use crate::import::{
-    self, ImportError, ImportOptions, Reading, Routes, Sending, Tally, Watcher, Way,
+    self, ALIGNS, ImportError, ImportOptions, Reading, Routes, SESSIONS, Sending, Tally, Watcher,
+    Way,
 };
 use crate::jobs::work::{Broken, Wishes, Work};
 
@@ -32,8 +34,38 @@ const CHANGED: &str = "the files are not those with which the job began: one has
                        or has gone. What was stored of them stays stored; retry the job, or import \
                        again, to store what they hold now";
 
-/// Parameters beside the importer's options.
-const OWN_FIELDS: [&str; 2] = ["path", "dry_run"];
+/// What a request for such a job says: the options of `barrow import`, with `_` for `-`.
+pub(super) static ASKED: Shape = Shape {
+    name: "ImportJob",
+    about: "Imports files that the server has",
+    fields: &[
+        Field::new("kind", Type::Words(|| vec!["import"]), ""),
+        REQUEST_ID,
+        Field::new("path", Type::Text, "A file or folder below [server] import_dir"),
+        Field::maybe("dry_run", Type::Flag, "Only look at the files"),
+        Field::maybe("dataset", Type::Text, "What the rows are"),
+        Field::maybe("timeframe", Type::Text, "How long the bars are"),
+        Field::maybe("symbol", Type::Text, "Of files that do not tell it"),
+        Field::maybe("source", Type::Text, "Who the rows come from"),
+        Field::maybe("price", TEXTS, "Which price bars are of"),
+        Field::maybe("price_scale", Type::Whole, "What whole numbers of prices are divided by"),
+        Field::maybe("stamp", Type::Text, "Whether bars are stamped where they start or end"),
+        Field::maybe("calendar", Type::Text, "The calendar of the instruments"),
+        Field::maybe("time_zone", Type::Text, "Of times that do not tell it"),
+        Field::maybe("map", PAIRS, "Which columns are meant, such as ts=Date"),
+        Field::maybe("complete", Type::Flag, "That this is all there is"),
+        Field::maybe("known_at", Type::Text, "When rows were known, such as ts_end+15m"),
+        Field::maybe("session", Type::Words(|| SESSIONS.into()), "Which hours bars have"),
+        Field::maybe("align", Type::Words(|| ALIGNS.into()), "How bars lie"),
+        Field::maybe("since", Type::Text, "From when on facts hold"),
+    ],
+};
+
+/// Texts, with commas between them if they are one.
+const TEXTS: Type = Type::Either(&[Type::Text, Type::List(&Type::Text)]);
+
+/// The same, or an object of them.
+const PAIRS: Type = Type::Either(&[Type::Text, Type::List(&Type::Text), Type::Map(&Type::Text)]);
 
 /// See the module.
 pub(super) struct Import;
@@ -63,9 +95,10 @@ struct Asked {
 
 impl Asked {
     fn read(params: &Map<String, Value>, config: &Config) -> Result<Self, BadParam> {
+        check_names(params, &ASKED)?;
         let below = Below::new("[server] import_dir", &config.server.import_dir);
         let path = below.path(params, UNSET)?.to_owned();
-        let options = ImportOptions::of_params(params, &OWN_FIELDS)?;
+        let options = ImportOptions::of_params(params)?;
         let dry_run = match params.get("dry_run") {
             None | Some(Value::Null) => false,
             Some(Value::Bool(dry_run)) => *dry_run,

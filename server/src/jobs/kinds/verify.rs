@@ -8,12 +8,20 @@ use barrow_engine::{Stepped, Verifier, VerifyPlace, VerifyReport};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{BadParam, Kind, Outcome, blocking, none};
+use super::{BadParam, Kind, Outcome, REQUEST_ID, blocking, check_names};
 use crate::config::Config;
+use crate::http::openapi::{Field, Shape, Type};
 use crate::jobs::work::{Broken, Work};
 
 /// Problems that the summary lists.
 const PROBLEMS_MAX: usize = 100;
+
+/// What a request for such a job says.
+pub(super) static ASKED: Shape = Shape {
+    name: "VerifyJob",
+    about: "Reads every stored block, and recomputes its checksum",
+    fields: &[Field::new("kind", Type::Words(|| vec!["verify"]), ""), REQUEST_ID],
+};
 
 /// See the module.
 pub(super) struct Verify;
@@ -58,7 +66,7 @@ impl Kind for Verify {
     }
 
     fn check(&self, params: &Map<String, Value>, _: &Config) -> Result<(), BadParam> {
-        none(params)
+        check_names(params, &ASKED)
     }
 
     fn run<'a>(&'a self, work: &'a Work) -> Outcome<'a> {
