@@ -3,7 +3,8 @@
 //! `--data DIR --question NAME`:
 //!
 //! - `seven`, `alpha`: seven usual features, or Alpha158, of the first `--symbols` symbols and
-//!   `--sessions` sessions of a store that `ingest` left, on one thread and on two
+//!   `--sessions` sessions of a store that `ingest` left, on one thread and on two; then, of some
+//!   symbols, from files (`history: materialized`), with what it takes to write them
 //! - `late`: one symbol, `--years N` of minutes in a fresh store, of which some come late. How long
 //!   until the live features are right again, and until the cells that changed are read: of a
 //!   60-slot window, and of recursions, whose cells all change from there on
@@ -38,6 +39,10 @@ const ROUNDS: usize = 3;
 /// Rows that come late.
 const LATE: usize = 100;
 const WINDOW: usize = 60;
+/// Slots of a file of cells: ten sessions.
+const FILE_SLOTS: u32 = 3_900;
+/// Symbols times features whose cells are put into files.
+const FILE_CELLS: u32 = 3_500;
 
 fn main() {
     let Some(dir) = arguments::optional::<PathBuf>("--data") else { return };
@@ -101,7 +106,8 @@ fn read(snapshot: &Snapshot, scan: &FeatureScan, feature: usize) -> (usize, f64)
 }
 
 fn of_all(dir: &Path, name: &str, group: &Arc<FeatureGroup>, (symbols, range): (u32, (i64, i64))) {
-    let store = Store::open(dir, Options { checkpoint_bytes_max: 0, ..Options::default() });
+    let options = Options { checkpoint_bytes_max: 0, cell_slots: FILE_SLOTS, ..Options::default() };
+    let store = Store::open(dir, options);
     let snapshot = store.engine.snapshot();
     let names: Vec<String> = group.compiled.features.iter().map(|of| of.name.clone()).collect();
     let mean = names.iter().position(|name| name == "mean20" || name == "MA20");
@@ -135,6 +141,39 @@ fn of_all(dir: &Path, name: &str, group: &Arc<FeatureGroup>, (symbols, range): (
         figure::one(&format!("{name}: rows"), "rows", slots as f64);
         figure::one(&format!("{name}: check"), "sum", sum);
     }
+    // As many cells in files, whichever group.
+    let stored = symbols.min(FILE_CELLS / u32::try_from(names.len()).expect("groups are small"));
+    let (wall, ()) = figure::seconds(|| {
+        for symbol_of in 0..stored {
+            let mut go_on = || ControlFlow::Continue(());
+            let made = snapshot.store_cells(group, &symbol(symbol_of).into(), &mut go_on);
+            assert!(!made.expect("the disk works").is_full, "there is room");
+        }
+    });
+    let files = store.engine.reader().cells();
+    let name = format!("{name}, in files");
+    let before = machine::cpu_seconds(own);
+    let mut walls = Vec::new();
+    let (mut slots, mut sum) = (0, 0.0);
+    for _ in 0..ROUNDS {
+        let (wall, found) = figure::seconds(|| of(0..stored));
+        (slots, sum) = found;
+        walls.push(wall * 1e3);
+    }
+    let cpu = (machine::cpu_seconds(own) - before) / ROUNDS as f64;
+    let read = store.engine.reader().cells().used;
+    assert_eq!(read, files.made * ROUNDS as u64, "all of it comes from files");
+    figure::one(&format!("{name}: written: a row"), "ns", wall / slots as f64 * 1e9);
+    figure::one(&format!("{name}: a cell"), "bytes", bytes(files.bytes, slots * names.len()));
+    figure::many(&name, "ms", walls);
+    figure::one(&format!("{name}: CPU a row"), "ns", cpu / slots as f64 * 1e9);
+    figure::one(&format!("{name}: rows"), "rows", slots as f64);
+    figure::one(&format!("{name}: check"), "sum", sum);
+    snapshot.retain_cells(&BTreeSet::new());
+}
+
+fn bytes(all: u64, cells: usize) -> f64 {
+    all as f64 / cells as f64
 }
 
 /// One symbol and its live features.

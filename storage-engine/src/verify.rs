@@ -14,6 +14,7 @@ use crate::disk::Disk;
 use crate::engine::apply;
 use crate::engine::open::{self, Found};
 use crate::error::Error;
+use crate::features;
 use crate::gaps::{self, Verified};
 use crate::generation::Generation;
 use crate::memtable::{Span, Zone};
@@ -60,7 +61,8 @@ impl VerifyReport {
     }
 }
 
-/// Checks a store that nobody has open: format, roots, manifest, segments, log, masks, tiles.
+/// Checks a store that nobody has open: format, roots, manifest, segments, log, masks, tiles, and
+/// the checksums of cells of features, which are computed again by a check of their own.
 ///
 /// # Errors
 /// `NotFound` if there is no store. Damage is not an error but a problem of the report.
@@ -94,6 +96,10 @@ pub fn verify(disk: &Arc<dyn Disk>) -> Result<VerifyReport, Error> {
         Err(error) => report.problem(&error),
     }
     match curate::verify_tile_files(&**disk, format.instance, &snapshot, last) {
+        Ok(verified) => report.add(verified),
+        Err(error) => report.problem(&error),
+    }
+    match features::verify_cell_files(&**disk, format.instance) {
         Ok(verified) => report.add(verified),
         Err(error) => report.problem(&error),
     }

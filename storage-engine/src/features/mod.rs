@@ -39,8 +39,8 @@ pub(crate) use checkpoints::Checkpoints;
 pub use group::FeatureGroup;
 use lane::Asked;
 pub use live::{LiveFeatures, LiveRow, LiveUpdate};
-pub(crate) use stored::StoredCells;
 pub use stored::{CellsKey, CellsMade, StoredCellsStats};
+pub(crate) use stored::{StoredCells, verify_cell_files};
 use stream::Stream;
 
 /// Which features of which instrument.

@@ -174,7 +174,10 @@ fn a_damaged_file_is_computed_instead_and_made_again() {
         disk.write_at(&path, place, &[byte ^ 1]).unwrap();
     }
     drop(engine);
-    let engine = Engine::open(Arc::clone(&disk) as Arc<dyn Disk>, small(), [7; 16]).unwrap().0;
+    let store: Arc<dyn Disk> = disk;
+    let problems = crate::verify(&store).unwrap().problems;
+    assert_eq!(problems.len(), 10, "{problems:?}");
+    let engine = Engine::open(store, small(), [7; 16]).unwrap().0;
     assert_eq!(used_in_comparing(&engine, &group), 0);
     let stats = engine.reader().cells();
     assert_eq!((stats.blocks, stats.dropped), (0, 10));

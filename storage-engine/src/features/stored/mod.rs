@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use crate::derived::{self, Opened, TEMPORARY};
 use crate::disk::Disk;
 use crate::error::Error;
+use crate::gaps::Verified;
 
 use super::basis::Basis;
 use super::cell_file::{self, Index, KIND, Name, SLOTS_MAX};
@@ -194,6 +195,33 @@ impl StoredCells {
         gone.iter().for_each(|block| self.remove(disk, &block.name));
         self.blocks.lock().retain(|_, of| !of.is_empty());
     }
+}
+
+/// Checks all checksums of the files of cells of a store that nobody has open.
+///
+/// # Errors
+/// The folder cannot be read.
+pub(crate) fn verify_cell_files(disk: &dyn Disk, instance: [u8; 16]) -> Result<Verified, Error> {
+    let mut verified = Verified::default();
+    let cells = StoredCells::new(instance, (0, SLOTS_MAX));
+    for name in disk.list(derived::DIR)?.iter().filter_map(|name| Name::parse(name)) {
+        let len = disk.len(&name.path())?;
+        let block = Block { name, len, contents: Mutex::default() };
+        verified.files += 1;
+        verified.bytes += len;
+        let contents = block.contents(&cells, disk);
+        let read = contents.and_then(|contents| {
+            let bytes = block.read(disk, &contents)?;
+            let slots = contents.index.slots as usize;
+            let decoded = cell_file::decode_piece(&contents.index, &bytes, 0..slots);
+            decoded.map_err(|damaged| Error::corrupt(format!("{}: {damaged}", name.path())))
+        });
+        if let Err(error) = read {
+            let problem = format!("{error}; stop the server, remove the file, start");
+            verified.problems.push(problem);
+        }
+    }
+    Ok(verified)
 }
 
 fn bytes_of(blocks: &Blocks) -> u64 {
