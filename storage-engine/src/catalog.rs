@@ -78,11 +78,8 @@ pub(crate) struct Catalog {
 impl Catalog {
     /// Only the ledgers.
     pub(crate) fn new() -> Self {
-        let catalog = Self {
-            inner: RwLock::default(),
-            tables: RwLock::default(),
-            floors: RwLock::default(),
-        };
+        let catalog =
+            Self { inner: RwLock::default(), tables: RwLock::default(), floors: RwLock::default() };
         let name = "-";
         for dataset in LEDGERS {
             let key = SeriesKey {

@@ -325,6 +325,7 @@ mod tests {
                 "jobs" => &["job_id"],
                 "definitions" => &["version"],
                 "tables" => &["name", "version", "column"],
+                "retention" => &["dataset", "step"],
                 _ => &[],
             };
             assert_eq!(names, expected, "{}", schema.name);

@@ -184,13 +184,10 @@ mod tests {
             let found = floors.at(DatasetId::BARS, Step::M1, Sequence::new(sequence));
             found.map(|set| set.since.get())
         };
-        assert_eq!([4, 5, 8, 9, 10].map(|n| at(&floors, n)), [
-            None,
-            Some(5),
-            Some(5),
-            Some(9),
-            Some(9)
-        ]);
+        assert_eq!(
+            [4, 5, 8, 9, 10].map(|n| at(&floors, n)),
+            [None, Some(5), Some(5), Some(9), Some(9)]
+        );
         assert_eq!(floors.at(DatasetId::BARS, Step::M5, Sequence::MAX), None);
         assert_eq!(floors.all(Sequence::new(4)), []);
         assert_eq!(floors.all(Sequence::MAX), [set(9)]);

@@ -90,12 +90,7 @@ pub(crate) fn define(catalog: &Catalog, content: &RowsBody, sequence: Sequence, 
 }
 
 /// Makes the floors of retention known that a record sets.
-fn set_floors(
-    catalog: &Catalog,
-    content: &RowsBody,
-    sequence: Sequence,
-    set_at: Timestamp,
-) {
+fn set_floors(catalog: &Catalog, content: &RowsBody, sequence: Sequence, set_at: Timestamp) {
     let section = content.own();
     if section.dataset != DatasetId::RETENTION {
         return;

@@ -12,6 +12,7 @@ use barrow_types::{DatasetId, PriceSide, Sequence, SeriesKey, Source, Step, Symb
 
 use crate::aggregates::{Tiles, find_stored_tiles};
 use crate::catalog::{Catalog, LEDGERS};
+use crate::compact::{Dropped, Swept};
 use crate::dataset;
 use crate::dataset::retention::{self, RETENTION, SetFloor};
 use crate::dataset::tables::{Definition, TABLES};
@@ -330,6 +331,8 @@ pub(super) fn open(
         flushed_bytes: 0,
         compactions: 0,
         compacted_bytes: 0,
+        swept: Swept::default(),
+        dropped: Dropped::default(),
         compacting: None,
         copying: Vec::new(),
         compaction_due: false,

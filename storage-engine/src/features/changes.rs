@@ -56,7 +56,7 @@ impl Changes {
         for series in touched {
             let generation = snapshot.generation();
             let Some(key) = generation.catalog.key(series) else { continue };
-            if let Some(changed) = changed(snapshot, series, since) {
+            if let Some(changed) = changed(snapshot, (series, &key), since) {
                 changes.add(reference, &key, changed);
             }
         }
@@ -173,9 +173,18 @@ struct Changed {
     is_new: bool,
 }
 
-/// What came to a series after `since`; `None`: nothing. Of what is in segments already it is only
-/// known where it may lie.
-fn changed(snapshot: &Snapshot, series: SeriesId, since: Sequence) -> Option<Changed> {
+/// What came to the series `series` of `key` after `since`; `None`: nothing. Of what is in segments
+/// already it is only known where it may lie.
+fn changed(
+    snapshot: &Snapshot,
+    (series, key): (SeriesId, &SeriesKey),
+    since: Sequence,
+) -> Option<Changed> {
+    let floor = snapshot.floor(key.dataset, key.step).filter(|_| key.step == Step::Tick);
+    if floor.is_some_and(|set| set.floor.at_sequence_from > since) {
+        // Events may be gone together with the retractions that tell of the change.
+        return Some(Changed { first: i64::MIN, is_new: true });
+    }
     let generation = snapshot.generation();
     let since = since.get();
     let mut found: Option<Changed> = None;
