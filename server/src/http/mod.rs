@@ -260,6 +260,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/instruments/{id}", get(facts::instruments::show).put(facts::instruments::put))
         .route("/v1/rules", get(facts::rules::list_all))
         .route("/v1/rules/{dataset}", get(facts::rules::list_of).put(facts::rules::put))
+        .route("/v1/retention", get(facts::retention::list))
+        .route("/v1/retention/{dataset}", put(facts::retention::put))
         .route("/v1/halts", get(facts::spans::list_halts).post(facts::spans::post_halts))
         .route("/v1/outages", get(facts::spans::list_outages).post(facts::spans::post_outages))
         .route("/v1/watermarks", get(facts::watermarks::list).put(facts::watermarks::put))

@@ -275,6 +275,29 @@ impl Snapshot {
         Ok(now)
     }
 
+    /// The last record that holds a batch that came in at `at` or before; [`Sequence::ZERO`] if there
+    /// is none.
+    ///
+    /// # Errors
+    /// `Corrupt` if a block that is needed is damaged.
+    pub fn sequence_at(&self, at: Timestamp) -> Result<Sequence, Error> {
+        let mut scanner = self.scan(Scan {
+            series: ledger_series(DatasetId::BATCHES),
+            start: Timestamp::MIN,
+            end: Timestamp::from_nanos(at.nanos().saturating_add(1)),
+            columns: Vec::new(),
+            as_of: None,
+            at_sequence: None,
+            revisions: Revisions::All,
+        })?;
+        let mut held = Sequence::ZERO;
+        while let Some(rows) = scanner.next()? {
+            let last = rows.sequence.iter().max().copied().unwrap_or_default();
+            held = held.max(Sequence::new(last));
+        }
+        Ok(held)
+    }
+
     /// How many rows of a series are stored, whatever became of them; in memory perhaps some that
     /// are newer than the snapshot.
     pub fn row_count(&self, series: SeriesId) -> u64 {
