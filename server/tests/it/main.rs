@@ -30,6 +30,7 @@ mod malformed;
 mod program;
 mod quality;
 mod query;
+mod retention;
 mod retract;
 mod tables;
 mod ticks;
