@@ -68,9 +68,9 @@ impl Model {
         }
         // Earlier minutes first.
         let closes = self.bars.values().rev().filter_map(|versions| {
-            let known =
+            let mut known =
                 versions.iter().filter(|(at, record, _)| *at <= as_of && *record <= at_sequence);
-            known.last().map(|(.., close)| *close)
+            known.next_back().map(|(.., close)| *close)
         });
         Some(closes.collect())
     }

@@ -265,8 +265,8 @@ impl Model {
     /// The floor of a dataset and step that records up to `at_sequence` set.
     pub fn floor(&self, of: (DatasetId, Step), at_sequence: u64) -> Floor {
         let set = self.floors.get(&of).into_iter().flatten();
-        let set = set.filter(|(since, _)| *since <= at_sequence);
-        set.last().map_or(Floor::NONE, |(_, floor)| *floor)
+        let mut set = set.filter(|(since, _)| *since <= at_sequence);
+        set.next_back().map_or(Floor::NONE, |(_, floor)| *floor)
     }
 
     /// Stores a new batch that came in at `now` as record `sequence`, row by row.
@@ -567,8 +567,9 @@ fn dated(
 /// Counts a row beside the other versions of it; whether it is stored. Nobody who asks about times
 /// from `floor` on sees it where another stands above it by then: it is compared with none.
 fn insert(versions: &[&Stored], row: &mut Stored, floor: i64, outcome: &mut Outcome) -> bool {
-    let stands_above = |other: &&Stored| (row.known_at + 1..=floor).contains(&other.known_at);
-    let is_seen = !versions.iter().any(|other| stands_above(other));
+    let known_at = row.known_at;
+    let is_seen =
+        !versions.iter().any(|other| other.known_at > known_at && other.known_at <= floor);
     let visible = winner(versions, row.known_at).filter(|other| !other.retract);
     if is_seen && visible.is_some_and(|other| other.values == row.values) {
         outcome.duplicates += 1;
