@@ -2,9 +2,9 @@
 //!
 //! Per series the rows of all chosen segments are merged: winners go to base extents (delta extents
 //! if they lie among rows of segments that were not chosen), losers to history. What no question
-//! above the floor of retention sees is left out; only floors that are in segments themselves count,
-//! so whatever a store is brought back to knows of the floor by which rows were dropped. A series
-//! with many bytes gets a file of its own, the others share packs with their neighbours
+//! above the floor of retention sees is left out; only floors that are in segments themselves
+//! count, so whatever a store is brought back to knows of the floor by which rows were dropped. A
+//! series with many bytes gets a file of its own, the others share packs with their neighbours
 //! of one dataset and step.
 
 mod choose;

@@ -4,7 +4,7 @@
 //! segment lies in it beside the rows that it lost to; where those are at or below the floor too,
 //! all of it goes. Each row beside it that is younger may keep one of its key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, Step};
 
@@ -105,6 +105,12 @@ impl Swept {
             let known = self.0.get(&segment.number).copied().unwrap_or(Sequence::ZERO);
             newest.is_some_and(|newest| known < newest)
         };
+        let datasets: BTreeSet<DatasetId> = floors.iter().map(|set| set.dataset).collect();
+        let may_lose = move |segment: &&Segment| {
+            segment.extents.iter().any(|extent| {
+                extent.kind == ExtentKind::History && datasets.contains(&extent.dataset)
+            })
+        };
         let segments = generation.segments.iter().map(AsRef::as_ref);
         let lost = |segment: &'a Segment| {
             let lost = of_segment(segment, |series| {
@@ -113,7 +119,7 @@ impl Swept {
             });
             (lost.rows_max > 0).then_some((segment, lost))
         };
-        segments.filter(is_unswept).filter_map(lost)
+        segments.filter(is_unswept).filter(may_lose).filter_map(lost)
     }
 }
 

@@ -212,7 +212,8 @@ impl Snapshot {
         };
         Err(Error::below_retention(format!(
             "{asked} lies below the retention floor of {name}{space}{timeframe}, which is answered \
-             as of {} and at sequence {} or later; rows that only earlier questions saw may be gone",
+             as of {} and at sequence {} or later; rows that only earlier questions saw may be \
+             gone",
             set.floor.as_of_from, set.floor.at_sequence_from
         )))
     }
@@ -275,8 +276,8 @@ impl Snapshot {
         Ok(now)
     }
 
-    /// The last record that holds a batch that came in at `at` or before; [`Sequence::ZERO`] if there
-    /// is none.
+    /// The last record that holds a batch that came in at `at` or before; [`Sequence::ZERO`] if
+    /// there is none.
     ///
     /// # Errors
     /// `Corrupt` if a block that is needed is damaged.
