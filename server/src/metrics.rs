@@ -104,6 +104,8 @@ pub(crate) struct Metrics {
     flushed_bytes: Counter<u64, AtomicU64>,
     compactions: Counter<u64, AtomicU64>,
     compacted_bytes: Counter<u64, AtomicU64>,
+    retention_rows: Counter<u64, AtomicU64>,
+    retention_bytes: Counter<u64, AtomicU64>,
     write_amplification: Gauge<f64, AtomicU64>,
     retired_files: AtomicGauge,
     checkpoints_kept: AtomicGauge,
@@ -230,6 +232,8 @@ impl Metrics {
             flushed_bytes: Counter::default(),
             compactions: Counter::default(),
             compacted_bytes: Counter::default(),
+            retention_rows: Counter::default(),
+            retention_bytes: Counter::default(),
             write_amplification: Gauge::default(),
             retired_files: Gauge::default(),
             checkpoints_kept: Gauge::default(),
@@ -333,6 +337,17 @@ impl Metrics {
             "compaction_written_bytes",
             "Bytes of segments that compactions wrote",
             self.compacted_bytes.clone(),
+        );
+        r.register(
+            "retention_dropped_rows",
+            "Rows that compactions left out because no question above a floor of retention sees \
+             them",
+            self.retention_rows.clone(),
+        );
+        r.register(
+            "retention_dropped_bytes",
+            "Bytes that these rows took, about",
+            self.retention_bytes.clone(),
         );
         r.register(
             "flush_written_bytes",
@@ -811,6 +826,8 @@ impl Metrics {
             (&self.flushed_bytes, stats.flushed_bytes),
             (&self.compactions, stats.compactions),
             (&self.compacted_bytes, stats.compacted_bytes),
+            (&self.retention_rows, stats.retention_rows),
+            (&self.retention_bytes, stats.retention_bytes),
         ] {
             counter.inc_by(value.saturating_sub(counter.get()));
         }

@@ -1,5 +1,5 @@
-//! Which series there are, key to number and back, and which tables users have defined. Grows only;
-//! shared by every generation.
+//! Which series there are, key to number and back, which tables users have defined, and the floors
+//! of retention. Shared by every generation.
 
 mod index;
 
@@ -12,6 +12,7 @@ use barrow_types::{
 use parking_lot::RwLock;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::dataset::retention::{Floors, SetFloor};
 use crate::dataset::tables::{self, Definition, Fault, Table, TableVersion};
 use crate::dataset::{self, Schema};
 
@@ -71,12 +72,14 @@ pub(crate) struct Catalog {
     inner: RwLock<Inner>,
     /// In order of their numbers.
     tables: RwLock<Vec<Table>>,
+    floors: RwLock<Floors>,
 }
 
 impl Catalog {
     /// Only the ledgers.
     pub(crate) fn new() -> Self {
-        let catalog = Self { inner: RwLock::default(), tables: RwLock::default() };
+        let catalog =
+            Self { inner: RwLock::default(), tables: RwLock::default(), floors: RwLock::default() };
         let name = "-";
         for dataset in LEDGERS {
             let key = SeriesKey {
@@ -102,6 +105,26 @@ impl Catalog {
             Some(table) => table.add(version),
             None => tables.push(Table::new(version)),
         }
+    }
+
+    /// Adds a version of a floor, of a later record than those before it.
+    pub(crate) fn set_floor(&self, set: SetFloor) {
+        self.floors.write().add(set);
+    }
+
+    /// The floor of a dataset and step that some record up to `sequence` set.
+    pub(crate) fn floor(
+        &self,
+        dataset: DatasetId,
+        step: Step,
+        sequence: Sequence,
+    ) -> Option<SetFloor> {
+        self.floors.read().at(dataset, step, sequence).copied()
+    }
+
+    /// All such floors, in order of datasets and steps.
+    pub(crate) fn floors(&self, sequence: Sequence) -> Vec<SetFloor> {
+        self.floors.read().all(sequence)
     }
 
     /// Whether a version of a table comes next: see [`Definition::check_among`].

@@ -1,11 +1,14 @@
 //! From many segments to fewer: long work as a value (plan, run on any thread, install).
 //!
 //! Per series the rows of all chosen segments are merged: winners go to base extents (delta extents
-//! if they lie among rows of segments that were not chosen), losers to history. Nothing is dropped.
-//! A series with many bytes gets a file of its own, the others share packs with their neighbours
+//! if they lie among rows of segments that were not chosen), losers to history. What no question
+//! above the floor of retention sees is left out; only floors that are in segments themselves
+//! count, so whatever a store is brought back to knows of the floor by which rows were dropped. A
+//! series with many bytes gets a file of its own, the others share packs with their neighbours
 //! of one dataset and step.
 
 mod choose;
+mod lost;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, RangeInclusive};
@@ -14,6 +17,7 @@ use std::sync::Arc;
 use barrow_types::{DatasetId, Sequence, SeriesId, SeriesKey, Step, Timestamp};
 
 use crate::dataset::Schema;
+use crate::dataset::retention::Floor;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::generation::Generation;
@@ -23,10 +27,12 @@ use crate::rows::Rows;
 use crate::segment::layout::ExtentKind;
 use crate::segment::{self, EXTENT_ROWS_MAX, Extent, Segment, Writer};
 use crate::snapshot::{Scanner, Snapshot};
-use crate::visible::losers;
+use crate::visible::{losers, unseen};
 
 pub use choose::Scope;
 pub(crate) use choose::choose;
+pub use lost::Lost;
+pub(crate) use lost::Swept;
 
 /// A pack ends where the dataset or step changes once it has this share of its greatest length.
 const PACK_SHARE: u64 = 8;
@@ -49,6 +55,8 @@ struct Share {
     schema: &'static Schema,
     extents: Vec<Extent>,
     bytes: u64,
+    /// From when on questions about it are answered.
+    floor: Option<Floor>,
     /// Where segments that are not merged have rows of it, and whether those are history.
     others: Vec<(Zone, bool)>,
 }
@@ -56,6 +64,17 @@ struct Share {
 /// A compaction that was written and waits to be installed.
 pub struct CompactDone {
     pub(crate) segments: Vec<Segment>,
+    /// It knew the floors of retention up to this record.
+    pub(crate) floors_up_to: Sequence,
+    pub(crate) dropped: Dropped,
+}
+
+/// What was left out because no question above a floor of retention sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    pub(crate) rows: u64,
+    /// Their share of the bytes that their series took before.
+    pub(crate) bytes: u64,
 }
 
 impl CompactJob {
@@ -109,6 +128,7 @@ impl CompactJob {
         pace: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<CompactDone, Error> {
         let (first, end) = (self.first_number, self.first_number + self.numbers);
+        let floors_up_to = self.snapshot.generation().floor;
         let mut output = Output {
             disk,
             pace,
@@ -117,13 +137,14 @@ impl CompactJob {
             pack: None,
             pack_bytes_max: self.options.pack_bytes_max,
             segments: Vec::new(),
+            dropped: Dropped::default(),
         };
         let done = self.shares.iter().try_for_each(|share| {
             let own = share.bytes >= self.options.own_file_bytes;
             output.add(&self.snapshot, share, own)
         });
         match done.and_then(|()| output.finish()) {
-            Ok(segments) => Ok(CompactDone { segments }),
+            Ok((segments, dropped)) => Ok(CompactDone { segments, floors_up_to, dropped }),
             Err(error) => {
                 (first..end).for_each(|number| segment::discard(disk, number));
                 Err(error)
@@ -146,7 +167,33 @@ impl Share {
         let bytes = extents.iter().map(|extent| extent.meta().byte_len()).sum();
         let others = others.iter().map(|extent| (extent.meta().zone, extent.is_history()));
         let others = others.collect();
-        Self { series, key, schema, extents, bytes, others }
+        let floor = lost::floor_in_segments(generation, &key);
+        Self { series, key, schema, extents, bytes, floor, others }
+    }
+
+    /// How many rows are merged.
+    fn rows(&self) -> u64 {
+        self.extents.iter().map(|extent| u64::from(extent.meta().rows)).sum()
+    }
+
+    /// The first and the last `ts` of the rows that are merged.
+    fn ends(&self) -> (i64, i64) {
+        let spans = self.extents.iter().map(|extent| extent.meta().zone.ts);
+        let spans = spans.map(|ts| (ts.min, ts.max));
+        let ends = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        ends.expect("invariant: a share has an extent")
+    }
+
+    /// Those of its rows that some question sees.
+    fn seen(&self, rows: Rows) -> Rows {
+        let Some(floor) = &self.floor else { return rows };
+        let has_all = |ts, sequences| self.has_all(ts, sequences);
+        let unseen = unseen(self.schema, &rows, floor, self.ends(), has_all);
+        if !unseen.contains(&true) {
+            return rows;
+        }
+        let places = (0..crate::bytes::u32_len(rows.len())).filter(|&at| !unseen[at as usize]);
+        rows.take(&places.collect::<Vec<_>>())
     }
 
     /// Whether all rows of a `ts` that came with these sequences are merged.
@@ -169,6 +216,7 @@ struct Output<'a> {
     pack: Option<(Writer<'a>, DatasetId, Step)>,
     pack_bytes_max: u64,
     segments: Vec<Segment>,
+    dropped: Dropped,
 }
 
 impl<'a> Output<'a> {
@@ -216,7 +264,11 @@ impl<'a> Output<'a> {
         let mut scanner =
             Scanner::of_extents(snapshot.clone(), share.series, schema, &share.extents)?;
         let mut parts: BTreeMap<Part, Rows> = BTreeMap::new();
+        let mut dropped = 0;
         while let Some(rows) = scanner.next()? {
+            let before = rows.len();
+            let rows = share.seen(rows);
+            dropped += (before - rows.len()) as u64;
             let losers = losers(schema, &rows, |ts, sequences| share.has_all(ts, sequences));
             for (part, lost) in [(Part::Winners, false), (Part::Losers, true)] {
                 let places: Vec<u32> = (0..crate::bytes::u32_len(rows.len()))
@@ -237,6 +289,9 @@ impl<'a> Output<'a> {
         for (part, mut rows) in parts {
             self.write(share, schema, part, &mut rows, 1, writer)?;
         }
+        self.dropped.rows += dropped;
+        let bytes = u128::from(share.bytes) * u128::from(dropped) / u128::from(share.rows().max(1));
+        self.dropped.bytes += u64::try_from(bytes).expect("invariant: no more than there were");
         Ok(())
     }
 
@@ -266,12 +321,12 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Vec<Segment>, Error> {
+    fn finish(mut self) -> Result<(Vec<Segment>, Dropped), Error> {
         if let Some((writer, ..)) = self.pack.take() {
             self.segments.push(writer.seal()?);
         }
         self.disk.sync_dir(segment::DIR)?;
-        Ok(self.segments)
+        Ok((self.segments, self.dropped))
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod facts;
 pub mod jobs;
+pub mod retention;
 pub mod tables;
 
 use barrow_types::{ColumnId, DatasetId};
@@ -266,7 +267,7 @@ pub static SERIES: Schema = Schema {
 };
 
 /// The schema of every built-in dataset.
-pub static SCHEMAS: [&Schema; 22] = [
+pub static SCHEMAS: [&Schema; 23] = [
     &BARS,
     &TRADES,
     &QUOTES,
@@ -289,10 +290,12 @@ pub static SCHEMAS: [&Schema; 22] = [
     &jobs::JOBS,
     &facts::DEFINITIONS,
     &tables::TABLES,
+    &retention::RETENTION,
 ];
 
 /// What only the server itself writes: no route takes rows of these as they are.
-pub const OF_SERVER: [DatasetId; 3] = [DatasetId::JOBS, DatasetId::DEFINITIONS, DatasetId::TABLES];
+pub const OF_SERVER: [DatasetId; 4] =
+    [DatasetId::JOBS, DatasetId::DEFINITIONS, DatasetId::TABLES, DatasetId::RETENTION];
 
 /// The schema of a built-in dataset; users' tables are known to [`crate::Snapshot::schema`].
 pub fn schema(dataset: DatasetId) -> Option<&'static Schema> {
@@ -322,6 +325,7 @@ mod tests {
                 "jobs" => &["job_id"],
                 "definitions" => &["version"],
                 "tables" => &["name", "version", "column"],
+                "retention" => &["dataset", "step"],
                 _ => &[],
             };
             assert_eq!(names, expected, "{}", schema.name);

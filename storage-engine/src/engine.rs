@@ -22,7 +22,7 @@ use barrow_types::{Sequence, SeriesId, Timestamp};
 
 use crate::aggregates::{TileStats, tile_file};
 use crate::batch::Applied;
-use crate::compact::{self, CompactDone, CompactJob, Scope};
+use crate::compact::{self, CompactDone, CompactJob, Dropped, Scope, Swept};
 use crate::copy::{CopyJob, DerivedFile};
 use crate::curate::{TilesDone, TilesJob};
 use crate::disk::Disk;
@@ -79,6 +79,10 @@ pub struct Stats {
     pub compactions: u64,
     /// Bytes of the segments they wrote.
     pub compacted_bytes: u64,
+    /// Rows that compactions left out because no question above a floor of retention sees them.
+    pub retention_rows: u64,
+    /// Bytes that they took, about.
+    pub retention_bytes: u64,
     /// Files of replaced segments that wait for their last reader.
     pub retired_files: u64,
 }
@@ -146,6 +150,10 @@ pub struct Engine {
     flushed_bytes: u64,
     compactions: u64,
     compacted_bytes: u64,
+    /// Which segments have no more to lose.
+    swept: Swept,
+    /// What compactions left out because of floors of retention.
+    dropped: Dropped,
     /// The segments that the compaction in progress replaces.
     compacting: Option<BTreeSet<u64>>,
     compaction_due: bool,
@@ -392,7 +400,8 @@ impl Engine {
     /// Looks at the live segments anew, after they have changed.
     fn note_segments(&mut self) {
         let generation = self.published.generation();
-        self.compaction_due = compact::choose(&generation, &self.options, Scope::Due).is_some();
+        let chosen = compact::choose(&generation, &self.options, Scope::Due, &self.swept);
+        self.compaction_due = chosen.is_some();
         drop(generation);
         self.remove_retired();
     }
@@ -408,7 +417,7 @@ impl Engine {
             return None;
         }
         let generation = self.published.generation();
-        let inputs = compact::choose(&generation, &self.options, scope)?;
+        let inputs = compact::choose(&generation, &self.options, scope, &self.swept)?;
         let job = CompactJob::plan(generation, inputs, self.next_segment, self.options);
         self.next_segment += job.numbers();
         self.compacting = Some(job.inputs().clone());
@@ -436,9 +445,13 @@ impl Engine {
             self.retired.push((segment.number, Arc::downgrade(segment)));
         }
         self.compactions += 1;
+        self.dropped.rows += done.dropped.rows;
+        self.dropped.bytes += done.dropped.bytes;
         self.compacted_bytes += done.segments.iter().map(|made| made.len).sum::<u64>();
+        let made: Vec<u64> = done.segments.iter().map(|made| made.number).collect();
         let generation = old.compacted(done.segments, &removed);
         drop(old);
+        self.swept.note(&generation, made, done.floors_up_to);
         self.published.install(generation);
         // Now the older root leads here too, and what was replaced may go.
         if let Err(error) = self.manifest.note(self.certain()) {
@@ -622,6 +635,8 @@ impl Engine {
             flushed_bytes: self.flushed_bytes,
             compactions: self.compactions,
             compacted_bytes: self.compacted_bytes,
+            retention_rows: self.dropped.rows,
+            retention_bytes: self.dropped.bytes,
             retired_files: self.retired.len() as u64,
         }
     }

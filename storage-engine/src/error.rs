@@ -14,6 +14,8 @@ pub enum ErrorKind {
     NotFound,
     /// It contradicts what is stored: a known batch id with another body.
     Conflict,
+    /// It asks for a past of which rows may be gone; ask for a later one.
+    BelowRetention,
     /// A bound is reached (disk, memory); make room or try again later. Nothing was stored.
     Full,
     /// The disk failed; the engine takes no more rows until it is opened again. Reads go on.
@@ -45,6 +47,11 @@ impl Error {
     /// The request contradicts what is stored.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Conflict, detail: detail.into() }
+    }
+
+    /// The question is about a past below a floor of retention.
+    pub fn below_retention(detail: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::BelowRetention, detail: detail.into() }
     }
 
     /// There is no room.

@@ -48,7 +48,7 @@ mod visible;
 pub mod wal;
 
 pub use aggregates::{Conditions, TileStats};
-pub use compact::{CompactDone, CompactJob, Scope};
+pub use compact::{CompactDone, CompactJob, Lost, Scope};
 pub use copy::{Copied, CopyJob, Moved, StoreAtRest};
 pub use curate::{
     Adjust, Adjustment, Anchor, Candidate, Content, Curated, CuratedScan, Fallback, Newest, Piece,

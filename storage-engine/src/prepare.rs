@@ -12,6 +12,7 @@ mod outcome;
 mod quotes;
 mod repeats;
 mod replace;
+mod retention;
 mod retract;
 mod stored;
 mod tables;
@@ -130,6 +131,9 @@ pub fn prepare(mut batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<
     claims::check(&batch.claims, now)?;
     let defines = batch.dataset == DatasetId::TABLES;
     let rewritten = if defines { tables::check(&batch, snapshot)? } else { None };
+    if batch.dataset == DatasetId::RETENTION {
+        retention::check(&batch, snapshot, now)?;
+    }
     let mut validity = Validity::always(now);
     let others = match batch.dataset {
         DatasetId::QUOTES => quotes::with_sides_absent(&batch.columns),
@@ -163,6 +167,9 @@ pub fn prepare(mut batch: Batch, snapshot: &Snapshot, now: Timestamp) -> Result<
     }
     if batch.dataset.is_table() {
         series.depend_on(snapshot, dataset::tables::key());
+    }
+    if incoming.stated.is_some() {
+        series.depend_on(snapshot, dataset::retention::key());
     }
     let whole = rewritten.map(|rewritten| {
         let count = rewritten.series.len();

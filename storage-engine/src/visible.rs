@@ -33,6 +33,10 @@ use std::ops::{Range, RangeInclusive};
 use crate::dataset::{Identity, Schema};
 use crate::rows::{Column, Rows};
 
+mod unseen;
+
+pub(crate) use unseen::unseen;
+
 /// What a row is among some rows of its series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -181,16 +185,24 @@ fn events(rows: &Rows, ids: &[usize], events: &mut [usize], verdicts: &mut [Verd
 
 /// Judges events without an id that are equal in all user columns.
 fn brackets(rows: &Rows, equal: &mut [usize], verdicts: &mut [Verdict]) {
+    equal.iter().for_each(|&at| verdicts[at] = alone(rows, at));
+    pairs(rows, equal, |insert, retraction| {
+        verdicts[insert] = Verdict::Cancelled(rows.sequence[retraction]);
+        verdicts[retraction] = Verdict::Cancelled(rows.sequence[insert]);
+    });
+}
+
+/// Calls `on_pair` with each event without an id that a retraction cancels, and that retraction,
+/// of events that are equal in all user columns.
+fn pairs(rows: &Rows, equal: &mut [usize], mut on_pair: impl FnMut(usize, usize)) {
     // Rows of one record stand in order of `known_at` and place, in segments too.
     equal.sort_by_key(|&at| (rows.sequence[at], at));
     let mut open = Vec::new();
     for &at in &*equal {
-        verdicts[at] = alone(rows, at);
         if !rows.is_retract(at) {
             open.push(at);
         } else if let Some(cancelled) = open.pop() {
-            verdicts[cancelled] = Verdict::Cancelled(rows.sequence[at]);
-            verdicts[at] = Verdict::Cancelled(rows.sequence[cancelled]);
+            on_pair(cancelled, at);
         }
     }
 }

@@ -8,6 +8,7 @@ mod copies;
 mod faults;
 mod maps;
 mod random;
+mod retention;
 mod short;
 mod spare;
 mod tables;

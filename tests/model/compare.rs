@@ -2,8 +2,8 @@
 
 use barrow_engine::dataset::{self, Schema};
 use barrow_engine::rows::{Column, Rows, Values, flags};
-use barrow_engine::{Revisions, Scan, Snapshot};
-use barrow_tests::model::{Entry, Model, Stored, Table, Value};
+use barrow_engine::{ErrorKind, Revisions, Scan, Snapshot};
+use barrow_tests::model::{Entry, Floor, Model, Stored, Table, Value};
 use barrow_types::{ColumnId, Sequence, SeriesId, SeriesKey, Timestamp};
 
 /// A question about one series.
@@ -33,9 +33,22 @@ fn schema(key: &SeriesKey) -> &'static Schema {
 
 /// Scans both; returns how many rows were compared.
 pub(crate) fn scan(snapshot: &Snapshot, model: &Model, question: &Question) -> u64 {
-    let found = read(snapshot, question);
     let (as_of, at_sequence) = bounds(question, snapshot.sequence());
     let (key, start, end) = (&question.key, question.start, question.end);
+    let floor = model.floor((key.dataset, key.step), snapshot.sequence().get());
+    if !floor.admits(as_of, at_sequence) {
+        let answer = snapshot.scan(scan_of(question)).err();
+        let answer = answer.unwrap_or_else(|| panic!("{question:#?}\nis below {floor:?}"));
+        assert_eq!(answer.kind(), ErrorKind::BelowRetention, "{question:#?}\n{answer}");
+        return 0;
+    }
+    let found = read(snapshot, question);
+    let needed = match question.revisions {
+        Revisions::All if floor != Floor::NONE => {
+            model.needed(key, start, end, as_of, at_sequence, floor)
+        }
+        _ => Vec::new(),
+    };
     let expected = match question.revisions {
         Revisions::Visible => model.visible(key, start, end, as_of, at_sequence),
         Revisions::All => model.all(key, start, end, as_of, at_sequence),
@@ -43,22 +56,39 @@ pub(crate) fn scan(snapshot: &Snapshot, model: &Model, question: &Question) -> u
     let found = shown(&found);
     let expected: Vec<_> = expected.iter().map(|row| Shown::of(row, &question.columns)).collect();
     let rows = count(found.len());
+    let needed: Vec<_> = needed.iter().map(|row| Shown::of(row, &question.columns)).collect();
+    let expected = if floor == Floor::NONE || question.revisions == Revisions::Visible {
+        expected
+    } else {
+        with_some_dropped(expected, &needed, &found)
+    };
     if let Some(why) = difference(&found, &expected) {
         panic!("{question:#?}\nat a snapshot of sequence {}: {why}", snapshot.sequence());
     }
     rows
 }
 
+/// What must be found of all revisions where some may have been dropped: all that are needed, and
+/// those of the others that are still there.
+fn with_some_dropped(all: Vec<Shown>, needed: &[Shown], found: &[Shown]) -> Vec<Shown> {
+    let (mut needed, mut found) = (needed.iter().peekable(), found.iter().peekable());
+    let stays = |row: &Shown| {
+        let is_there = found.next_if(|there| *there == row).is_some();
+        let is_needed = needed.next_if(|other| *other == row).is_some();
+        is_there || is_needed
+    };
+    all.into_iter().filter(stays).collect()
+}
+
 fn count(len: usize) -> u64 {
     u64::try_from(len).expect("invariant: lengths fit 64 bits")
 }
 
-/// The rows that the engine gives, pieces put together.
-fn read(snapshot: &Snapshot, question: &Question) -> Rows {
-    let wanted = |place: &usize| &schema(&question.key).columns[*place];
-    let columns: Vec<ColumnId> = question.columns.iter().map(|at| wanted(at).id).collect();
-    let mut rows = Rows::empty(question.columns.iter().map(|at| wanted(at).kind()));
-    let scan = Scan {
+/// The question as the engine takes it.
+fn scan_of(question: &Question) -> Scan {
+    let wanted = |place: &usize| schema(&question.key).columns[*place].id;
+    let columns: Vec<ColumnId> = question.columns.iter().map(wanted).collect();
+    Scan {
         series: question.series,
         start: Timestamp::from_nanos(question.start),
         end: Timestamp::from_nanos(question.end),
@@ -66,7 +96,14 @@ fn read(snapshot: &Snapshot, question: &Question) -> Rows {
         as_of: question.as_of,
         at_sequence: question.at_sequence,
         revisions: question.revisions,
-    };
+    }
+}
+
+/// The rows that the engine gives, pieces put together.
+fn read(snapshot: &Snapshot, question: &Question) -> Rows {
+    let wanted = |place: &usize| &schema(&question.key).columns[*place];
+    let mut rows = Rows::empty(question.columns.iter().map(|at| wanted(at).kind()));
+    let scan = scan_of(question);
     let ask = |error| -> ! { panic!("{question:#?}\nwas answered: {error}") };
     let mut scanner = snapshot.scan(scan.clone()).unwrap_or_else(|error| ask(error));
     while let Some(piece) = scanner.next().unwrap_or_else(|error| ask(error)) {

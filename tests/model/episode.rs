@@ -1,6 +1,7 @@
 //! One store from its creation to its end, and the model beside it.
 
 mod backups;
+mod floors;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +14,7 @@ use barrow_engine::{
     CompactDone, CompactJob, Engine, Error, ErrorKind, FlushDone, FlushJob, Options, Prepared,
     Revisions, Scope, Snapshot, prepare, retraction_of, verify,
 };
-use barrow_tests::model::{Load, Model, Table, Value, Verdict};
+use barrow_tests::model::{Floor, Load, Model, Table, Value, Verdict};
 use barrow_tests::random::Random;
 use barrow_types::{Sequence, SeriesId, SeriesKey, Timestamp};
 
@@ -40,6 +41,8 @@ pub(crate) struct Totals {
     compactions: u64,
     reopenings: u64,
     restores: u64,
+    floors: u64,
+    dropped: u64,
     questions: u64,
     compared: u64,
 }
@@ -60,6 +63,8 @@ impl Totals {
         self.compactions += other.compactions;
         self.reopenings += other.reopenings;
         self.restores += other.restores;
+        self.floors += other.floors;
+        self.dropped += other.dropped;
         self.questions += other.questions;
         self.compared += other.compared;
     }
@@ -70,7 +75,8 @@ impl fmt::Display for Totals {
         write!(
             f,
             "{} operations: {} batches of {} rows, {} repeated, {} conflicts, {} flushes, \
-             {} compactions, {} reopenings; {} questions, {} rows compared",
+             {} compactions, {} reopenings, {} floors raised, {} rows dropped; {} questions, \
+             {} rows compared",
             self.operations,
             self.batches,
             self.rows,
@@ -79,6 +85,8 @@ impl fmt::Display for Totals {
             self.flushes,
             self.compactions,
             self.reopenings,
+            self.floors,
+            self.dropped,
             self.questions,
             self.compared
         )
@@ -173,6 +181,9 @@ impl Episode {
         self.tick();
         if self.shape.backups > 0 && self.random.chance(self.shape.backups) {
             return self.back_up_a_step();
+        }
+        if self.shape.floors > 0 && self.random.chance(self.shape.floors) {
+            return self.raise_a_floor();
         }
         if self.random.chance(self.shape.flushes) {
             return self.flush_a_step();
@@ -536,8 +547,12 @@ impl Episode {
             }
             Some(Compaction::Ran(done)) => {
                 self.trail.did("installs the compaction");
+                let before = self.engine().stats().retention_rows;
                 match self.engine_mut().install_compaction(done) {
-                    Ok(()) => self.totals.compactions += 1,
+                    Ok(()) => {
+                        self.totals.compactions += 1;
+                        self.totals.dropped += self.engine().stats().retention_rows - before;
+                    }
                     Err(error) => assert_eq!(error.kind(), ErrorKind::Stopped, "{error}"),
                 }
             }
@@ -631,7 +646,13 @@ impl Episode {
             6 => Some(Sequence::MAX),
             _ => Some(Sequence::new(random.below(held.get() + 2))),
         };
-        let as_of = generate::instant(random, &self.instants);
+        let mut as_of = generate::instant(random, &self.instants);
+        let mut at_sequence = at_sequence;
+        let floor = self.model.floor((key.dataset, key.step), held.get());
+        if floor != Floor::NONE && random.chance(70) {
+            as_of = as_of.map(|as_of| as_of.max(Timestamp::from_nanos(floor.as_of)));
+            at_sequence = at_sequence.map(|at| at.max(Sequence::new(floor.at_sequence)));
+        }
         let revisions = if random.chance(60) { Revisions::Visible } else { Revisions::All };
         Question { key, series, start, end, columns, as_of, at_sequence, revisions }
     }

@@ -42,6 +42,8 @@ pub(crate) struct Shape {
     pub(crate) wal_file_bytes: u64,
     /// Size of the memtable at which a flush is due.
     pub(crate) memtable_bytes_max: u64,
+    /// Chance in a hundred that an operation raises a floor of retention.
+    pub(crate) floors: u64,
     /// Chance in a hundred that an operation is a step of a backup or of what is made of it.
     pub(crate) backups: u64,
 }

@@ -16,8 +16,8 @@
 //!
 //! `BARROW_MODEL_SEED` replaces the first seed. A failing episode prints its own seed and its
 //! last operations, and how to run it again alone. One operation is one batch offered (inserts,
-//! revisions, a retraction, a repeated or altered one), a step of a flush, a seal, a reopening or
-//! a snapshot taken; questions are not counted.
+//! revisions, a retraction, a repeated or altered one), a floor of retention raised, a step of a
+//! flush, a seal, a reopening or a snapshot taken; questions are not counted.
 
 mod compare;
 mod episode;
@@ -45,6 +45,7 @@ const SMALL: Shape = Shape {
     flushes: 13,
     wal_file_bytes: 16 << 10,
     memtable_bytes_max: 16 << 10,
+    floors: 0,
     backups: 0,
 };
 const MIDDLE: Shape = Shape {
@@ -56,6 +57,7 @@ const MIDDLE: Shape = Shape {
     flushes: 10,
     wal_file_bytes: 64 << 10,
     memtable_bytes_max: 64 << 10,
+    floors: 0,
     backups: 0,
 };
 const LONG: Shape = Shape {
@@ -67,6 +69,7 @@ const LONG: Shape = Shape {
     flushes: 3,
     wal_file_bytes: 1 << 20,
     memtable_bytes_max: 512 << 10,
+    floors: 0,
     backups: 0,
 };
 const WIDE: Shape = Shape {
@@ -78,15 +81,36 @@ const WIDE: Shape = Shape {
     flushes: 13,
     wal_file_bytes: 4 << 20,
     memtable_bytes_max: 2 << 20,
+    floors: 0,
     backups: 0,
 };
 
 /// Chance in a hundred of a step of a backup, where backups are made.
 const BACKUPS: u64 = 12;
 
+/// The same with floors of retention, which leave less to ask about.
+const SMALL_WITH_FLOORS: Shape = Shape { floors: 6, ..SMALL };
+const MIDDLE_WITH_FLOORS: Shape = Shape { floors: 3, ..MIDDLE };
+const WIDE_WITH_FLOORS: Shape = Shape { floors: 6, ..WIDE };
+const LONG_WITH_FLOORS: Shape = Shape { floors: 1, ..LONG };
+
 /// The shapes of the episodes, over and over.
-const SHAPES: [Shape; 10] =
-    [SMALL, SMALL, MIDDLE, SMALL, WIDE, MIDDLE, MIDDLE, MIDDLE, LONG, MIDDLE];
+const SHAPES: [Shape; 14] = [
+    SMALL,
+    SMALL_WITH_FLOORS,
+    MIDDLE,
+    MIDDLE_WITH_FLOORS,
+    WIDE,
+    MIDDLE,
+    SMALL_WITH_FLOORS,
+    WIDE_WITH_FLOORS,
+    MIDDLE_WITH_FLOORS,
+    SMALL,
+    LONG,
+    MIDDLE_WITH_FLOORS,
+    MIDDLE,
+    LONG_WITH_FLOORS,
+];
 
 fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

@@ -6,6 +6,9 @@
 //! | key | one series and one `ts`; for a trade with a number also its venue and that number |
 //! | rank | (`known_at`, `sequence`, place in batch); the greatest of a key is its winner |
 //! | visible at (T, N) | the winner among the key's rows with `known_at` <= T, `sequence` <= N |
+//! | floor | the first T and the first N that questions about a dataset and step may have |
+//!
+//! Nothing is dropped here, below a floor or above it. Who compares asks below none.
 //!
 //! Quotes and trades without a number have no key: each is visible by itself, until a retraction
 //! of a row with the same values takes away the last that came.
@@ -14,7 +17,7 @@
 //! nothing is merged, and no work is saved. Whether engine or model is right where they differ is
 //! decided by the design's text, never by changing the model to agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use barrow_types::{DatasetId, PriceSide, SeriesKey, Source, Step, Symbol};
 
@@ -205,11 +208,32 @@ pub enum Verdict<'a> {
     Conflict,
 }
 
+/// The first T and the first N that questions may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Floor {
+    /// T, in nanoseconds.
+    pub as_of: i64,
+    /// N.
+    pub at_sequence: u64,
+}
+
+impl Floor {
+    /// Where nobody has set one.
+    pub const NONE: Self = Self { as_of: i64::MIN, at_sequence: 0 };
+
+    /// Whether questions at (T, N) are answered.
+    pub const fn admits(&self, as_of: i64, at_sequence: u64) -> bool {
+        as_of >= self.as_of && at_sequence >= self.at_sequence
+    }
+}
+
 /// Everything stored.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     series: BTreeMap<SeriesKey, BTreeMap<i64, Vec<Stored>>>,
     batches: BTreeMap<String, Entry>,
+    /// Of each dataset and step: which record set which floor.
+    floors: BTreeMap<(DatasetId, Step), Vec<(u64, Floor)>>,
 }
 
 /// The raw series that these words name; `None` if one of them cannot be a name.
@@ -233,6 +257,18 @@ impl Model {
         }
     }
 
+    /// Raises the floor of a dataset and step by record `sequence`.
+    pub fn raise(&mut self, of: (DatasetId, Step), floor: Floor, sequence: u64) {
+        self.floors.entry(of).or_default().push((sequence, floor));
+    }
+
+    /// The floor of a dataset and step that records up to `at_sequence` set.
+    pub fn floor(&self, of: (DatasetId, Step), at_sequence: u64) -> Floor {
+        let set = self.floors.get(&of).into_iter().flatten();
+        let mut set = set.filter(|(since, _)| *since <= at_sequence);
+        set.next_back().map_or(Floor::NONE, |(_, floor)| *floor)
+    }
+
     /// Stores a new batch that came in at `now` as record `sequence`, row by row.
     pub fn apply(&mut self, load: Load, sequence: u64, now: i64) -> &Entry {
         self.apply_judged(load, sequence, now, |_| None)
@@ -247,6 +283,7 @@ impl Model {
         judge: impl Fn(&Offered) -> Option<&'static str>,
     ) -> &Entry {
         let mut outcome = Outcome::default();
+        let floor = self.floor((load.table.dataset(), load.step), u64::MAX).as_of;
         for (place, row) in load.rows.iter().enumerate() {
             let row = Offered { values: as_stored(load.table, &row.values), ..row.clone() };
             let admitted = door(&load, &row, now);
@@ -262,7 +299,7 @@ impl Model {
                         let reason = retract(load.table, rows, &versions, &row);
                         reason.map(|reason| outcome.rejected.push((place, reason))).is_none()
                     } else {
-                        insert(&versions, &mut row, &mut outcome)
+                        insert(&versions, &mut row, floor, &mut outcome)
                     };
                     if kept {
                         outcome.accepted += u64::from(load.retract);
@@ -314,6 +351,39 @@ impl Model {
             .flatten()
             .filter(|row| row.is_known(as_of, at_sequence))
             .collect();
+        found.sort_by_key(|row| (row.ts, row.rank()));
+        found
+    }
+
+    /// Of [`Self::all`], those that a question of the same range, at a later T or N perhaps, sees
+    /// which no floor forbids: no store may be without them.
+    pub fn needed(
+        &self,
+        key: &SeriesKey,
+        start: i64,
+        end: i64,
+        as_of: i64,
+        at_sequence: u64,
+        floor: Floor,
+    ) -> Vec<&Stored> {
+        let table = Table::of(key.dataset);
+        let mut found = Vec::new();
+        for rows in self.keys(key, start, end) {
+            // Between the times of two rows nothing changes.
+            let times = rows.iter().map(|row| row.known_at).chain([floor.as_of]);
+            let times: BTreeSet<i64> = times.filter(|at| *at >= floor.as_of).collect();
+            let records = rows.iter().map(|row| row.sequence).chain([floor.at_sequence]);
+            let records: BTreeSet<u64> =
+                records.filter(|sequence| *sequence >= floor.at_sequence).collect();
+            let mut seen: Vec<&Stored> = Vec::new();
+            for (time, record) in times.iter().flat_map(|t| records.iter().map(move |n| (*t, *n))) {
+                for row in visible(table, rows, time, record) {
+                    let is_new = !seen.iter().any(|other| std::ptr::eq(*other, row));
+                    seen.extend(is_new.then_some(row));
+                }
+            }
+            found.extend(seen.into_iter().filter(|row| row.is_known(as_of, at_sequence)));
+        }
         found.sort_by_key(|row| (row.ts, row.rank()));
         found
     }
@@ -494,10 +564,14 @@ fn dated(
     }
 }
 
-/// Counts a row beside the other versions of it; whether it is stored.
-fn insert(versions: &[&Stored], row: &mut Stored, outcome: &mut Outcome) -> bool {
+/// Counts a row beside the other versions of it; whether it is stored. Nobody who asks about times
+/// from `floor` on sees it where another stands above it by then: it is compared with none.
+fn insert(versions: &[&Stored], row: &mut Stored, floor: i64, outcome: &mut Outcome) -> bool {
+    let known_at = row.known_at;
+    let is_seen =
+        !versions.iter().any(|other| other.known_at > known_at && other.known_at <= floor);
     let visible = winner(versions, row.known_at).filter(|other| !other.retract);
-    if visible.is_some_and(|other| other.values == row.values) {
+    if is_seen && visible.is_some_and(|other| other.values == row.values) {
         outcome.duplicates += 1;
         return false;
     }
@@ -620,6 +694,23 @@ mod tests {
         assert_eq!((outcome.accepted, outcome.superseded, outcome.duplicates), (1, 1, 1));
         assert_eq!(closes(&model, 10, 1), [7.0]);
         assert_eq!(closes(&model, 9, 1), []);
+    }
+
+    #[test]
+    fn below_a_floor_a_row_is_equal_only_to_one_that_is_still_seen() {
+        let mut model = Model::default();
+        model.apply(load("a", None, vec![bar(7.0, Some(10)), bar(8.0, Some(20))]), 1, OPEN);
+        model.raise((DatasetId::BARS, Step::M1), Floor { as_of: 30, at_sequence: 1 }, 2);
+        let again = load("b", None, vec![bar(7.0, Some(10)), bar(8.0, Some(25))]);
+        let outcome = &model.apply(again, 3, OPEN).outcome;
+        assert_eq!((outcome.superseded, outcome.duplicates), (1, 1));
+        let key = series_key(&load("", None, vec![]), "SPY").unwrap();
+        let needed = |floor| {
+            let rows = model.needed(&key, i64::MIN, i64::MAX, i64::MAX, u64::MAX, floor);
+            rows.iter().map(|row| (row.known_at, row.sequence)).collect::<Vec<_>>()
+        };
+        assert_eq!(needed(Floor { as_of: 30, at_sequence: 1 }), [(20, 1)]);
+        assert_eq!(needed(Floor { as_of: 15, at_sequence: 1 }), [(10, 1), (10, 3), (20, 1)]);
     }
 
     #[test]

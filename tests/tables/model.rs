@@ -92,9 +92,17 @@ pub(crate) struct Table {
     /// Since which record, and the columns by their numbers from 1 on.
     pub(crate) versions: Vec<(u64, Vec<Column>)>,
     pub(crate) rows: Vec<Stored>,
+    /// Since which record no question is answered about an earlier time and record.
+    pub(crate) floors: Vec<(u64, (i64, u64))>,
 }
 
 impl Table {
+    /// The first T and N that questions may have which are put at a record.
+    pub(crate) fn floor_at(&self, at_sequence: u64) -> (i64, u64) {
+        let set = self.floors.iter().rev().find(|(since, _)| *since <= at_sequence);
+        set.map_or((i64::MIN, 0), |(_, floor)| *floor)
+    }
+
     /// The columns of the newest version.
     pub(crate) fn columns(&self) -> &[Column] {
         &self.versions.last().expect("a table has a version").1
@@ -208,7 +216,11 @@ impl Table {
         }
         let before = versions.iter().filter(|other| other.known_at <= known_at);
         let before = before.max_by_key(|other| other.rank()).filter(|other| !other.retract);
-        if before.is_some_and(|other| other.values == row.values) {
+        // Below the floor it is compared with none where another stands above it by then.
+        let floor = self.floor_at(u64::MAX).0;
+        let is_seen =
+            !versions.iter().any(|other| other.known_at > known_at && other.known_at <= floor);
+        if is_seen && before.is_some_and(|other| other.values == row.values) {
             return DUPLICATE;
         }
         let loses = newest.is_some_and(|newest| newest.rank() > stored.rank());

@@ -37,6 +37,7 @@ use crate::error::ClientError;
 use crate::ingest::IngestOptions;
 use crate::jobs::{Job, JobRequest, JobsQuery};
 use crate::query::{BarsQuery, Format, LatestQuery, TicksQuery};
+use crate::retention::{RaiseFloor, RetentionFloor};
 use crate::tables::DatasetDescription;
 
 /// The runtime that a client and its answers share.
@@ -223,6 +224,27 @@ impl Client {
         definition: &(impl serde::Serialize + ?Sized),
     ) -> Result<DatasetDescription, ClientError> {
         self.shared.wait(self.client.put_dataset(name, definition))
+    }
+
+    /// The floors of retention that are set.
+    ///
+    /// # Errors
+    /// As [`crate::Client::retention`].
+    pub fn retention(&self) -> Result<Vec<RetentionFloor>, ClientError> {
+        self.shared.wait(self.client.retention())
+    }
+
+    /// Raises the floor of retention of a dataset, or says what that would do.
+    ///
+    /// # Errors
+    /// As [`crate::Client::raise_floor`].
+    pub fn raise_floor(
+        &self,
+        dataset: &str,
+        floor: &RaiseFloor,
+        dry_run: bool,
+    ) -> Result<RetentionFloor, ClientError> {
+        self.shared.wait(self.client.raise_floor(dataset, floor, dry_run))
     }
 
     /// A dataset's columns, key and version.

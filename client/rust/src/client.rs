@@ -321,7 +321,7 @@ impl Client {
         self.read_json(request, "replay a dead letter").await
     }
 
-    async fn get_table<T: DeserializeOwned>(
+    pub(crate) async fn get_table<T: DeserializeOwned>(
         &self,
         path: &str,
         pairs: &[(&str, String)],

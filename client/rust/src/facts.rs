@@ -14,6 +14,8 @@
 //! | `quality`, `verdicts` | | some | all |
 //! | `datasets`, DATASET, `claims` | | some | |
 //! | `claims` | | | all |
+//!
+//! Floors of retention are facts with answers of their own: [`Client::raise_floor`].
 
 use reqwest::Method;
 use serde_json::Value;

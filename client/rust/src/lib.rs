@@ -53,6 +53,7 @@ mod jobs;
 pub mod latest_table;
 mod quality;
 mod query;
+mod retention;
 mod retry;
 mod stream;
 mod tables;
@@ -76,6 +77,7 @@ pub use features::{
 pub use ingest::{IngestOptions, Stamp, arrow_body};
 pub use jobs::{Job, JobRequest, JobState, JobsQuery};
 pub use query::{BarsQuery, Format, LatestQuery, TicksQuery};
+pub use retention::{Droppable, RaiseFloor, RetentionFloor};
 pub use retry::{RETRIES_MAX, RETRY_AFTER_MAX};
 pub use stream::{Batches, ByteStream};
 pub use tables::{DatasetColumn, DatasetDescription, TableColumn, TableDefinition};

@@ -16,7 +16,8 @@ Examples:
   barrow compact --data ./barrow-data
 
 Writes rows that are in memory to segments first. A server merges segments by itself; this does all
-of it at once, at full speed, and no answer changes.";
+of it at once, at full speed, and no answer changes. Rows that no question above a floor of
+retention sees are left out: see `barrow retention --help`.";
 
 /// Merge segments into fewer and larger ones.
 #[derive(Debug, Args)]
@@ -41,5 +42,8 @@ pub(crate) async fn run(args: CompactArgs, out: &mut dyn Write) -> Result<(), Cl
         figure("segments_after"),
         figure("bytes_after")
     )?;
+    if summary["rows_dropped"] != 0 {
+        writeln!(out, "{} rows dropped by retention", figure("rows_dropped"))?;
+    }
     Ok(())
 }

@@ -21,6 +21,7 @@ mod not_built;
 mod quality;
 mod query;
 mod restore;
+mod retention;
 mod serve;
 pub(crate) mod table;
 mod tables;
@@ -70,6 +71,7 @@ enum Command {
     Watch(watch::WatchArgs),
     Features(features::FeaturesArgs),
     Tables(tables::TablesArgs),
+    Retention(retention::RetentionArgs),
     Delete(delete::DeleteArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
     Instruments(facts::instruments::InstrumentsArgs),
@@ -141,6 +143,7 @@ fn execute(command: Command, out: &mut dyn Write) -> Result<(), CliError> {
             Command::Watch(args) => watch::run(args, out).await,
             Command::Features(args) => features::run(args, out).await,
             Command::Tables(args) => tables::run(args, out).await,
+            Command::Retention(args) => retention::run(args, out).await,
             Command::Delete(args) => delete::run(args, out).await,
             Command::DeadLetters(args) => dead_letters::run(args, out).await,
             Command::Instruments(args) => facts::instruments::run(args, out).await,

@@ -14,6 +14,7 @@
 //! | `not_acceptable` | 406 | `Accept` names no format there is |
 //! | `timeout` | 408 | the body did not arrive in time |
 //! | `conflict` | 409 | a known batch id with another body |
+//! | `below_retention` | 410 | it asks for a past below a floor of retention; ask for a later one |
 //! | `too_large` | 413 | the body is above a bound |
 //! | `unsupported_media_type` | 415 | a `Content-Type` or `Content-Encoding` that is not read |
 //! | `every_row_rejected` | 422 | all rows of the request became dead letters |
@@ -57,6 +58,8 @@ pub(crate) enum Code {
     Timeout,
     /// It contradicts what is stored.
     Conflict,
+    /// A past below a floor of retention.
+    BelowRetention,
     /// The body is above a bound.
     TooLarge,
     /// A body of that kind is not read.
@@ -94,6 +97,7 @@ impl Code {
             Self::NotAcceptable => (406, "not_acceptable", "No such format"),
             Self::Timeout => (408, "timeout", "The body did not arrive in time"),
             Self::Conflict => (409, "conflict", "It contradicts what is stored"),
+            Self::BelowRetention => (410, "below_retention", "That past is no longer answered"),
             Self::TooLarge => (413, "too_large", "The body is too large"),
             Self::UnsupportedMediaType => {
                 (415, "unsupported_media_type", "A body of that kind is not read")
@@ -125,6 +129,7 @@ impl Code {
             ErrorKind::Invalid => Self::InvalidParameter,
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::Conflict => Self::Conflict,
+            ErrorKind::BelowRetention => Self::BelowRetention,
             ErrorKind::Full => Self::Full,
             ErrorKind::Disk | ErrorKind::Corrupt => Self::Storage,
             _ => Self::Internal,
@@ -237,7 +242,7 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
 
-    const ALL: [Code; 21] = [
+    const ALL: [Code; 22] = [
         Code::InvalidParameter,
         Code::UnknownParameter,
         Code::NotAvailable,
@@ -249,6 +254,7 @@ mod tests {
         Code::NotAcceptable,
         Code::Timeout,
         Code::Conflict,
+        Code::BelowRetention,
         Code::TooLarge,
         Code::UnsupportedMediaType,
         Code::EveryRowRejected,
@@ -283,6 +289,7 @@ mod tests {
             (Error::invalid("x"), 400),
             (Error::not_found("x"), 404),
             (Error::conflict("x"), 409),
+            (Error::below_retention("x"), 410),
             (Error::full("x"), 507),
             (Error::disk("x"), 503),
             (Error::corrupt("x"), 500),

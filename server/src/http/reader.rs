@@ -132,6 +132,17 @@ impl Range {
         reference.calendar(reference.attribute_at(&of, "calendar", last)?)
     }
 
+    /// That there may have been more revisions.
+    fn dropped(&self, snapshot: &Snapshot) -> Option<String> {
+        let asked = self.revisions == Revisions::All;
+        let set = snapshot.floor(self.schema.dataset, self.step).filter(|_| asked)?;
+        Some(format!(
+            "revisions: those that no question as of {} and at sequence {} or later sees may have \
+             been dropped by retention",
+            set.floor.as_of_from, set.floor.at_sequence_from
+        ))
+    }
+
     /// What a person should know of a symbol that has rows, if not of what is asked for.
     fn missing(&self, symbol: &Symbol, found: &[Series]) -> Vec<String> {
         let from = match &self.source {
@@ -191,6 +202,7 @@ impl Reader {
             }
             series.push(found);
         }
+        warnings.extend(range.dropped(&snapshot));
         let layout = Layout {
             columns: range.columns.clone(),
             symbols: range.symbols.iter().map(|symbol| symbol.as_str().to_owned()).collect(),

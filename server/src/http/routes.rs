@@ -93,6 +93,8 @@ fn all() -> Routes {
     r.add("/v1/rules", &facts::rules::LIST_ALL, facts::rules::list_all);
     r.add("/v1/rules/{dataset}", &facts::rules::LIST_OF, facts::rules::list_of);
     r.add("/v1/rules/{dataset}", &facts::rules::PUT, facts::rules::put);
+    r.add("/v1/retention", &facts::retention::LIST, facts::retention::list);
+    r.add("/v1/retention/{dataset}", &facts::retention::PUT, facts::retention::put);
     r.add("/v1/halts", &facts::spans::LIST_HALTS, facts::spans::list_halts);
     r.add("/v1/halts", &facts::spans::POST_HALTS, facts::spans::post_halts);
     r.add("/v1/outages", &facts::spans::LIST_OUTAGES, facts::spans::list_outages);

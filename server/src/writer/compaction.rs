@@ -33,6 +33,8 @@ pub(crate) struct CompactionReport {
     pub(crate) bytes_before: u64,
     /// Bytes of segments after it.
     pub(crate) bytes_after: u64,
+    /// Rows that were dropped by retention.
+    pub(crate) rows_dropped: u64,
 }
 
 /// What whoever asks for a compaction and the one at work know of each other.
@@ -196,6 +198,7 @@ impl Compactions {
                 segments_after: after.segments,
                 bytes_before: before.segment_bytes,
                 bytes_after: after.segment_bytes,
+                rows_dropped: after.retention_rows - before.retention_rows,
             }));
         }
     }

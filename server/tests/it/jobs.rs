@@ -41,7 +41,7 @@ async fn ended(server: &Server, id: &str) -> Value {
 }
 
 /// The summary of a job of `kind`, once it has succeeded.
-async fn run(server: &Server, kind: &str) -> Value {
+pub(crate) async fn run(server: &Server, kind: &str) -> Value {
     let (status, job) = start(server, json!({ "kind": kind })).await;
     assert_eq!(status, 200, "{job}");
     let job = ended(server, &id(&job)).await;

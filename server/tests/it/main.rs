@@ -34,6 +34,7 @@ mod program;
 mod quality;
 mod query;
 mod request_log;
+mod retention;
 mod retract;
 mod tables;
 mod ticks;

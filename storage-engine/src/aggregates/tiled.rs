@@ -139,7 +139,7 @@ impl Maker<'_> {
             return Ok(None);
         }
         let world = self.world(raw, block, &held.range);
-        let before = before.filter(|tile| tile.world == world);
+        let before = before.filter(|tile| tile.world == world && self.is_told_since(raw, tile.to));
         if let Some(tile) = &before
             && held.newest <= tile.to
             && asked & !tile.told == 0
@@ -251,12 +251,19 @@ impl Maker<'_> {
         let mut before = None;
         if self.remembers {
             let holds = |entry: &Entry, to: u64| {
-                entry.world == world && entry.told == asked && held.newest <= to
+                entry.world == world
+                    && entry.told == asked
+                    && held.newest <= to
+                    && self.is_told_since(raw, to)
             };
             if let Some(found) = tiles.bytes(disk, &key, holds) {
                 return Ok(Some(found));
             }
-            let is_usable = |tile: &Arc<Tile>| tile.world == world && tile.from <= held.sequence;
+            let is_usable = |tile: &Arc<Tile>| {
+                tile.world == world
+                    && tile.from <= held.sequence
+                    && self.is_told_since(raw, tile.to)
+            };
             let kept = tiles.get(&key).filter(is_usable);
             let newest = |to| self.newest_up_to(to, series, &held.range);
             let loaded = || tiles.load(disk, &key, newest).filter(is_usable);
@@ -313,6 +320,16 @@ impl Maker<'_> {
         let zones = extents.chain(generation.runs(series).into_iter().map(|run| run.zone));
         let Range { start, end } = *range;
         zones.filter(move |zone| zone.ts.min < end && zone.ts.max >= start)
+    }
+
+    /// Whether the rows that are there tell all that changed since record `to`. Events that were
+    /// retracted by a floor of retention may be gone together with their retractions.
+    fn is_told_since(&self, raw: Raw, to: u64) -> bool {
+        if raw.step != Step::Tick {
+            return true;
+        }
+        let floor = self.at.snapshot.floor(ticks_of(self.side), raw.step);
+        floor.is_none_or(|set| set.floor.at_sequence_from.get() <= to)
     }
 
     /// The last record up to `to` that may have brought a row; `None` if that is not known, because

@@ -5,6 +5,9 @@
 //! next size, so that a row is written again about once for each size. A series that has grown past
 //! [`Options::own_file_bytes`] has files of its own, and they are merged by the same rule among
 //! themselves: the others are not rewritten with it.
+//!
+//! Where nothing is due by that rule, segments are of which a good part can no longer be asked for
+//! since a floor of retention rose.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +17,14 @@ use crate::generation::Generation;
 use crate::options::Options;
 use crate::segment::Segment;
 
-/// Bytes that one compaction of own files reads, at most about: so that it ends.
-const OWN_FILES_BYTES_MAX: u64 = 4 << 30;
+use super::lost::Swept;
+
+/// Bytes that one compaction of own files, or because of retention, reads, at most about: so that
+/// it ends.
+const PASS_BYTES_MAX: u64 = 4 << 30;
+
+/// A segment is due because of retention if at least one in so many of its rows goes.
+const LOST_SHARE: u64 = 4;
 
 /// How much to merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +40,39 @@ pub(crate) fn choose(
     generation: &Generation,
     options: &Options,
     scope: Scope,
+    swept: &Swept,
 ) -> Option<BTreeSet<u64>> {
     let sorted = Sorted::new(generation, options);
+    let some = |inputs: &BTreeSet<u64>| !inputs.is_empty();
     match scope {
-        Scope::Due => sorted.due_packs(options).or_else(|| sorted.due_own_files(options)),
-        Scope::All => sorted.all(options),
+        Scope::Due => sorted
+            .due_packs(options)
+            .or_else(|| sorted.due_own_files(options).filter(some))
+            .or_else(|| due_for_retention(generation, swept)),
+        Scope::All => sorted.all(options).map(|mut inputs| {
+            inputs.extend(swept.unswept(generation).map(|(segment, _)| segment.number));
+            inputs
+        }),
     }
-    .filter(|inputs| !inputs.is_empty())
+    .filter(some)
+}
+
+/// Segments of which many rows go.
+fn due_for_retention(generation: &Generation, swept: &Swept) -> Option<BTreeSet<u64>> {
+    let mut inputs = BTreeSet::new();
+    let mut bytes = 0;
+    for (segment, lost) in swept.unswept(generation) {
+        let rows: u64 = segment.extents.iter().map(|extent| u64::from(extent.rows)).sum();
+        if lost.rows_min.saturating_mul(LOST_SHARE) < rows || lost.rows_min == 0 {
+            continue;
+        }
+        inputs.insert(segment.number);
+        bytes += segment.len;
+        if bytes >= PASS_BYTES_MAX {
+            break;
+        }
+    }
+    Some(inputs)
 }
 
 /// The live segments by what they are.
@@ -82,7 +117,7 @@ impl<'a> Sorted<'a> {
                 inputs.insert(file.number);
                 bytes += file.len;
             }
-            if bytes >= OWN_FILES_BYTES_MAX {
+            if bytes >= PASS_BYTES_MAX {
                 break;
             }
         }

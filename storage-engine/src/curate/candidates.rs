@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use barrow_types::{
-    Align, DatasetId, PriceSide, Sequence, SeriesKey, SessionSet, Source, Step, Symbol,
+    Align, DatasetId, PriceSide, Sequence, SeriesKey, SessionSet, Source, Step, Symbol, Timestamp,
 };
 
 use crate::aggregates::{Conditions, Lineage, Steps, ticks_of};
@@ -50,13 +50,15 @@ pub(super) struct Wanted<'a> {
     pub(super) step: Step,
     pub(super) side: PriceSide,
     pub(super) range: (i64, i64),
-    /// Series that came later do not count.
-    pub(super) sequence: Sequence,
+    /// T and N: series that came later do not count.
+    pub(super) as_of: Option<Timestamp>,
+    pub(super) at_sequence: Option<Sequence>,
     /// Only this source.
     pub(super) source: Option<&'a str>,
 }
 
-/// The candidates of an instrument, in order of preference.
+/// The candidates of an instrument, in order of preference. Refuses a question that lies below a
+/// floor of what any of them may deliver.
 pub(super) fn candidates(
     snapshot: &Snapshot,
     reference: &Reference,
@@ -68,9 +70,11 @@ pub(super) fn candidates(
     let mut found: Vec<Candidate> = Vec::new();
     let reach = Steps::reach(wanted.step);
     let ticks = ticks_of(wanted.side);
+    let Wanted { as_of, at_sequence, .. } = *wanted;
+    let sequence = at_sequence.unwrap_or(Sequence::MAX).min(snapshot.sequence());
     for symbol in symbols {
         for dataset in [DatasetId::BARS, DatasetId::CLAIMS, ticks] {
-            let known = snapshot.generation().catalog.list(dataset, Some(symbol), wanted.sequence);
+            let known = snapshot.generation().catalog.list(dataset, Some(symbol), sequence);
             for (series, key) in known {
                 // Claims of ticks may be about trades or quotes: they alone make no candidate.
                 let is_wanted = if dataset == ticks {
@@ -99,6 +103,11 @@ pub(super) fn candidates(
                 }
             }
         }
+    }
+    // Also where the answer would be one that was made before.
+    for (step, _) in found.iter().flat_map(|candidate| candidate.lineage.all()) {
+        let dataset = if step == Step::Tick { ticks } else { DatasetId::BARS };
+        snapshot.check_retention(dataset, step, as_of, at_sequence)?;
     }
     for candidate in &mut found {
         if wanted.side == PriceSide::Trade && candidate.lineage.series(Step::Tick).is_some() {

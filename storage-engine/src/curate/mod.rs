@@ -284,7 +284,8 @@ impl Curated {
             step: scan.step,
             side: scan.side,
             range,
-            sequence: scan.at_sequence.unwrap_or(Sequence::MAX).min(snapshot.sequence()),
+            as_of: scan.as_of,
+            at_sequence: scan.at_sequence,
             source: scan.source.as_deref(),
         };
         let mut candidates = candidates(&snapshot, reference, &wanted)?;

@@ -144,7 +144,8 @@ impl Walk {
                 step: scan.step,
                 side: scan.side,
                 range: (i64::MIN, i64::MAX),
-                sequence,
+                as_of: scan.as_of,
+                at_sequence: scan.at_sequence,
                 source: scan.source.as_deref(),
             },
         )?;

@@ -110,7 +110,8 @@ pub(crate) fn watermarks(
         step: scan.step,
         side: scan.side,
         range: (i64::MIN, i64::MAX),
-        sequence: snapshot.sequence(),
+        as_of: None,
+        at_sequence: None,
         source: scan.source.as_deref(),
     };
     let of = Subjects {

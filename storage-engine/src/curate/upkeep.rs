@@ -187,7 +187,8 @@ impl Makers {
                 step: Step::D1,
                 side,
                 range: (i64::MIN, i64::MAX),
-                sequence,
+                as_of: None,
+                at_sequence: Some(sequence),
                 source: None,
             };
             let of_it = || -> Result<Owner, Error> {

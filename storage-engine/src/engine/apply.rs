@@ -5,6 +5,7 @@ use barrow_types::{DatasetId, Sequence, SeriesId, Source, Timestamp};
 
 use crate::batch::{KnownAt, Refused};
 use crate::catalog::{Catalog, ledger_series};
+use crate::dataset::retention::{self, SetFloor};
 use crate::dataset::tables::Definition;
 use crate::dataset::{self, facts::REFERENCE};
 use crate::generation::Generation;
@@ -23,6 +24,7 @@ pub(super) fn apply(
 ) -> Vec<SeriesId> {
     let memtable = &generation.memtable;
     define(&generation.catalog, &content, sequence, now);
+    set_floors(&generation.catalog, &content, sequence, now);
     let blocks: usize = content.sections.iter().map(|section| section.blocks.len()).sum();
     let mut touched = Vec::with_capacity(blocks + 4);
     let mut new_series = Vec::with_capacity(content.sections.len());
@@ -87,6 +89,19 @@ pub(crate) fn define(catalog: &Catalog, content: &RowsBody, sequence: Sequence, 
     }
 }
 
+/// Makes the floors of retention known that a record sets.
+fn set_floors(catalog: &Catalog, content: &RowsBody, sequence: Sequence, set_at: Timestamp) {
+    let section = content.own();
+    if section.dataset != DatasetId::RETENTION {
+        return;
+    }
+    for at in 0..section.rows.len() {
+        let read = retention::read(&section.rows.columns, at);
+        let (dataset, step, floor) = read.expect("invariant: prepare or `check` has read it");
+        catalog.set_floor(SetFloor { dataset, step, floor, since: sequence, set_at });
+    }
+}
+
 /// Whether the blocks of a replayed record belong to series of its dataset that exist, and its rows
 /// to versions of tables that do.
 pub(super) fn check(generation: &Generation, content: &RowsBody) -> Result<(), &'static str> {
@@ -107,7 +122,17 @@ pub(super) fn check(generation: &Generation, content: &RowsBody) -> Result<(), &
             }
         }
     }
+    check_floors(content.own())?;
     check_definition(&generation.catalog, content.own())
+}
+
+/// Whether floors of retention in a replayed record are some.
+fn check_floors(section: &Section) -> Result<(), &'static str> {
+    let is_floor = |at| retention::read(&section.rows.columns, at).is_some();
+    if section.dataset == DatasetId::RETENTION && !(0..section.rows.len()).all(is_floor) {
+        return Err("it sets a floor of retention that is none");
+    }
+    Ok(())
 }
 
 /// Whether a definition in a replayed record is one, and follows on those before it.

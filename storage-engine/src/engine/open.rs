@@ -12,7 +12,9 @@ use barrow_types::{DatasetId, PriceSide, Sequence, SeriesKey, Source, Step, Symb
 
 use crate::aggregates::{Tiles, find_stored_tiles};
 use crate::catalog::{Catalog, LEDGERS};
+use crate::compact::{Dropped, Swept};
 use crate::dataset;
+use crate::dataset::retention::{self, RETENTION, SetFloor};
 use crate::dataset::tables::{Definition, TABLES};
 use crate::derived::Found as Derived;
 use crate::disk::Disk;
@@ -120,6 +122,7 @@ pub(crate) fn find(disk: &Arc<dyn Disk>) -> Result<Option<Found>, Error> {
         catalog.add(key, since);
     }
     define_tables(&ledgers, &catalog)?;
+    set_floors(&ledgers, &catalog)?;
     let slots = catalog.len();
     let of_known_series = segments.iter().flat_map(|segment| &segment.extents).all(|extent| {
         let key = catalog.key(extent.series);
@@ -219,6 +222,39 @@ fn define_tables(snapshot: &Snapshot, catalog: &Catalog) -> Result<(), Error> {
     if catalog.datasets().into_iter().all(is_defined) { Ok(()) } else { Err(damaged()) }
 }
 
+/// Makes the floors of retention known that segments hold.
+fn set_floors(snapshot: &Snapshot, catalog: &Catalog) -> Result<(), Error> {
+    let mut found: Vec<SetFloor> = Vec::new();
+    for (series, _) in snapshot.series(DatasetId::RETENTION, None) {
+        let mut scanner = snapshot.scan(Scan {
+            series,
+            start: Timestamp::MIN,
+            end: Timestamp::MAX,
+            columns: RETENTION.columns.iter().map(|column| column.id).collect(),
+            as_of: None,
+            at_sequence: None,
+            revisions: Revisions::All,
+        })?;
+        while let Some(rows) = scanner.next()? {
+            for at in 0..rows.len() {
+                let (dataset, step, floor) =
+                    retention::read(&rows.columns, at).ok_or_else(|| {
+                        Error::corrupt(
+                            "the floors of retention cannot be read as this build knows them; \
+                             restore the folders segments and manifest from a backup",
+                        )
+                    })?;
+                let since = Sequence::new(rows.sequence[at]);
+                let set_at = Timestamp::from_nanos(rows.known_at[at]);
+                found.push(SetFloor { dataset, step, floor, since, set_at });
+            }
+        }
+    }
+    found.sort_by_key(|set| set.since);
+    found.into_iter().for_each(|set| catalog.set_floor(set));
+    Ok(())
+}
+
 /// Decodes a record and checks it against the state before it; `None` if it has no rows.
 pub(crate) fn decode(
     generation: &Generation,
@@ -298,6 +334,8 @@ pub(super) fn open(
         flushed_bytes: 0,
         compactions: 0,
         compacted_bytes: 0,
+        swept: Swept::default(),
+        dropped: Dropped::default(),
         compacting: None,
         copying: Vec::new(),
         compaction_due: false,

@@ -6,6 +6,7 @@ mod checkpoints;
 mod copies;
 mod live;
 mod masks;
+mod retention;
 mod verifier;
 
 use std::ops::ControlFlow;

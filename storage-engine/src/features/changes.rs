@@ -57,7 +57,7 @@ impl Changes {
         for series in touched {
             let generation = snapshot.generation();
             let Some(key) = generation.catalog.key(series) else { continue };
-            if let Some(changed) = changed(snapshot, series, since) {
+            if let Some(changed) = changed(snapshot, (series, &key), since) {
                 changes.add(reference, &key, changed);
             }
         }
@@ -174,8 +174,17 @@ struct Changed {
     is_new: bool,
 }
 
-/// What came to a series after `since`; `None`: nothing.
-fn changed(snapshot: &Snapshot, series: SeriesId, since: Sequence) -> Option<Changed> {
+/// What came to the series `series` of `key` after `since`; `None`: nothing.
+fn changed(
+    snapshot: &Snapshot,
+    (series, key): (SeriesId, &SeriesKey),
+    since: Sequence,
+) -> Option<Changed> {
+    let floor = snapshot.floor(key.dataset, key.step).filter(|_| key.step == Step::Tick);
+    if floor.is_some_and(|set| set.floor.at_sequence_from > since) {
+        // Events may be gone together with the retractions that tell of the change.
+        return Some(Changed { first: i64::MIN, last: i64::MAX, is_new: true });
+    }
     let generation = snapshot.generation();
     let since = since.get();
     let mut spans: Vec<(i64, i64)> = Vec::new();

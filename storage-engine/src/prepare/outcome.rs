@@ -7,6 +7,10 @@
 //! with the newest. Equal in all user columns: a duplicate, ignored. Otherwise it is stored, and
 //! counts as `superseded` if something known later stands above it, as `corrected` if it takes the
 //! place of a visible row, as `accepted` if it does neither.
+//!
+//! A row that states a time below the floor of retention is compared with nothing if something
+//! known later, but not after the floor, stands above it: no question can see it any more, and
+//! what it would be equal to may have been dropped. It is stored, and counts as `superseded`.
 
 use std::ops::Range;
 
@@ -121,6 +125,7 @@ pub(super) fn decide(
         is_event: matches!(schema.identity, Identity::Event { .. }),
         ids: schema.id_places(),
         now,
+        floor: floor(batch, snapshot),
         replaced,
         validity,
         at_ts: Vec::new(),
@@ -151,6 +156,8 @@ struct Decider<'a> {
     is_event: bool,
     ids: Vec<usize>,
     now: Timestamp,
+    /// Since when questions are answered.
+    floor: i64,
     replaced: Option<&'a Replaced>,
     validity: &'a mut Validity,
     /// Place, `known_at` and flags of the rows of the `ts` at hand that are to be stored.
@@ -301,7 +308,9 @@ impl Decider<'_> {
                 self.decided.counts.accepted += 1;
             } else {
                 let visible = if loses {
-                    greatest(versions.iter().filter(|version| version.rank.0 <= known_at))
+                    let seen_from = known_at.max(self.floor);
+                    greatest(versions.iter().filter(|version| version.rank.0 <= seen_from))
+                        .filter(|version| version.rank.0 <= known_at)
                 } else {
                     winner
                 };
@@ -384,6 +393,12 @@ impl Decider<'_> {
         }
         (self.now.nanos(), 0)
     }
+}
+
+/// Since when questions about the rows of a batch are answered.
+fn floor(batch: &Batch, snapshot: &Snapshot) -> i64 {
+    let set = snapshot.floor(batch.dataset, batch.step);
+    set.map_or(i64::MIN, |set| set.floor.as_of_from.nanos())
 }
 
 /// How many of all equal events without an id are visible.

@@ -116,8 +116,10 @@ impl Snapshot {
     /// How good some data are, instrument by instrument.
     ///
     /// # Errors
-    /// `Corrupt` if a block that is needed is damaged.
+    /// `BelowRetention` if the rows that (T, N) asks for may be gone; `Corrupt` if a block that is
+    /// needed is damaged.
     pub fn quality(&self, query: QualityQuery) -> Result<Quality, Error> {
+        self.check_retention(query.dataset, query.step, query.as_of, query.at_sequence)?;
         let reference = Reference::at(self, query.as_of, query.at_sequence)?;
         let rules = RuleSet::of(&reference, query.dataset);
         let (snapshot, universe) = (self.clone(), BTreeMap::new());

@@ -9,6 +9,7 @@ use barrow_types::{ColumnId, DatasetId, Sequence, SeriesId, SeriesKey, Step, Tim
 
 use crate::batch::{Counts, SourceFacts};
 use crate::catalog::ledger_series;
+use crate::dataset::retention::SetFloor;
 use crate::dataset::tables::Table;
 use crate::dataset::{self, Schema};
 use crate::error::Error;
@@ -171,6 +172,52 @@ impl Snapshot {
         self.generation.catalog.table(name, sequence)
     }
 
+    /// The floor of retention of a dataset's bars of `step`, or of its rows, if it has one.
+    pub fn floor(&self, dataset: DatasetId, step: Step) -> Option<SetFloor> {
+        self.generation.catalog.floor(dataset, step, self.sequence)
+    }
+
+    /// The floors of retention, in order of datasets and steps.
+    pub fn floors(&self) -> Vec<SetFloor> {
+        self.generation.catalog.floors(self.sequence)
+    }
+
+    /// Refuses a question about rows of a dataset and step as they were at (T, N) if that lies
+    /// below their floor. Whoever opens a range of rows asks this, and so does whoever answers from
+    /// what was made of rows before.
+    ///
+    /// # Errors
+    /// `BelowRetention`, with the floor.
+    pub fn check_retention(
+        &self,
+        dataset: DatasetId,
+        step: Step,
+        as_of: Option<Timestamp>,
+        at_sequence: Option<Sequence>,
+    ) -> Result<(), Error> {
+        if as_of.is_none() && at_sequence.is_none() {
+            return Ok(());
+        }
+        let Some(set) = self.floor(dataset, step) else { return Ok(()) };
+        if set.floor.admits(as_of, at_sequence) {
+            return Ok(());
+        }
+        let name = self.schema(dataset).map_or("", |schema| schema.name);
+        let timeframe = if step == Step::Tick { "" } else { step.name() };
+        let space = if timeframe.is_empty() { "" } else { " " };
+        let asked = match (as_of, at_sequence) {
+            (Some(as_of), _) if as_of < set.floor.as_of_from => format!("as_of {as_of}"),
+            (_, Some(sequence)) => format!("at_sequence {sequence}"),
+            (as_of, None) => format!("as_of {}", as_of.unwrap_or(Timestamp::MAX)),
+        };
+        Err(Error::below_retention(format!(
+            "{asked} lies below the retention floor of {name}{space}{timeframe}, which is answered \
+             as of {} and at sequence {} or later; rows that only earlier questions saw may be \
+             gone",
+            set.floor.as_of_from, set.floor.at_sequence_from
+        )))
+    }
+
     /// The series of a dataset in order of (symbol, step, side, source); of one symbol, if given.
     pub fn series(&self, dataset: DatasetId, symbol: Option<&str>) -> Vec<(SeriesId, SeriesKey)> {
         self.generation.catalog.list(dataset, symbol, self.sequence)
@@ -189,7 +236,8 @@ impl Snapshot {
     /// some tens of thousands a piece.
     ///
     /// # Errors
-    /// `NotFound` for an unknown series, `Invalid` for a column that its dataset does not have.
+    /// `NotFound` for an unknown series, `Invalid` for a column that its dataset does not have,
+    /// `BelowRetention` if the rows that (T, N) asks for may be gone.
     pub fn scan(&self, scan: Scan) -> Result<Scanner, Error> {
         Scanner::new(self.clone(), scan)
     }
@@ -226,6 +274,29 @@ impl Snapshot {
             now = now.max(Timestamp::from_nanos(rows.ts.last().copied().unwrap_or(i64::MIN)));
         }
         Ok(now)
+    }
+
+    /// The last record that holds a batch that came in at `at` or before; [`Sequence::ZERO`] if
+    /// there is none.
+    ///
+    /// # Errors
+    /// `Corrupt` if a block that is needed is damaged.
+    pub fn sequence_at(&self, at: Timestamp) -> Result<Sequence, Error> {
+        let mut scanner = self.scan(Scan {
+            series: ledger_series(DatasetId::BATCHES),
+            start: Timestamp::MIN,
+            end: Timestamp::from_nanos(at.nanos().saturating_add(1)),
+            columns: Vec::new(),
+            as_of: None,
+            at_sequence: None,
+            revisions: Revisions::All,
+        })?;
+        let mut held = Sequence::ZERO;
+        while let Some(rows) = scanner.next()? {
+            let last = rows.sequence.iter().max().copied().unwrap_or_default();
+            held = held.max(Sequence::new(last));
+        }
+        Ok(held)
     }
 
     /// How many rows of a series are stored, whatever became of them; in memory perhaps some that

@@ -107,6 +107,7 @@ impl Scanner {
             snapshot.generation().catalog.key(scan.series).ok_or_else(|| {
                 Error::not_found(format!("there is no series {}", scan.series.get()))
             })?;
+        snapshot.check_retention(key.dataset, key.step, scan.as_of, scan.at_sequence)?;
         let schema = snapshot.schema_at(key.dataset, scan.at_sequence);
         let schema = schema.expect("invariant: a series has a dataset");
         let places = scan

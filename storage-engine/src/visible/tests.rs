@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use barrow_types::{Sequence, Timestamp};
+
 use super::*;
-use crate::dataset::TRADES;
+use crate::dataset::retention::Floor;
+use crate::dataset::{BARS, TRADES};
 use crate::rows::{Texts, Values, flags};
 
 /// A row as it came in: an event whose only number is its price.
@@ -187,6 +190,80 @@ proptest! {
         let expected: Vec<_> = visible(&events, i64::MAX, u64::MAX).cloned().collect();
         prop_assert_eq!(seen(&rows_of(&current), i64::MAX, u64::MAX), expected);
     }
+
+    #[test]
+    fn what_is_dropped_below_a_rising_floor_is_missed_by_no_question_above_it(
+        records in records(),
+        merges in proptest::collection::vec(
+            (proptest::collection::vec(any::<bool>(), 13), 0..60_i64, 0..8_u64),
+            1..4,
+        ),
+    ) {
+        let events = stored(records);
+        let ends = |events: &[Event]| {
+            let ts = || events.iter().map(|e| e.ts);
+            ts().min().zip(ts().max())
+        };
+        let mut current = events.clone();
+        // Where the rows of each record are; those of merged files stay together.
+        let mut files: Vec<usize> = (0..13).collect();
+        let (mut as_of_from, mut at_sequence_from) = (-40, 0);
+        for (merged, later, more) in merges {
+            (as_of_from, at_sequence_from) = (as_of_from + later, at_sequence_from + more);
+            let floor = floor(as_of_from, at_sequence_from);
+            let file_of = |e: &Event| files[usize::try_from(e.sequence).unwrap()];
+            let is_merged = |e: &Event| merged[file_of(e)];
+            let (inside, outside): (Vec<_>, Vec<_>) = current.drain(..).partition(is_merged);
+            let rows = rows_of(&inside);
+            let has_all = |ts: i64, sequences: RangeInclusive<u64>| {
+                !outside.iter().any(|e| e.ts == ts && sequences.contains(&e.sequence))
+            };
+            let gone = unseen(&TRADES, &rows, &floor, ends(&inside).unwrap_or_default(), has_all);
+            let kept = (0..rows.len()).filter(|&at| !gone[at]);
+            current = kept.map(|at| event_of(&rows, at)).chain(outside).collect();
+            prop_assert_eq!(ends(&current), ends(&events), "a series ends elsewhere");
+            let rows = rows_of(&current);
+            for at_sequence in (at_sequence_from..14).chain([u64::MAX]) {
+                let instants = (-45..125).step_by(5).filter(|as_of| *as_of >= as_of_from);
+                for as_of in instants.chain([as_of_from, i64::MAX]) {
+                    let expected: Vec<_> = visible(&events, as_of, at_sequence).cloned().collect();
+                    prop_assert_eq!(seen(&rows, as_of, at_sequence), expected);
+                }
+            }
+            let target = (0..13).find(|&file| merged[file]).unwrap_or(0);
+            files.iter_mut().filter(|file| merged[**file]).for_each(|file| *file = target);
+        }
+    }
+
+    #[test]
+    fn of_a_bar_only_those_versions_stay_that_some_question_above_the_floor_sees(
+        versions in proptest::collection::vec((0..6_i64, 0..6_u64, any::<bool>()), 1..9),
+        (as_of_from, at_sequence_from) in (0..7_i64, 0..7_u64),
+    ) {
+        let event = |&(known_at, sequence, retract): &(i64, u64, bool)| Event {
+            ts: 0, venue: None, id: None, price: 0, retract, known_at, sequence,
+        };
+        let rows = rows_of(&versions.iter().map(event).collect::<Vec<_>>());
+        let floor = floor(as_of_from, at_sequence_from);
+        let gone = unseen(&BARS, &rows, &floor, (0, 0), |_, _| false);
+        // The winner at every (T, N), by looking at all of them.
+        let mut wins = vec![false; rows.len()];
+        for (as_of, at_sequence) in (as_of_from..8).flat_map(|t| {
+            (at_sequence_from..8).map(move |n| (t, n))
+        }) {
+            let known =
+                |at: &usize| rows.known_at[*at] <= as_of && rows.sequence[*at] <= at_sequence;
+            if let Some(winner) = (0..rows.len()).rfind(known) {
+                wins[winner] = true;
+            }
+        }
+        prop_assert_eq!(gone, wins.iter().map(|wins| !wins).collect::<Vec<_>>());
+    }
+}
+
+fn floor(as_of_from: i64, at_sequence_from: u64) -> Floor {
+    let as_of_from = Timestamp::from_nanos(as_of_from);
+    Floor { as_of_from, at_sequence_from: Sequence::new(at_sequence_from) }
 }
 
 #[test]

@@ -110,6 +110,8 @@ impl DatasetId {
     pub const DEFINITIONS: Self = Self(93);
     /// Facts: definitions of users' tables, a row for each column of each version.
     pub const TABLES: Self = Self(94);
+    /// Facts: from when on questions about a dataset are answered.
+    pub const RETENTION: Self = Self(95);
     /// The first user's table; the others follow in the order in which they were defined.
     pub const FIRST_TABLE: Self = Self(1_024);
 

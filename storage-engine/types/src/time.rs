@@ -40,6 +40,21 @@ impl Timestamp {
     }
 }
 
+/// RFC 3339 in UTC; the fraction is left out where there is none.
+impl std::fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (year, month, day) = civil_from_days(self.day());
+        let of_day = self.0.rem_euclid(DAY_NANOS);
+        let (seconds, fraction) = (of_day / 1_000_000_000, of_day % 1_000_000_000);
+        let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        if fraction != 0 {
+            write!(f, ".{fraction:09}")?;
+        }
+        f.write_str("Z")
+    }
+}
+
 impl Nanos {
     /// A span of `nanos` nanoseconds.
     pub const fn new(nanos: i64) -> Self {
@@ -96,6 +111,19 @@ mod tests {
         assert_eq!(Timestamp::from_nanos(0).day(), 0);
         assert_eq!(Timestamp::from_nanos(-DAY_NANOS).day(), -1);
         assert_eq!(Timestamp::from_nanos(-DAY_NANOS - 1).day(), -2);
+    }
+
+    #[test]
+    fn instants_are_written_as_rfc_3339() {
+        // Seconds from `date -u -d DATE +%s`.
+        for (nanos, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_381_152_600_000_000_000, "2013-10-07T13:30:00Z"),
+            (1_381_152_600_000_000_001, "2013-10-07T13:30:00.000000001Z"),
+            (-1, "1969-12-31T23:59:59.999999999Z"),
+        ] {
+            assert_eq!(Timestamp::from_nanos(nanos).to_string(), text);
+        }
     }
 
     #[test]

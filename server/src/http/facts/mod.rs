@@ -17,6 +17,7 @@ pub(crate) mod days;
 pub(crate) mod follow;
 pub(crate) mod instruments;
 pub(crate) mod json;
+pub(crate) mod retention;
 pub(crate) mod rules;
 mod seen;
 pub(crate) mod settings;

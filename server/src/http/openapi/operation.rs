@@ -259,7 +259,7 @@ pub(crate) struct Operation {
 }
 
 /// What may happen to whoever reads the store.
-pub(crate) const READS: &[Code] = &[Code::Storage];
+pub(crate) const READS: &[Code] = &[Code::Storage, Code::BelowRetention];
 /// What may happen to whoever writes to it.
 pub(crate) const WRITES: &[Code] =
     &[Code::Storage, Code::Conflict, Code::Stopping, Code::IntakeStopped, Code::Full];

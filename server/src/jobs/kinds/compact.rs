@@ -68,6 +68,7 @@ async fn merge(work: &Work, wanted: &Arc<Wanted>) -> Result<Value, Broken> {
                     "segments_after": report.segments_after,
                     "bytes_before": report.bytes_before,
                     "bytes_after": report.bytes_after,
+                    "rows_dropped": report.rows_dropped,
                 }));
             }
             Err(IntakeError::Busy) => tokio::time::sleep(BUSY_PAUSE).await,

@@ -10,6 +10,7 @@ use barrow_types::{
 
 use crate::batch::{Act, Applied, Batch, Claim, ClaimOrigin, KnownAt, Symbols};
 use crate::dataset::facts::{ALWAYS, FACT_SOURCE};
+use crate::dataset::retention::{self, Floor};
 use crate::disk::{Disk, MemoryDisk};
 use crate::reference::Reference;
 use crate::rows::{Column, ColumnType, Texts, Values};
@@ -339,6 +340,21 @@ impl Store {
         let columns =
             vec![texts(["manual"]), texts(["quarantine"]), integers([Some(of)]), texts([""])];
         self.send(Batch { columns, ..batch });
+    }
+
+    /// Raises the floors of trades and of bars as far as they are not there: from then on questions
+    /// about times before record `first` are refused.
+    pub(super) fn raise_floors(&mut self, first: Sequence) {
+        let snapshot = self.snapshot();
+        let as_of_from = snapshot.now_at(first).unwrap();
+        let of_bars = [Step::M1, Step::M5, Step::H1].map(|step| (DatasetId::BARS, step));
+        for (dataset, step) in of_bars.into_iter().chain([(DatasetId::TRADES, Step::Tick)]) {
+            let before = snapshot.floor(dataset, step);
+            if before.is_none_or(|set| set.floor.at_sequence_from < first) {
+                let floor = Floor { as_of_from, at_sequence_from: first };
+                self.send(retention::batch(String::new(), dataset, step, floor));
+            }
+        }
     }
 
     /// Writes what is in memory into segments, and merges them.
