@@ -30,6 +30,7 @@ mod parquet_out;
 mod random;
 mod sample;
 mod store_folder;
+mod threads;
 mod writer;
 
 /// Decodes a body as an ingest request does, and says whether it was taken: for fuzz targets.

@@ -17,6 +17,7 @@ use barrow_types::Sequence;
 
 use crate::gently::{self, Pace};
 use crate::http::features::{Ready, is_materialized, promoted};
+use crate::threads::spawn;
 
 /// How often it looks whether something was committed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -41,8 +42,7 @@ impl Materializer {
     pub(crate) fn start(reader: Reader) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let heard = Arc::clone(&stop);
-        let thread = std::thread::Builder::new().name("materializer".to_owned());
-        let thread = thread.spawn(move || Work::new(reader, &heard).run())?;
+        let thread = spawn("materializer", move || Work::new(reader, &heard).run())?;
         Ok(Self { stop, thread })
     }
 

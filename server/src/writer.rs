@@ -11,7 +11,6 @@ mod compaction;
 mod derived;
 mod spare;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -30,6 +29,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::live::Commits;
 use crate::metrics::{Metrics, Refusal};
+use crate::threads::spawn;
 
 pub(crate) use self::compaction::{CompactionReport, Wanted};
 
@@ -323,18 +323,6 @@ pub(crate) fn start(
     let intake = Intake { messages: messages.clone(), metrics };
     let handle = Handle { messages, writer, flusher, compactor, log_maker, derived_writer };
     Ok((handle, intake, Progress { sequence, stopped }))
-}
-
-fn spawn<T: Send + 'static>(
-    name: &'static str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> std::io::Result<JoinHandle<T>> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-            tracing::error!(thread = name, "the thread panicked: stopping the process");
-            std::process::abort()
-        })
-    })
 }
 
 fn flush_jobs(jobs: &Receiver<FlushJob>, done: &Sender<Flushed>, disk: &dyn Disk) {

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -25,6 +24,7 @@ use super::{Cut, Live};
 use crate::clock;
 use crate::http::features::{Ready, promoted};
 use crate::metrics::Metrics;
+use crate::threads::spawn;
 use crate::writer::Intake;
 
 /// How often tables get a sign of life.
@@ -117,13 +117,7 @@ impl Worker {
     /// Starts to follow commits.
     pub(crate) fn start(self, intake: Intake) -> std::io::Result<Handle> {
         let commits = Arc::clone(&self.parts.commits);
-        let thread = std::thread::Builder::new().name("features".to_owned()).spawn(move || {
-            let run = AssertUnwindSafe(|| self.run(&intake));
-            if std::panic::catch_unwind(run).is_err() {
-                tracing::error!("the thread of live features panicked: stopping the process");
-                std::process::abort();
-            }
-        })?;
+        let thread = spawn("features", move || self.run(&intake))?;
         Ok(Handle { commits, thread })
     }
 
