@@ -602,6 +602,17 @@ class Bench:
                              number(used), f"{other / used:.1f}", figures.cell(question), *took])
         table(["what", "other", "its features", "its CPU a row", "Barrow's", "times", "its wall",
                "Barrow, 1 thread", "2 threads"], rows)
+        heading("The same from files: `history: materialized`")
+        rows = []
+        for question in named:
+            computed = ours.median(f"{question}, 1 threads: CPU a row")
+            files = f"{question}, in files"
+            read = ours.median(f"{files}: CPU a row")
+            rows.append([question, number(read), f"{computed / read:.1f}",
+                         number(ours.median(f"{files}: a cell")),
+                         number(ours.median(f"{files}: written: a row"))])
+        table(["what", "CPU a row, ns", "times less than computed", "bytes a cell",
+               "written: ns a row"], rows)
         heading("Late rows and late ranges of features; many symbols")
         alone, years = Figures(), "2" if small else "10"
         data = self.scratch / "history"
