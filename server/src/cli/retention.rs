@@ -21,6 +21,12 @@ see (values that were corrected since, and what was taken back) are dropped when
 merged, at once by `barrow compact`. Answers at the floor and later stay as they are. A floor never
 falls.";
 
+const SETTING: &str = "\
+Examples:
+  barrow retention set bars --timeframe 1m --as-of-from 2025-01-01 --dry-run
+  barrow retention set bars --timeframe 1m --as-of-from 2025-01-01
+  barrow retention set trades --at-sequence-from 120000";
+
 /// Say which past is no longer asked about.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -31,7 +37,9 @@ pub(crate) struct RetentionArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    #[command(after_help = SETTING)]
     Set(SetArgs),
+    #[command(after_help = "Examples:\n  barrow retention list")]
     List(ListArgs),
 }
 

@@ -8,10 +8,10 @@
 //! and trailer are those of a file of tiles but for the magic, `BARCELLS`; the header's sequence is
 //! the record up to which the rows and facts are known that the cells follow from.
 //!
-//! Chunks of encoded values: `ts`, `ts_end`, `available_at`, session, `known_at`, `sequence` of each
-//! slot and the share of the features that has a number; then of each feature its numbers (+0.0
-//! where a cell is null) and the codes of its reasons. A chunk of reasons is left out if no cell is
-//! null.
+//! Chunks of encoded values: `ts`, `ts_end`, `available_at`, session, `known_at`, `sequence` of
+//! each slot and the share of the features that has a number; then of each feature its numbers
+//! (+0.0 where a cell is null) and the codes of its reasons. A chunk of reasons is left out if no
+//! cell is null.
 //!
 //! Index:
 //!
@@ -45,9 +45,10 @@
 //! as a length in 4 bytes and a text; without a calendar the text is empty.
 //!
 //! A file is called `derived/<version>-<identity>-<from>-<next>-<sequence>.cells`, 16 hexadecimal
-//! digits each (XXH3-64 of the identity; instants plus 2^63), and `.cells.tmp` until it is whole and
-//! synced. It says nothing that rows, facts and definitions do not say: one that is damaged, or was
-//! made from more than the store holds, is left aside, and opening the store removes the latter.
+//! digits each (XXH3-64 of the identity; instants plus 2^63), and `.cells.tmp` until it is whole
+//! and synced. It says nothing that rows, facts and definitions do not say: one that is damaged, or
+//! was made from more than the store holds, is left aside, and opening the store removes the
+//! latter.
 
 use std::ops::Range;
 

@@ -27,6 +27,13 @@ pub(super) enum Part {
     Stored(Arc<Block>),
 }
 
+impl Part {
+    /// What a block held: none of its slots waits for one that is due.
+    const fn computed(start: i64, end: i64) -> Self {
+        Self::Computed { start, end, is_followed: false }
+    }
+}
+
 /// Where slots come from.
 enum Source {
     Lanes(Vec<Option<Lane>>, i64),
@@ -66,7 +73,16 @@ impl Stream {
                 Some(Source::Lanes(lanes, from)) => {
                     (lane::step(lanes, ContextId(0))?, start.max(*from))
                 }
-                Some(Source::Block(reading)) => (reading.next()?, start),
+                Some(Source::Block(reading)) => {
+                    let generation = self.snapshot.generation();
+                    match reading.next(&generation.cells, &*generation.disk) {
+                        Ok(piece) => (piece, start),
+                        Err((start, end)) => {
+                            self.parts.push_front(Part::computed(start, end));
+                            (None, start)
+                        }
+                    }
+                }
             };
             let Some(mut piece) = piece else {
                 self.begin()?;
@@ -95,7 +111,7 @@ impl Stream {
                     Some(reading) => Some(Source::Block(reading)),
                     None => {
                         let (start, end) = block.span();
-                        self.parts.push_front(Part::Computed { start, end, is_followed: false });
+                        self.parts.push_front(Part::computed(start, end));
                         return self.begin();
                     }
                 }

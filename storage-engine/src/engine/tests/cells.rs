@@ -3,8 +3,10 @@
 use std::ops::ControlFlow;
 
 use super::*;
+use crate::derived;
 use crate::features::{
     CellsMade, Definition, FeatureBars, FeatureGroup, FeatureRule, FeatureScan, LiveRow, Way,
+    cell_file,
 };
 
 const SLOTS: i64 = 10_000;
@@ -183,6 +185,36 @@ fn a_damaged_file_is_computed_instead_and_made_again() {
     assert_eq!((stats.blocks, stats.dropped), (0, 10));
     make(&engine, &group);
     assert_eq!(used_in_comparing(&engine, &group), 10 + 5 + 2);
+}
+
+#[test]
+fn a_file_whose_checksums_are_right_and_whose_cells_are_none_is_computed_instead() {
+    let disk = Arc::new(MemoryDisk::new());
+    let group = windows();
+    let engine = filled(&disk);
+    make(&engine, &group);
+    for name in disk.list("derived").unwrap() {
+        let path = format!("derived/{name}");
+        let len = usize::try_from(disk.len(&path).unwrap()).unwrap();
+        let mut bytes = disk.read(&path, 0, len).unwrap();
+        let trailer = len - derived::TRAILER_LEN;
+        let index_len = u64::from_le_bytes(bytes[trailer..trailer + 8].try_into().unwrap());
+        let end = trailer - usize::try_from(index_len).unwrap();
+        let mut index = cell_file::decode_index(&bytes[end..trailer], end as u64).unwrap();
+        // The first chunk has no form that there is.
+        bytes[derived::HEADER_LEN] = 0xFF;
+        let chunk = derived::HEADER_LEN..derived::HEADER_LEN + index.chunks[0].0 as usize;
+        index.chunks[0].1 = crc32c::crc32c(&bytes[chunk]);
+        bytes.truncate(end);
+        bytes.extend(cell_file::encode_index(&index));
+        disk.write_at(&path, 0, &bytes).unwrap();
+    }
+    let store = Arc::clone(&disk) as Arc<dyn Disk>;
+    drop(engine);
+    let engine = Engine::open(store, small(), [7; 16]).unwrap().0;
+    used_in_comparing(&engine, &group);
+    let stats = engine.reader().cells();
+    assert_eq!((stats.blocks, stats.dropped), (0, 10));
 }
 
 #[test]

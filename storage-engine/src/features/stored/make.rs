@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::bytes::u32_len;
 use crate::dataset::BARS;
-use crate::derived::{self, HEADER_LEN, Header, Output};
+use crate::derived::{self, Header, Output};
 use crate::error::Error;
 use crate::reference::Reference;
 use crate::snapshot::Snapshot;
@@ -27,6 +27,8 @@ use super::{Block, CellsKey, Contents, StoredCellsStats};
 /// Cells of a block, about.
 const BLOCK_BYTES: usize = 16 << 20;
 const BLOCK_SLOTS_MIN: usize = 1_024;
+/// What a slot takes beside its cells, with a share of the index: seven columns.
+const OF_SLOT_BYTES: usize = 64;
 
 /// What became of the cells of a version and an instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +81,9 @@ impl Snapshot {
             }
             from = block.name.next;
         }
-        maker.make((from, i64::MAX), false, pace)?;
+        if maker.is_whole_behind(from)? {
+            maker.make((from, i64::MAX), false, pace)?;
+        }
         Ok(CellsMade { key: maker.identity.key, is_full: maker.is_full })
     }
 
@@ -112,9 +116,7 @@ impl Maker<'_> {
         is_between: bool,
         pace: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        let features = self.asked.scan.group.graph().outputs.len().max(1);
-        let most = (BLOCK_BYTES / (CELL_BYTES * features)).max(BLOCK_SLOTS_MIN);
-        let most = most.min(self.asked.snapshot.generation().cells.slots as usize);
+        let most = self.slots_max();
         let [start, end] = [from, to].map(Timestamp::from_nanos);
         let scan = FeatureScan { start, end, ..self.asked.scan.clone() };
         let whole = (self.asked.snapshot.clone(), Arc::clone(self.reference), scan);
@@ -130,6 +132,9 @@ impl Maker<'_> {
             is_cut = settled < piece.len();
             gathered.append(if is_cut { piece.split_at(settled).0 } else { piece });
             while gathered.len() >= most {
+                if !self.has_room() {
+                    return Ok(());
+                }
                 let (block, rest) = gathered.split_at(most);
                 gathered = rest;
                 let next = block.ts[most - 1].saturating_add(1);
@@ -137,10 +142,40 @@ impl Maker<'_> {
                 from = next;
             }
         }
-        if is_between && !is_cut && !gathered.is_empty() {
+        if is_between && !is_cut && !gathered.is_empty() && self.has_room() {
             self.write((from, to), &gathered)?;
         }
         Ok(())
+    }
+
+    /// How many slots a block has, at most.
+    fn slots_max(&self) -> usize {
+        let most = (BLOCK_BYTES / self.slot_bytes()).max(BLOCK_SLOTS_MIN);
+        most.min(self.asked.snapshot.generation().cells.slots as usize)
+    }
+
+    /// Bytes of a slot in a block, at most.
+    fn slot_bytes(&self) -> usize {
+        OF_SLOT_BYTES + CELL_BYTES * self.asked.scan.group.graph().outputs.len()
+    }
+
+    /// Whether there is room for another block.
+    fn has_room(&mut self) -> bool {
+        let block = self.slots_max() * self.slot_bytes();
+        self.is_full |= !self.asked.snapshot.generation().cells.has_room(block as u64);
+        !self.is_full
+    }
+
+    /// Whether as many slots as a block has may lie behind an instant, and have ended.
+    fn is_whole_behind(&self, from: i64) -> Result<bool, Error> {
+        let Source { scan, curated } = &self.sources[0];
+        let calendar = curated.calendar_shared();
+        let begin = match from {
+            i64::MIN => begin::begin(self.asked.snapshot, self.reference, &calendar, scan)?,
+            from => Some(from),
+        };
+        let count = |from| curated.grid().count(calendar.as_deref(), from, self.now());
+        Ok(begin.is_some_and(|from| count(from) >= self.slots_max() as u64))
     }
 
     /// How many of the first slots no longer change by themselves.
@@ -179,13 +214,6 @@ impl Maker<'_> {
             contexts,
             chunks: chunks.iter().map(|it| (u32_len(it.len()), crc32c::crc32c(it))).collect(),
         };
-        let index_bytes = cell_file::encode_index(&index);
-        let len: usize =
-            HEADER_LEN + chunks.iter().map(Vec::len).sum::<usize>() + index_bytes.len();
-        if !cells.has_room(len as u64) {
-            self.is_full = true;
-            return Ok(());
-        }
         let CellsKey { version, identity } = self.identity.key;
         let sequence = self.asked.snapshot.sequence();
         let name = Name { version, identity, from, next, sequence: sequence.get() };
@@ -196,7 +224,7 @@ impl Maker<'_> {
             for chunk in &chunks {
                 output.add(chunk)?;
             }
-            output.seal(&index_bytes)
+            output.seal(&cell_file::encode_index(&index))
         };
         let len = written().inspect_err(|_| derived::discard(disk, &path))?;
         let contents = Mutex::new(Some(Arc::new(Contents::new(sequence, index))));

@@ -13,7 +13,7 @@ use crate::disk::Disk;
 use crate::error::Error;
 
 use super::super::basis::Comparison;
-use super::super::cell_file;
+use super::super::cell_file::{self, Name};
 use super::super::lane::{Asked, piece_slots};
 use super::super::{FeatureGroup, FeaturePiece};
 use super::{Block, CellsKey, Contents, StoredCells};
@@ -155,6 +155,9 @@ pub(in super::super) struct Reading {
     bytes: Vec<u8>,
     /// Slots from this on are to come.
     next: usize,
+    name: Name,
+    /// Those that start from one instant to another are to come.
+    rest: (i64, i64),
 }
 
 impl Reading {
@@ -169,7 +172,8 @@ impl Reading {
         match read {
             Ok((contents, bytes)) => {
                 cells.used.fetch_add(1, Ordering::Relaxed);
-                Some(Self { contents, bytes, next: 0 })
+                let (name, rest) = (block.name, block.span());
+                Some(Self { contents, bytes, next: 0, name, rest })
             }
             Err(_) => {
                 cells.drop_damaged(disk, &block.name);
@@ -181,8 +185,13 @@ impl Reading {
     /// The next slots; `None` at the end.
     ///
     /// # Errors
-    /// `Corrupt` if they are none, though their checksum is right: another build wrote them.
-    pub(in super::super) fn next(&mut self) -> Result<Option<FeaturePiece>, Error> {
+    /// They are none, though their checksums are right: from when to when the slots lie that are
+    /// to be computed instead. The file is gone.
+    pub(in super::super) fn next(
+        &mut self,
+        cells: &StoredCells,
+        disk: &dyn Disk,
+    ) -> Result<Option<FeaturePiece>, (i64, i64)> {
         let index = &self.contents.index;
         let (from, slots) = (self.next, index.slots as usize);
         if from >= slots {
@@ -191,10 +200,11 @@ impl Reading {
         let features = (index.chunks.len() / 2).max(1);
         let len = piece_slots(features).next_multiple_of(VECTOR_LEN);
         self.next = slots.min(from + len);
-        let piece = cell_file::decode_piece(index, &self.bytes, from..self.next);
-        let piece = piece.map_err(|damaged| {
-            Error::corrupt(format!("a file of cells: {damaged}; delete the folder derived"))
-        })?;
+        let Ok(piece) = cell_file::decode_piece(index, &self.bytes, from..self.next) else {
+            cells.drop_damaged(disk, &self.name);
+            return Err(self.rest);
+        };
+        self.rest.0 = piece.ts.last().map_or(self.rest.0, |last| last.saturating_add(1));
         Ok(Some(piece))
     }
 }
