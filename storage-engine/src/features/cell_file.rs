@@ -11,8 +11,8 @@
 //! Chunks of encoded integers: `ts`, `ts_end`, `available_at`, session, `known_at`, `sequence` of
 //! each slot; a chunk of the share of the features that has a number; then of each feature a chunk
 //! of its numbers (+0.0 where a cell is null) and one of the codes of its reasons, as encoded
-//! integers, which is left out if no cell is null. Numbers are binary64, 8 bytes each: they are
-//! read as fast as memory is.
+//! integers. The codes are left out if no cell is null, the numbers if all are. Numbers are
+//! binary64, 8 bytes each: they are read as fast as memory is.
 //!
 //! Index:
 //!
@@ -243,7 +243,8 @@ pub fn encode_piece(piece: &FeaturePiece) -> Vec<Vec<u8>> {
         doubles(&piece.coverage),
     ];
     for cells in &piece.cells {
-        chunks.push(doubles(cells.values()));
+        let all_are_null = !cells.reasons().contains(&Reason::Ok.code());
+        chunks.push(if all_are_null { Vec::new() } else { doubles(cells.values()) });
         let codes: Vec<i64> = cells.reasons().iter().map(|code| i64::from(*code)).collect();
         let all_are_numbers = codes.iter().all(|code| *code == i64::from(Reason::Ok.code()));
         chunks.push(if all_are_numbers { Vec::new() } else { words(&codes) });
@@ -292,13 +293,18 @@ pub fn decode_piece(
         cells: Vec::with_capacity((chunks.len() - OF_SLOTS) / 2),
     };
     for place in (OF_SLOTS..chunks.len()).step_by(2) {
-        let reasons = match chunks[place + 1] {
-            [] => vec![Reason::Ok.code(); range.len()],
-            _ => words(place + 1)?.into_iter().map(code).collect::<Result<_, _>>()?,
+        let (numbers, reasons) = match (chunks[place], chunks[place + 1]) {
+            (_, []) => (doubles(place)?, vec![Reason::Ok.code(); range.len()]),
+            ([], _) => (vec![0.0; range.len()], codes(words(place + 1)?)?),
+            _ => (doubles(place)?, codes(words(place + 1)?)?),
         };
-        piece.cells.push(Column::from_parts(doubles(place)?, reasons));
+        piece.cells.push(Column::from_parts(numbers, reasons));
     }
     Ok(piece)
+}
+
+fn codes(words: Vec<i64>) -> Result<Vec<u8>, Damaged> {
+    words.into_iter().map(code).collect()
 }
 
 fn code(word: i64) -> Result<u8, Damaged> {
@@ -413,11 +419,13 @@ mod tests {
                 cells: vec![
                     slots.iter().map(|slot| cell(slot.4, slot.5)).collect(),
                     slots.iter().map(|slot| cell(slot.4 / 3.0, 0)).collect(),
+                    slots.iter().map(|slot| cell(0.0, 1 + slot.5.min(12))).collect(),
                 ],
             };
             let chunks = encode_piece(&piece);
             prop_assert!(chunks[8].is_empty() == slots.iter().all(|slot| slot.5 == 0));
             prop_assert!(chunks[10].is_empty(), "no cell of the second is null");
+            prop_assert!(chunks[11].is_empty(), "all cells of the third are null");
             let len = |chunk: &Vec<u8>| (u32_len(chunk.len()), crc32c::crc32c(chunk));
             let index = Index {
                 slots: u32_len(slots.len()),
