@@ -11,6 +11,7 @@ mod random;
 mod retention;
 mod short;
 mod spare;
+mod states;
 mod tables;
 
 use barrow_engine::Options;
