@@ -41,6 +41,9 @@ pub(super) struct Asked<'a> {
 
 /// See the module.
 pub(super) struct Lane {
+    /// Whether any source has delivered something of its instrument.
+    pub(super) is_delivered: bool,
+    calendar: Option<Arc<str>>,
     /// `None` if there is no row.
     reader: Option<SlotReader>,
     group: Arc<FeatureGroup>,
@@ -191,6 +194,8 @@ impl Asked<'_> {
             }
         };
         let mut lane = Lane {
+            is_delivered: !curated.candidates().is_empty(),
+            calendar: curated.calendar().map(|calendar| calendar.name().into()),
             reader: None,
             group: Arc::clone(group),
             machine,
@@ -252,6 +257,11 @@ impl Asked<'_> {
 }
 
 impl Lane {
+    /// The name of its calendar.
+    pub(super) fn calendar(&self) -> Option<Arc<str>> {
+        self.calendar.clone()
+    }
+
     /// What it makes of the slots that were read, some at a time; `None` if there are none.
     fn piece(&mut self) -> Option<FeaturePiece> {
         let (slots, imported, from) = self.read.take()?;

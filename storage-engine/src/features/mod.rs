@@ -199,12 +199,17 @@ impl Snapshot {
     pub fn features(&self, scan: &FeatureScan) -> Result<Features, Error> {
         let reference = Reference::at(self, scan.as_of, scan.at_sequence)?;
         let asked = Asked::new((self, &reference), scan);
-        let own = asked.open(asked.own())?;
         let parts = stream::parts((scan.start.nanos(), scan.end.nanos()), asked.stored()?);
-        let (is_delivered, calendar) = (!own.candidates().is_empty(), own.calendar());
-        let calendar = calendar.map(|calendar| calendar.name().into());
         let whole = (self.clone(), Arc::clone(&reference), scan.clone());
         let stream = Stream::new(whole, scan.end, parts)?;
+        let (is_delivered, calendar) = match stream.own_lane() {
+            Some(lane) => (lane.is_delivered, lane.calendar()),
+            // What is in a file was delivered.
+            None => {
+                let calendar = asked.calendar(&scan.instrument)?;
+                (true, calendar.map(|calendar| calendar.name().into()))
+            }
+        };
         Ok(Features { is_delivered, calendar, stream })
     }
 

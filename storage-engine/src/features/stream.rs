@@ -64,6 +64,14 @@ impl Stream {
         Ok(stream)
     }
 
+    /// The slots that are asked for, as they are computed; `None` where they come from a file.
+    pub(super) fn own_lane(&self) -> Option<&Lane> {
+        match &self.source {
+            Some(Source::Lanes(lanes, _)) => lanes[0].as_ref(),
+            Some(Source::Block(_)) | None => None,
+        }
+    }
+
     /// The next slots, never none; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<FeaturePiece>, Error> {
         let (start, end) = (self.scan.start.nanos(), self.scan.end.nanos());
@@ -135,7 +143,7 @@ impl Stream {
     }
 }
 
-/// The parts of a range of which some blocks hold slots; they are in order.
+/// The parts of a range, at least one, of which some blocks hold slots; they are in order.
 pub(super) fn parts(range: (i64, i64), blocks: Vec<Arc<Block>>) -> Vec<Part> {
     let (mut start, end) = range;
     let mut parts = Vec::with_capacity(2 * blocks.len() + 1);
@@ -147,7 +155,7 @@ pub(super) fn parts(range: (i64, i64), blocks: Vec<Arc<Block>>) -> Vec<Part> {
         start = next;
         parts.push(Part::Stored(block));
     }
-    if start < end {
+    if start < end || parts.is_empty() {
         parts.push(Part::Computed { start, end, is_followed: false });
     }
     parts
