@@ -29,7 +29,7 @@ use barrow_engine::features::{
     Definition, FeatureBars, FeatureGroup, FeatureOptions, FeatureRule, FeatureScan, LiveFeatures,
     Way,
 };
-use barrow_engine::{Options, Snapshot};
+use barrow_engine::{Options, Snapshot, Vintage};
 use barrow_types::{DatasetId, Step, Timestamp};
 
 const CALENDAR: &str = "EXACT";
@@ -88,6 +88,7 @@ fn scan(group: &Arc<FeatureGroup>, name: u32, (start, end): (i64, i64)) -> Featu
         at_sequence: None,
         due: load::NOW,
         since: Timestamp::MIN,
+        vintage: Vintage::Final,
         way: Way::Columns,
     }
 }

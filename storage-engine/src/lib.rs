@@ -44,6 +44,7 @@ pub mod rows;
 pub mod segment;
 mod snapshot;
 mod verify;
+mod vintage;
 mod visible;
 pub mod wal;
 
@@ -70,4 +71,5 @@ pub use snapshot::{
     BatchEntry, DeadLetter, LetterId, Revisions, Scan, Scanner, Snapshot, SourceFactRow,
 };
 pub use verify::{Stepped, Verifier, VerifyPlace, VerifyReport, verify, verify_live};
+pub use vintage::{LateRows, Load, View, Views, Vintage};
 pub use wal::spare::{SpareDone, SpareJob};

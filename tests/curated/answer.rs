@@ -91,7 +91,7 @@ fn judge(
 }
 
 /// What of the cells is wanted.
-fn wanted(mut cells: Vec<Cell>, asked: &Asked) -> Vec<Cell> {
+pub(crate) fn wanted(mut cells: Vec<Cell>, asked: &Asked) -> Vec<Cell> {
     cells.retain(|cell| asked.empty || cell.row.is_some());
     for row in cells.iter_mut().filter_map(|cell| cell.row.as_mut()) {
         row.values = asked.columns.iter().map(|place| row.values[*place].clone()).collect();
@@ -121,7 +121,7 @@ fn difference(expected: &[Cell], found: &[Cell]) -> Option<String> {
 }
 
 /// The question as the engine takes it.
-fn scan(ask: &Ask, asked: &Asked) -> CuratedScan {
+pub(crate) fn scan(ask: &Ask, asked: &Asked) -> CuratedScan {
     let schema = dataset::schema(DatasetId::BARS).expect("invariant: bars have a schema");
     let columns = asked.columns.iter().map(|place| schema.columns[*place].id);
     CuratedScan {
@@ -167,7 +167,7 @@ fn gaps_of(mut gaps: Curated, ask: &Ask) -> Result<Vec<Cell>, Error> {
 }
 
 /// The cells of curated bars.
-fn cells_of(mut curated: Curated, ask: &Ask) -> Result<Vec<Cell>, Error> {
+pub(crate) fn cells_of(mut curated: Curated, ask: &Ask) -> Result<Vec<Cell>, Error> {
     let mut cells = Vec::new();
     while let Some(piece) = curated.next()? {
         cells_of_piece(&curated, &piece, ask, &mut cells);

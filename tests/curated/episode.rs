@@ -26,6 +26,7 @@ use crate::features::{self, Kind, Watched};
 use crate::live::Followed;
 use crate::story::{Story, readable};
 use crate::tally::Tally;
+use crate::vintage;
 
 /// Questions that may be asked again.
 const ASKED_MAX: usize = 12;
@@ -471,6 +472,15 @@ impl Episode {
                 watched.store(&snapshot)?;
                 self.tally.features += features::ask_again(&snapshot, watched, share)? as u64;
             }
+        }
+        if asked.question.step != Step::S1 && self.random.chance(12) {
+            let random = &mut self.random;
+            self.tally.vintage += vintage::bars(&snapshot, &self.model, &asked, random)?;
+            let gap = Gap::ALL[random.place(Gap::ALL.len())];
+            let kind = [Kind::Plain, Kind::Mixed, Kind::Beside][random.place(3)];
+            let adjust = Adjust::ALL[random.place(Adjust::ALL.len())];
+            let about = features::Asked { question: &asked.question, gap, adjust, kind };
+            self.tally.vintage += vintage::features(&snapshot, &self.model, about, random)?;
         }
         match answer::compare(&snapshot, &self.model, &asked)? {
             Some(cells) => self.tally.answered(&cells),

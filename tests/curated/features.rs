@@ -7,7 +7,7 @@ use std::sync::Arc;
 use barrow_engine::features::{
     self, Column, Definition, FeatureBars, FeatureOptions, FeatureRule, Gap,
 };
-use barrow_engine::{ErrorKind, FeatureGroup, FeaturePiece, FeatureScan, Snapshot, Way};
+use barrow_engine::{ErrorKind, FeatureGroup, FeaturePiece, FeatureScan, Snapshot, Vintage, Way};
 use barrow_tests::curated_model::CuratedModel;
 use barrow_tests::curated_model::calendar::{Align, SessionSet};
 use barrow_tests::curated_model::facts::Fact;
@@ -98,13 +98,7 @@ pub(crate) fn compare(
             asked.gap
         ))
     };
-    let texts: &[(&str, &str)] = match asked.kind {
-        Kind::Plain => &PLAIN,
-        Kind::Mixed => &MIXED,
-        // Days have no longer step that they could be read on.
-        Kind::Beside if question.step.is_dated() => &BESIDE[..1],
-        Kind::Beside => &BESIDE,
-    };
+    let texts = texts(asked);
     let mut scan = scan(question, (asked.gap, asked.adjust), texts);
     scan.due = Timestamp::from_nanos(question.ask(model).due);
     let found = match read(snapshot, &scan) {
@@ -143,6 +137,17 @@ pub(crate) fn compare(
         return told(&format!("in the model, then in the engine: {what}"));
     }
     Ok(found.len() * texts.len())
+}
+
+/// The features of a question.
+pub(crate) fn texts(asked: Asked<'_>) -> &'static [(&'static str, &'static str)] {
+    match asked.kind {
+        Kind::Plain => &PLAIN,
+        Kind::Mixed => &MIXED,
+        // Days have no longer step that they could be read on.
+        Kind::Beside if asked.question.step.is_dated() => &BESIDE[..1],
+        Kind::Beside => &BESIDE,
+    }
 }
 
 /// Features of all slots that are due, whatever is known by then: to be asked again and again, so
@@ -218,7 +223,11 @@ pub(crate) fn ask_again(
     Ok((slots.len() + 2 * last.len()) * texts.len())
 }
 
-fn scan(question: &Question, (gap, adjust): (Gap, Adjust), texts: &[(&str, &str)]) -> FeatureScan {
+pub(crate) fn scan(
+    question: &Question,
+    (gap, adjust): (Gap, Adjust),
+    texts: &[(&str, &str)],
+) -> FeatureScan {
     let bars = FeatureBars {
         session: match question.set {
             SessionSet::Regular => barrow_types::SessionSet::Regular,
@@ -247,11 +256,15 @@ fn scan(question: &Question, (gap, adjust): (Gap, Adjust), texts: &[(&str, &str)
         at_sequence: question.at_sequence.map(Sequence::new),
         due: Timestamp::MIN,
         since: Timestamp::MIN,
+        vintage: Vintage::Final,
         way: Way::Columns,
     }
 }
 
-fn read(snapshot: &Snapshot, scan: &FeatureScan) -> Result<FeaturePiece, barrow_engine::Error> {
+pub(crate) fn read(
+    snapshot: &Snapshot,
+    scan: &FeatureScan,
+) -> Result<FeaturePiece, barrow_engine::Error> {
     let mut all = FeaturePiece::default();
     let mut features = snapshot.features(scan)?;
     while let Some(piece) = features.next()? {
@@ -394,7 +407,11 @@ fn count(count: usize) -> f64 {
 }
 
 /// Where two answers differ first.
-fn difference(one: &FeaturePiece, other: &FeaturePiece, texts: &[(&str, &str)]) -> Option<String> {
+pub(crate) fn difference(
+    one: &FeaturePiece,
+    other: &FeaturePiece,
+    texts: &[(&str, &str)],
+) -> Option<String> {
     if one.ts != other.ts {
         return Some(format!("other slots\n {:?}\n {:?}", one.ts, other.ts));
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use barrow_engine::features::{
     Definition, FeatureBars, FeatureOptions, FeatureRule, Gap, LiveFeatures, LiveRow, LiveUpdate,
 };
-use barrow_engine::{Error, ErrorKind, FeatureGroup, FeatureScan, Snapshot, Way};
+use barrow_engine::{Error, ErrorKind, FeatureGroup, FeatureScan, Snapshot, Vintage, Way};
 use barrow_tests::curated_schedule::setting::INSTRUMENTS;
 use barrow_tests::random::Random;
 use barrow_types::{Adjust, Align, SeriesId, SessionSet, Step, Timestamp};
@@ -175,6 +175,7 @@ fn expected(
         at_sequence: None,
         due: snapshot.now(),
         since: Timestamp::MIN,
+        vintage: Vintage::Final,
         way: Way::Columns,
     };
     let mut expected = Expected::default();

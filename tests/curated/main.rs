@@ -26,6 +26,7 @@ mod features;
 mod live;
 mod story;
 mod tally;
+mod vintage;
 
 use barrow_tests::console::{say, setting};
 use barrow_tests::workers::on_all_cores;

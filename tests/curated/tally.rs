@@ -34,6 +34,8 @@ pub(crate) struct Tally {
     pub(crate) features: u64,
     /// Cells of live features.
     pub(crate) live: u64,
+    /// Slots of the live vintage, bars and features.
+    pub(crate) vintage: u64,
     /// Cells by the number of their reason.
     cells: [u64; 9],
 }
@@ -61,6 +63,7 @@ impl Tally {
         self.refused += other.refused;
         self.features += other.features;
         self.live += other.live;
+        self.vintage += other.vintage;
         self.cells.iter_mut().zip(other.cells).for_each(|(all, more)| *all += more);
     }
 
@@ -81,7 +84,7 @@ impl fmt::Display for Tally {
              for tiles, {} answers from tiles as they were, {} openings, {} crashes; {} questions \
              ({} asked again), {} of them refused as they must be, {} cells of features \
              ({} ranges went on from a state, {} files of cells were written and {} read), {} of \
-             live features, {} cells compared:",
+             live features, {} slots of the live vintage, {} cells compared:",
             self.schedules,
             self.episodes,
             self.batches,
@@ -103,6 +106,7 @@ impl fmt::Display for Tally {
             self.cell_files,
             self.cell_files_used,
             self.live,
+            self.vintage,
             self.cells.iter().sum::<u64>()
         )?;
         let reasons = [

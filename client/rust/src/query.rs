@@ -159,6 +159,8 @@ pub struct BarsQuery {
     pub fill: Option<String>,
     /// Curated: for which corporate actions prices are adjusted, `none`, `splits` or `all`.
     pub adjust: Option<String>,
+    /// Curated: `live`: each row as it was known when it could first be had.
+    pub vintage: Option<String>,
     /// Only rows of this source.
     pub source: Option<String>,
     /// Answer from what was known then.
@@ -245,6 +247,14 @@ impl BarsQuery {
         self
     }
 
+    /// Curated: `live`: each row as it was known when it could first be had; `final`, also if left
+    /// out: as it is known now.
+    #[must_use]
+    pub fn vintage(mut self, vintage: impl Into<String>) -> Self {
+        self.vintage = Some(vintage.into());
+        self
+    }
+
     range_methods!();
 
     pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
@@ -260,6 +270,7 @@ impl BarsQuery {
             ("gaps", &gaps),
             ("fill", &self.fill),
             ("adjust", &self.adjust),
+            ("vintage", &self.vintage),
         ] {
             if let Some(value) = value {
                 pairs.push((name, value.clone()));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use barrow_client::{
     BarsQuery, Batches, ByteStream, Client, ClientError, FeaturesQuery, Format, TicksQuery,
 };
-use barrow_engine::Fallback;
+use barrow_engine::{Fallback, Vintage};
 use barrow_types::{Align, PriceSide, SessionSet, Step};
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -103,6 +103,9 @@ struct BarsArgs {
     /// Adjusted for corporate actions: none, splits, all
     #[arg(long, value_parser = ["none", "splits", "all"])]
     adjust: Option<String>,
+    /// live: each row as it was known when it could first be had; final: as it is known now
+    #[arg(long, value_parser = Vintage::ALL.map(Vintage::name))]
+    vintage: Option<String>,
     #[command(flatten)]
     symbols: SymbolsArgs,
     #[command(flatten)]
@@ -139,6 +142,9 @@ struct FeaturesArgs {
     /// Beside each feature why it is null
     #[arg(long)]
     reasons: bool,
+    /// live: each row as it was known when it could first be had; final: as it is known now
+    #[arg(long, value_parser = Vintage::ALL.map(Vintage::name))]
+    vintage: Option<String>,
     #[command(flatten)]
     symbols: SymbolsArgs,
     #[command(flatten)]
@@ -282,6 +288,7 @@ fn bars(args: BarsArgs) -> (Query, AnswerTo) {
         gaps,
         fill,
         adjust,
+        vintage,
         symbols,
         rows,
     } = args;
@@ -303,6 +310,7 @@ fn bars(args: BarsArgs) -> (Query, AnswerTo) {
         gaps,
         fill,
         adjust,
+        vintage,
         source,
         as_of: range.as_of,
         at_sequence: range.at_sequence,
@@ -332,13 +340,14 @@ fn ticks(symbols: Vec<String>, args: RowsArgs) -> (TicksQuery, AnswerTo) {
 }
 
 fn features(args: FeaturesArgs) -> (FeaturesQuery, AnswerTo) {
-    let FeaturesArgs { groups, reasons, symbols, range } = args;
+    let FeaturesArgs { groups, reasons, vintage, symbols, range } = args;
     let query = FeaturesQuery {
         start: range.start,
         end: range.end,
         reasons,
         as_of: range.as_of,
         at_sequence: range.at_sequence,
+        vintage,
         columns: range.columns,
         limit: range.limit,
         ..FeaturesQuery::new(groups, symbols.symbols)

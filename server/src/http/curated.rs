@@ -6,7 +6,7 @@ use std::sync::Arc;
 use barrow_engine::dataset::BARS;
 use barrow_engine::{
     Adjust, Adjustment, Anchor, Curated, CuratedScan, Error, ErrorKind, Fallback, Reference,
-    Snapshot,
+    Snapshot, View, Views, Vintage,
 };
 use barrow_types::{
     Align, ColumnId, PriceSide, Sequence, SessionSet, Source, Step, Symbol, Timestamp,
@@ -19,6 +19,7 @@ use super::params::Params;
 use super::reader::place_of;
 use super::slots::{Fill, Filler, Role, expand};
 use super::time::{When, parse_parameter, parse_range, parse_when};
+use super::vintage;
 
 /// Place of the close among the columns of bars.
 const CLOSE: usize = 3;
@@ -54,6 +55,8 @@ pub(crate) struct Slotted {
     pub(crate) at_sequence: Option<Sequence>,
     /// What ends later is not due.
     pub(crate) due: Timestamp,
+    /// Of when each row is.
+    pub(crate) vintage: Vintage,
 }
 
 impl Slotted {
@@ -91,6 +94,7 @@ impl Slotted {
             as_of,
             at_sequence: params.integer("at_sequence")?.map(Sequence::new),
             due: as_of.unwrap_or(now),
+            vintage: vintage::read(params)?,
         })
     }
 
@@ -123,10 +127,12 @@ impl Slotted {
             at_sequence,
             // A later page is due as the first was; what ended between them shows.
             due: _,
+            vintage,
         } = self;
         format!(
             "curated{symbols:?}{step:?}{side:?}{source:?}{start:?}{end:?}{session:?}{align:?}\
-             {fallback:?}{adjustment:?}{symbols_asof:?}{as_of:?}{at_sequence:?}"
+             {fallback:?}{adjustment:?}{symbols_asof:?}{as_of:?}{at_sequence:?}{}",
+            vintage.name()
         )
     }
 
@@ -251,7 +257,9 @@ impl Resolved {
 
 /// Curated bars on their way out, piece by piece.
 pub(crate) struct Reader {
-    lanes: std::vec::IntoIter<(usize, Curated)>,
+    symbols: std::vec::IntoIter<(usize, Whence)>,
+    /// The one at hand.
+    source: Option<(usize, Whence)>,
     lane: Option<Lane>,
     layout: Layout,
     step: Step,
@@ -264,8 +272,49 @@ pub(crate) struct Reader {
     pub(crate) warnings: Vec<String>,
 }
 
+/// Where the slots of a symbol come from.
+enum Whence {
+    /// One question about all of them.
+    Whole(Box<Option<Curated>>),
+    /// Several, each about some.
+    Views(Box<Viewed>),
+}
+
+/// The live vintage of a symbol.
+struct Viewed {
+    snapshot: Snapshot,
+    scan: CuratedScan,
+    adjustment: Adjustment,
+    /// Whether what is filled in depends on the rows before.
+    is_filled: bool,
+    views: Views,
+}
+
+impl Whence {
+    /// The next slots, and from when on they are wanted; `None` at the end.
+    fn next(&mut self) -> Result<Option<(Curated, Timestamp)>, Error> {
+        match self {
+            Self::Whole(curated) => Ok(curated.take().map(|curated| (curated, Timestamp::MIN))),
+            Self::Views(viewed) => viewed.next(),
+        }
+    }
+}
+
+impl Viewed {
+    fn next(&mut self) -> Result<Option<(Curated, Timestamp)>, Error> {
+        let Some(View { start, end, as_of }) = self.views.next()? else { return Ok(None) };
+        let scan = CuratedScan { as_of: Some(as_of), due: as_of, ..self.scan.clone() };
+        let reference = Reference::at(&self.snapshot, scan.as_of, scan.at_sequence)?;
+        let curated = self.snapshot.curated(scan)?.adjusted(&reference, self.adjustment)?;
+        let from = if self.is_filled { Timestamp::MIN } else { start };
+        Ok(Some((curated.narrowed(from, end), start)))
+    }
+}
+
 struct Lane {
     symbol: u32,
+    /// Slots that start earlier are not wanted.
+    from: Timestamp,
     curated: Curated,
     sources: Vec<u32>,
     filler: Filler,
@@ -297,7 +346,7 @@ impl Reader {
         if matches!(fill, Fill::Forward(_)) && !ids.contains(&BARS.columns[CLOSE].id) {
             ids.push(BARS.columns[CLOSE].id);
         }
-        let (mut lanes, mut opened) = (Vec::new(), Vec::new());
+        let (mut sources, mut opened, mut late) = (Vec::new(), Vec::new(), Vec::new());
         let mut calendars: Vec<String> = Vec::new();
         for place in 0..asked.symbols.len() {
             let mut scan = asked.scan(&resolved, place, ids.clone(), gaps);
@@ -311,7 +360,7 @@ impl Reader {
                     scan.start = scan.start.max(resume.ts);
                 }
             }
-            let curated = snapshot.curated(scan).map_err(failed)?;
+            let curated = snapshot.curated(scan.clone()).map_err(failed)?;
             let curated = curated
                 .adjusted(&resolved.reference, asked.adjustment)
                 .map_err(|error| not_adjusted(&error))?;
@@ -321,11 +370,27 @@ impl Reader {
             for candidate in curated.candidates() {
                 place_of(&mut layout.sources, candidate.source.as_str());
             }
-            lanes.push((place, curated));
+            sources.push(match asked.vintage {
+                Vintage::Final => (place, Whence::Whole(Box::new(Some(curated)))),
+                Vintage::Live => {
+                    let adjustment = asked.adjustment;
+                    let views = snapshot.views(&scan, adjustment.adjust != Adjust::None);
+                    let views = views.map_err(failed)?;
+                    late.extend(vintage::warning(asked.symbols[place].as_str(), views.late())?);
+                    for source in views.sources() {
+                        place_of(&mut layout.sources, source);
+                    }
+                    let (snapshot, is_filled) = (snapshot.clone(), fill != Fill::None);
+                    let viewed = Viewed { snapshot, scan, adjustment, is_filled, views };
+                    (place, Whence::Views(Box::new(viewed)))
+                }
+            });
         }
-        let warnings = resolved.missing(asked, &opened)?;
+        let mut warnings = resolved.missing(asked, &opened)?;
+        warnings.extend(late);
         Ok(Self {
-            lanes: lanes.into_iter(),
+            symbols: sources.into_iter(),
+            source: None,
             lane: None,
             layout,
             step: asked.step,
@@ -342,7 +407,7 @@ impl Reader {
         &self.layout
     }
 
-    fn open(&mut self, place: usize, curated: Curated) -> Lane {
+    fn open(&mut self, place: usize, (curated, from): (Curated, Timestamp)) -> Lane {
         let names = curated.candidates().iter().map(|candidate| candidate.source.as_str());
         let sources = names.map(|name| place_of(&mut self.layout.sources, name)).collect();
         let roles = self.layout.user().map(|place| match BARS.columns[place].name {
@@ -358,6 +423,7 @@ impl Reader {
         }
         Lane {
             symbol: u32::try_from(place).expect("invariant: a request has few symbols"),
+            from,
             sources,
             curated,
             filler: Filler::new(self.fill, roles, close),
@@ -370,12 +436,14 @@ impl Reader {
     /// Stored bytes cannot be read.
     pub(crate) fn next(&mut self) -> Result<Option<Piece>, Error> {
         loop {
-            let mut lane = match self.lane.take() {
-                Some(lane) => lane,
-                None => match self.lanes.next() {
-                    Some((place, curated)) => self.open(place, curated),
-                    None => return Ok(None),
-                },
+            let Some(mut lane) = self.lane.take() else {
+                let source = self.source.take().or_else(|| self.symbols.next());
+                let Some((place, mut source)) = source else { return Ok(None) };
+                if let Some(next) = source.next()? {
+                    self.source = Some((place, source));
+                    self.lane = Some(self.open(place, next));
+                }
+                continue;
             };
             let Some(found) = lane.curated.next()? else { continue };
             let user_count = self.layout.user().count();
@@ -392,7 +460,8 @@ impl Reader {
                 slots: Some(slots),
                 features: None,
             };
-            let piece = self.leave_out_sent(piece);
+            let before = piece.rows.ts.partition_point(|ts| *ts < lane.from.nanos());
+            let piece = self.leave_out_sent(piece.skip(before));
             self.lane = Some(lane);
             if !piece.rows.is_empty() {
                 return Ok(Some(piece));

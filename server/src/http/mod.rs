@@ -43,6 +43,7 @@ mod stream;
 mod table;
 mod tables;
 mod time;
+mod vintage;
 mod when;
 
 use std::any::Any;

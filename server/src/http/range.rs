@@ -37,6 +37,7 @@ use super::reader::{Range, Reader};
 use super::slots::Fill;
 use super::stream::{self, Answer, Pieces};
 use super::time::{Zone, parse_parameter, parse_range};
+use super::vintage::VINTAGE;
 use crate::clock;
 
 /// Bars.
@@ -76,6 +77,7 @@ pub(crate) static BARS: Operation = Operation {
         .or("\"none\""),
         AS_OF,
         AT_SEQUENCE,
+        VINTAGE,
         REVISIONS,
         CONSISTENCY,
         MIN_SEQUENCE,
@@ -85,6 +87,7 @@ pub(crate) static BARS: Operation = Operation {
         TZ,
         FORMAT,
     ],
+    not_built: &[],
     answer: Answers::Rows(Asked::Bars),
     example: ("/v1/bars?symbols=ALDR&start=2024-11-25&end=2024-11-26&frequency=30m", ""),
     ..RANGE
@@ -170,8 +173,17 @@ pub(super) const OF_TABLES: &[Param] = &[
 ];
 
 /// Parameters that only one layer has.
-const OF_CURATED: [&str; 8] =
-    ["session", "align", "fallback", "adjust", "adjust_anchor", "symbols_asof", "gaps", "fill"];
+const OF_CURATED: [&str; 9] = [
+    "session",
+    "align",
+    "fallback",
+    "adjust",
+    "adjust_anchor",
+    "symbols_asof",
+    "gaps",
+    "fill",
+    "vintage",
+];
 
 /// What is asked for.
 enum Layer {
@@ -473,7 +485,7 @@ mod tests {
 
     #[test]
     fn what_is_not_built_says_so_and_names_itself() {
-        let problem = read("symbols=A&frequency=1m&vintage=live").err().unwrap();
+        let problem = read_of(&TRADES, "symbols=A&vintage=live").err().unwrap();
         assert_eq!(problem.code, Code::NotAvailable);
         assert_eq!(problem.field.as_deref(), Some("vintage"));
     }
@@ -485,6 +497,8 @@ mod tests {
             ("symbols=A", "frequency"),
             ("symbols=A&frequency=1m&layer=raw&fill=forward", "fill"),
             ("symbols=A&frequency=1m&layer=raw&session=regular", "session"),
+            ("symbols=A&frequency=1m&layer=raw&vintage=live", "vintage"),
+            ("symbols=A&frequency=1m&vintage=old", "vintage"),
             ("symbols=A&frequency=1m&revisions=all", "revisions"),
             ("symbols=A&frequency=1m&session=night", "session"),
             ("symbols=A&frequency=1m&align=left", "align"),

@@ -127,7 +127,7 @@ async fn what_is_not_built_is_named() {
         (Method::PUT, "/v1/calendars"),
         (Method::POST, "/v1/sql"),
         (Method::GET, "/v1/exports/1/files/part-0.parquet"),
-        (Method::GET, "/v1/bars?symbols=A&frequency=1m&vintage=live"),
+        (Method::GET, "/v1/trades?symbols=A&vintage=live"),
     ] {
         let response = server.request(method.clone(), path).send().await.unwrap();
         let (status, problem) = answer(response).await;

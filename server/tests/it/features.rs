@@ -599,7 +599,7 @@ async fn what_there_is_not_is_named() {
         ("/v1/features?groups=none&symbols=A", 404, "groups"),
         ("/v1/features?groups=g&symbols=B", 404, "symbols"),
         ("/v1/features?groups=g&symbols=A&colour=red", 400, "colour"),
-        ("/v1/features?groups=g&symbols=A&vintage=live", 400, "vintage"),
+        ("/v1/features?groups=g&symbols=A&vintage=old", 400, "vintage"),
         ("/v1/features?groups=g&symbols=A&start=soon", 400, "start"),
         ("/v1/features?groups=g&symbols=A&columns=ts,colour", 400, "columns"),
         ("/v1/features?groups=g&symbols=A&columns=ret1,ret1", 400, "columns"),

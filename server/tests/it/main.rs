@@ -38,3 +38,4 @@ mod retention;
 mod retract;
 mod tables;
 mod ticks;
+mod vintage;

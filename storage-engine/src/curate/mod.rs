@@ -43,7 +43,7 @@ use contents::Contents;
 pub(crate) use forward::{Forward, Unknown};
 pub use newest::Newest;
 use reach::minute_of;
-pub(crate) use reach::watermarks;
+pub(crate) use reach::{Ending, Ends, watermarks};
 pub use upkeep::{TilesDone, TilesJob};
 pub(crate) use verify::{LiveTiles, NextTiles, verify_tile_files};
 use window::Window;
@@ -393,6 +393,62 @@ impl Curated {
     /// The calendar that says which slots are expected; `None`: all are.
     pub fn calendar(&self) -> Option<&Calendar> {
         self.calendar.as_deref()
+    }
+
+    /// The same, of the slots alone that start in a part of its range.
+    #[must_use]
+    pub fn narrowed(mut self, start: Timestamp, end: Timestamp) -> Self {
+        self.scan.start = self.scan.start.max(start);
+        self.scan.end = self.scan.end.min(end);
+        let (start, end) = (self.scan.start.nanos(), self.scan.end.nanos());
+        let lies_in = |of: &Stretch| of.start_of(0) < end && of.start_of(of.count - 1) >= start;
+        let dates: Vec<i32> =
+            self.stretches.iter().filter(|of| lies_in(of)).map(|of| of.date).collect();
+        let is_whole = self.by_session && !self.scan.step.is_dated();
+        let of_session = |of: &Stretch| is_whole && dates.binary_search(&of.date).is_ok();
+        self.stretches.retain(|stretch| lies_in(stretch) || of_session(stretch));
+        self
+    }
+
+    /// How long after their ends slots can be had, the shortest first: of whoever may deliver them.
+    pub(crate) fn publish_delays(&self) -> Vec<i64> {
+        let delay = |place: usize| self.explainer(Some(place), Origin::Own).publish_delay.get();
+        let mut delays: Vec<i64> = (0..self.candidates.len()).map(delay).collect();
+        let is_bound = |of: &Stretch| {
+            let (first, last) = (of.start_of(0), of.start_of(of.count - 1).saturating_add(1));
+            self.candidates.iter().any(|candidate| candidate.bound.cover(first, last))
+        };
+        if !self.stretches.iter().all(is_bound) {
+            delays.push(self.explainer(None, Origin::Own).publish_delay.get());
+        }
+        delays.sort_unstable();
+        delays.dedup();
+        delays
+    }
+
+    /// Whose slots they are.
+    pub(crate) fn instrument(&self) -> &str {
+        &self.scan.instrument
+    }
+
+    /// Whether what comes in a session decides whose rows all its slots take.
+    pub(crate) const fn is_by_session(&self) -> bool {
+        self.by_session
+    }
+
+    /// When its first slot starts and its last; `None` if it has none.
+    pub(crate) fn starts(&self) -> Option<(i64, i64)> {
+        let (start, end) = (self.scan.start.nanos(), self.scan.end.nanos());
+        let before = |of: &Stretch, end: i64| partition(of.count, |at| of.start_of(at) < end);
+        let first = self.stretches.iter().find_map(|of| {
+            let at = before(of, start);
+            (at < of.count).then(|| of.start_of(at))
+        })?;
+        let last = self.stretches.iter().rev().find_map(|of| {
+            let at = before(of, end);
+            at.checked_sub(1).map(|at| of.start_of(at))
+        })?;
+        (first <= last).then_some((first, last))
     }
 
     /// When slots have ended that are due.

@@ -3,7 +3,9 @@
 use barrow_types::{Align, DAY_NANOS, Step};
 
 use crate::aggregates::{Reasons, Subjects};
-use crate::calendar::{Calendar, SlotGrid, Stretch, slot_begin, slot_of};
+use std::sync::Arc;
+
+use crate::calendar::{Bucket, Calendar, SlotGrid, Stretch, slot_begin, slot_of};
 use crate::error::Error;
 use crate::gaps::FactsAt;
 use crate::reference::Reference;
@@ -20,35 +22,35 @@ impl Curated {
         if self.may_quarantine() {
             return None;
         }
+        let after = |instant| self.first_ending_after(instant, self.by_session);
+        Some(self.changes_after(step, first).map_or(i64::MAX, after))
+    }
+
+    /// An instant so that a row of `step` with that `ts` changes no slot by itself that has ended
+    /// by then; `None`: it changes none. It does not fall where `ts` rises.
+    pub(crate) fn changes_after(&self, step: Step, ts: i64) -> Option<i64> {
         let of_days = self.scan.step.is_dated();
         let calendar = self.calendar.as_deref();
-        let instant = match step {
-            Step::Tick => minute_of(self.grid(), calendar, first.min(in_hours(calendar, first))),
-            Step::S1 => minute_of(self.grid(), calendar, first),
-            _ if step.is_dated() && !of_days => return Some(i64::MAX),
-            _ if step.is_dated() => open_of(calendar, first).min(first),
-            _ => slot_begin(step, slot_of(step, first)),
-        };
-        Some(self.first_ending_after(instant, self.by_session))
+        Some(match step {
+            Step::Tick => minute_of(self.grid(), calendar, ts.min(in_hours(calendar, ts))),
+            Step::S1 => minute_of(self.grid(), calendar, ts),
+            _ if step.is_dated() && !of_days => return None,
+            _ if step.is_dated() => open_of(calendar, ts).min(ts),
+            _ => slot_begin(step, slot_of(step, ts)),
+        })
     }
 
     /// When the first slot starts that ends after an instant; with `whole` the first of its
     /// session. The end of time if there is none.
     pub(crate) fn first_ending_after(&self, instant: i64, whole: bool) -> i64 {
+        let found = self.ending().after(instant);
+        found.map_or(i64::MAX, |Ends { session, slot }| if whole { session } else { slot }.start)
+    }
+
+    /// Its slots, to be asked which of them end when.
+    pub(crate) fn ending(&self) -> Ending {
         let grid = self.grid();
-        let calendar = self.calendar.as_deref();
-        let mut session: Option<Stretch> = None;
-        for stretch in grid.stretches(calendar, instant.saturating_sub(self.reach()), i64::MAX) {
-            if session.is_none_or(|session| session.date != stretch.date) {
-                session = Some(stretch);
-            }
-            let ended = partition(stretch.count, |at| stretch.end_of(at) <= instant);
-            if ended < stretch.count {
-                let first = session.filter(|_| whole).map(|session| session.start_of(0));
-                return first.unwrap_or_else(|| stretch.start_of(ended));
-            }
-        }
-        i64::MAX
+        Ending { grid, calendar: self.calendar_shared(), reach: reach(grid.step), found: None }
     }
 
     /// When the last slot ends that starts in its range; the end of the range, if that is later.
@@ -57,14 +59,17 @@ impl Curated {
         if end == i64::MAX {
             return end;
         }
-        let stretches =
-            self.grid().stretches(self.calendar.as_deref(), end.saturating_sub(self.reach()), end);
+        let stretches = self.grid().stretches(
+            self.calendar.as_deref(),
+            end.saturating_sub(reach(self.scan.step)),
+            end,
+        );
         stretches.last().map_or(end, |stretch| stretch.end_of(stretch.count - 1).max(end))
     }
 
-    /// No slot, with all that it is made of, is longer than half of this.
-    fn reach(&self) -> i64 {
-        if self.scan.step.is_dated() { 2 * SLOT_NANOS_MAX } else { 4 * DAY_NANOS }
+    /// How long slots are at most, with all that they are made of: half of this.
+    pub(crate) const fn reach(&self) -> i64 {
+        reach(self.scan.step)
     }
 
     /// Whether a row at an instant may have a say in slots that start at `from` or later, of which
@@ -74,13 +79,95 @@ impl Curated {
     }
 
     /// Whether a rule or a person may keep a row of any series out, that slots come from.
-    fn may_quarantine(&self) -> bool {
+    pub(crate) fn may_quarantine(&self) -> bool {
         let mut makers = self.makers();
         makers.any(|maker| {
             let mut all = maker.lineage.all();
             all.any(|(step, _)| maker.may_quarantine(step))
         })
     }
+}
+
+/// No slot of a step, with all that it is made of, is longer than half of this.
+const fn reach(step: Step) -> i64 {
+    if step.is_dated() { 2 * SLOT_NANOS_MAX } else { 4 * DAY_NANOS }
+}
+
+/// Which slots end when. What it found last is looked at first.
+#[derive(Clone, Debug)]
+pub(crate) struct Ending {
+    grid: SlotGrid,
+    calendar: Option<Arc<Calendar>>,
+    reach: i64,
+    found: Option<Found>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    /// No slot before those of the stretch ends after this.
+    before: i64,
+    stretch: Stretch,
+    session: Bucket,
+}
+
+/// A slot, and the first one of its session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
+    pub(crate) slot: Bucket,
+    pub(crate) session: Bucket,
+}
+
+impl Ending {
+    /// The length of the slots.
+    pub(crate) const fn step(&self) -> Step {
+        self.grid.step
+    }
+
+    /// The first slot that ends after an instant; `None` if there is none.
+    pub(crate) fn after(&mut self, instant: i64) -> Option<Ends> {
+        if let Some(Found { before, stretch, session }) = self.found
+            && instant >= before
+            && let Some(slot) = ending(&stretch, instant)
+        {
+            return Some(Ends { slot, session });
+        }
+        let calendar = self.calendar.as_deref();
+        let (mut before, mut session): (i64, Option<Bucket>) = (instant, None);
+        let from = instant.saturating_sub(self.reach);
+        for stretch in self.grid.stretches(calendar, from, i64::MAX) {
+            let first = session.filter(|first| first.date == stretch.date);
+            let first = *session.insert(first.unwrap_or_else(|| stretch.bucket(0)));
+            if let Some(slot) = ending(&stretch, instant) {
+                self.found = Some(Found { before, stretch, session: first });
+                return Some(Ends { slot, session: first });
+            }
+            before = stretch.end_of(stretch.count - 1);
+        }
+        None
+    }
+
+    /// The first slot that starts at an instant or later.
+    pub(crate) fn next_starting(&self, at: i64) -> Option<Bucket> {
+        self.grid.next_starting(self.calendar.as_deref(), at)
+    }
+
+    /// The last slot that ends at an instant or earlier.
+    pub(crate) fn last_ending(&self, at: i64) -> Option<Bucket> {
+        self.grid.last_ending(self.calendar.as_deref(), at)
+    }
+
+    /// Whether slots end when those of the other do.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let digest =
+            |of: &Self| of.calendar.as_ref().map(|calendar| calendar.digest_before(i32::MAX));
+        digest(self) == digest(other)
+    }
+}
+
+/// The first slot of a stretch that ends after an instant.
+fn ending(stretch: &Stretch, instant: i64) -> Option<Bucket> {
+    let ended = partition(stretch.count, |at| stretch.end_of(at) <= instant);
+    (ended < stretch.count).then(|| stretch.bucket(ended))
 }
 
 /// How long a minute is.

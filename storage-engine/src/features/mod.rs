@@ -19,6 +19,7 @@ mod machine;
 mod moments;
 mod stored;
 mod stream;
+mod vintage;
 mod world;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use barrow_types::{Reason, Sequence, Timestamp};
 use crate::error::Error;
 use crate::reference::Reference;
 use crate::snapshot::Snapshot;
+use crate::vintage::{LateRows, Vintage};
 
 pub use check::{Changed, GoOn, Linted, Verified};
 pub use checkpoints::CheckpointStats;
@@ -42,6 +44,7 @@ pub use live::{LiveFeatures, LiveRow, LiveUpdate};
 pub use stored::{CellsKey, CellsMade, StoredCellsStats};
 pub(crate) use stored::{StoredCells, verify_cell_files};
 use stream::Stream;
+use vintage::Viewed;
 
 /// Which features of which instrument.
 #[derive(Clone, Debug)]
@@ -62,6 +65,8 @@ pub struct FeatureScan {
     pub due: Timestamp,
     /// What starts before this is as if it were not there; [`Timestamp::MIN`]: all counts.
     pub since: Timestamp,
+    /// When each slot is asked about: as of `as_of`, or as of when it could first be had.
+    pub vintage: Vintage,
     /// How cells are computed. The bits are the same.
     pub way: Way,
 }
@@ -188,7 +193,15 @@ fn double(count: usize) -> f64 {
 pub struct Features {
     is_delivered: bool,
     calendar: Option<Arc<str>>,
-    stream: Stream,
+    source: Source,
+}
+
+/// Where slots come from.
+enum Source {
+    /// One question about all of them.
+    Stream(Box<Stream>),
+    /// Several, each about some.
+    Views(Box<Viewed>),
 }
 
 impl Snapshot {
@@ -199,6 +212,13 @@ impl Snapshot {
     pub fn features(&self, scan: &FeatureScan) -> Result<Features, Error> {
         let reference = Reference::at(self, scan.as_of, scan.at_sequence)?;
         let asked = Asked::new((self, &reference), scan);
+        if scan.vintage == Vintage::Live {
+            let curated = asked.open(asked.own())?;
+            let calendar = curated.calendar().map(|calendar| calendar.name().into());
+            let is_delivered = !curated.candidates().is_empty();
+            let source = Source::Views(Box::new(Viewed::new(self, scan)?));
+            return Ok(Features { is_delivered, calendar, source });
+        }
         let parts = stream::parts((scan.start.nanos(), scan.end.nanos()), asked.stored()?);
         let whole = (self.clone(), Arc::clone(&reference), scan.clone());
         let stream = Stream::new(whole, scan.end, parts)?;
@@ -210,7 +230,7 @@ impl Snapshot {
                 (true, calendar.map(|calendar| calendar.name().into()))
             }
         };
-        Ok(Features { is_delivered, calendar, stream })
+        Ok(Features { is_delivered, calendar, source: Source::Stream(Box::new(stream)) })
     }
 
     /// When the last slot with a row starts that a group can have cells for, due or not; `None` if
@@ -236,12 +256,23 @@ impl Features {
         self.calendar.as_deref()
     }
 
+    /// Of [`Vintage::Live`] the rows that came after their slots could be had.
+    pub const fn late(&self) -> Option<&LateRows> {
+        match &self.source {
+            Source::Stream(_) => None,
+            Source::Views(viewed) => Some(viewed.late()),
+        }
+    }
+
     /// The next slots, never none; `None` after the last.
     ///
     /// # Errors
     /// `Corrupt` if a block that is needed is damaged.
     #[expect(clippy::should_implement_trait, reason = "a fallible iterator is not an `Iterator`")]
     pub fn next(&mut self) -> Result<Option<FeaturePiece>, Error> {
-        self.stream.next()
+        match &mut self.source {
+            Source::Stream(stream) => stream.next(),
+            Source::Views(viewed) => viewed.next(),
+        }
     }
 }

@@ -40,6 +40,19 @@ macro_rules! clock_methods {
     };
 }
 
+/// The part of a query whose rows may each be of their own time.
+macro_rules! vintage_method {
+    () => {
+        /// `live`: each row as it was known when it could first be had; `final`, also if left out:
+        /// as it is known now.
+        #[must_use]
+        pub fn vintage(mut self, vintage: impl Into<String>) -> Self {
+            self.vintage = Some(vintage.into());
+            self
+        }
+    };
+}
+
 /// The part of a query whose answer is a table.
 macro_rules! table_methods {
     () => {
@@ -112,6 +125,8 @@ pub struct FeaturesQuery {
     pub as_of: Option<String>,
     /// Answer from what Barrow held then.
     pub at_sequence: Option<String>,
+    /// `live`: each row as it was known when it could first be had.
+    pub vintage: Option<String>,
     /// Wait until the server holds this sequence.
     pub min_sequence: Option<String>,
     /// Columns wanted; all if empty.
@@ -135,6 +150,7 @@ impl FeaturesQuery {
 
     range_methods!();
     clock_methods!();
+    vintage_method!();
     table_methods!();
 
     /// From a state that holds at least this: the token that the answer to a batch gave, for
@@ -176,6 +192,7 @@ impl FeaturesQuery {
             ("reasons", &word(self.reasons)),
             ("as_of", &self.as_of),
             ("at_sequence", &self.at_sequence),
+            ("vintage", &self.vintage),
             ("min_sequence", &self.min_sequence),
             ("columns", &columns),
             ("limit", &self.limit.map(|limit| limit.to_string())),
@@ -316,6 +333,8 @@ pub struct FeaturesAtQuery {
     pub as_of: Option<String>,
     /// Answer from what Barrow held then.
     pub at_sequence: Option<String>,
+    /// `live`: each row as it was known when it could first be had.
+    pub vintage: Option<String>,
     /// The zone in which CSV and JSON show times.
     pub tz: Option<String>,
 }
@@ -336,6 +355,7 @@ impl FeaturesAtQuery {
     }
 
     clock_methods!();
+    vintage_method!();
     table_methods!();
 
     /// The slot that starts at the instant.
@@ -356,6 +376,7 @@ impl FeaturesAtQuery {
             ("reasons", &word(self.reasons)),
             ("as_of", &self.as_of),
             ("at_sequence", &self.at_sequence),
+            ("vintage", &self.vintage),
             ("tz", &self.tz),
         ];
         push(&mut pairs, &all);
@@ -381,6 +402,8 @@ pub struct FeaturesJoin {
     pub as_of: Option<String>,
     /// Answer from what Barrow held then.
     pub at_sequence: Option<String>,
+    /// `live`: each row as it was known when it could first be had.
+    pub vintage: Option<String>,
     /// The zone in which CSV and JSON show times.
     pub tz: Option<String>,
 }
@@ -392,6 +415,7 @@ impl FeaturesJoin {
     }
 
     clock_methods!();
+    vintage_method!();
     table_methods!();
 
     pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
@@ -400,6 +424,7 @@ impl FeaturesJoin {
             ("reasons", &word(self.reasons)),
             ("as_of", &self.as_of),
             ("at_sequence", &self.at_sequence),
+            ("vintage", &self.vintage),
             ("tz", &self.tz),
         ];
         push(&mut pairs, &all);
@@ -476,7 +501,9 @@ mod tests {
         assert_eq!(shown(latest.pairs()), expected);
         let at = FeaturesAtQuery::new(["g"], ["A"], "1").exact().with_reasons();
         let expected = "groups=g&symbols=A&ts=1&mode=exact&reasons=true&as_of=3&at_sequence=4&tz=Z";
-        assert_eq!(shown(at.as_of("3").at_sequence("4").tz("Z").pairs()), expected);
+        assert_eq!(shown(at.clone().as_of("3").at_sequence("4").tz("Z").pairs()), expected);
+        let live = shown(at.vintage("live").pairs());
+        assert!(live.contains("&vintage=live"), "{live}");
         let join = FeaturesJoin::new(["g"]).with_reasons().as_of("3").at_sequence("4").tz("Z");
         let expected = "groups=g&reasons=true&as_of=3&at_sequence=4&tz=Z";
         assert_eq!(shown(join.pairs()), expected);

@@ -30,10 +30,11 @@ use super::super::params::Params;
 use super::super::reader::place_of;
 use super::super::stream::{self, Answer, Pieces};
 use super::super::time::Zone;
+use super::super::vintage::VINTAGE;
 use super::super::{App, body};
 use super::groups::reference;
 use super::point::{Seek, Which};
-use super::reader::{Asked, missing, piece};
+use super::reader::{Asked, Lane, missing, piece};
 
 /// Rows with their slots.
 pub(crate) static POST: Operation = Operation {
@@ -41,8 +42,8 @@ pub(crate) static POST: Operation = Operation {
     verb: Verb::Post,
     tag: Tag::Features,
     summary: "For each row of symbol and time the features that could be had then",
-    query: &[GROUPS, AS_OF, AT_SEQUENCE, REASONS, TZ, FORMAT],
-    not_built: &["vintage", "consistency"],
+    query: &[GROUPS, AS_OF, AT_SEQUENCE, VINTAGE, REASONS, TZ, FORMAT],
+    not_built: &["consistency"],
     body: Some(Bodied {
         about: "Rows of symbol and t; the answer has them in their order",
         is_required: true,
@@ -140,13 +141,16 @@ fn answer(
     let mut slots = Vec::with_capacity(asked.symbols.len());
     // Of each row its place among the slots of its symbol.
     let mut places = vec![0; rows];
-    let mut delivered = Vec::new();
+    let (mut delivered, mut late) = (Vec::new(), Vec::new());
     let mut calendars: Vec<String> = Vec::new();
-    for (instrument, mut rows) in instruments.iter().zip(of_symbol) {
+    for ((instrument, symbol), mut rows) in instruments.iter().zip(&asked.symbols).zip(of_symbol) {
         rows.sort_by_key(|row| times[*row]);
         let wanted: Vec<i64> = rows.iter().map(|row| times[*row]).collect();
         let seek = Seek { snapshot, asked: &asked, instrument };
-        let found = find(&seek, &wanted, layout.features.len()).map_err(failed)?;
+        let (found, lane) = find(&seek, &wanted, layout.features.len()).map_err(failed)?;
+        if let Some(lane) = lane {
+            late.extend(lane.warning(symbol)?);
+        }
         for (row, place) in rows.into_iter().zip(found.of_time) {
             places[row] = place;
         }
@@ -156,7 +160,8 @@ fn answer(
         }
         slots.push(found.slots);
     }
-    let warnings = if rows == 0 { Vec::new() } else { missing(&asked, &delivered)? };
+    let mut warnings = if rows == 0 { Vec::new() } else { missing(&asked, &delivered)? };
+    warnings.extend(late);
     let newest = snapshot.sequence();
     let sequence = at_sequence.map_or(newest, |asked| asked.min(newest)).get();
     let calendar = (!calendars.is_empty()).then(|| calendars.join(","));
@@ -203,13 +208,14 @@ struct Found {
     of_time: Vec<usize>,
 }
 
-/// The last slot that could be had at each of some times, which are in order.
-fn find(seek: &Seek<'_>, times: &[i64], features: usize) -> Result<Found, Error> {
+/// The last slot that could be had at each of some times, which are in order, and what was read for
+/// that.
+fn find(seek: &Seek<'_>, times: &[i64], features: usize) -> Result<(Found, Option<Lane>), Error> {
     let mut slots = FeaturePiece::default();
     slots.push_absent(features, Reason::WarmUp);
     let mut of_time = vec![0; times.len()];
     let (Some(&first), Some(&last)) = (times.first(), times.last()) else {
-        return Ok(Found { is_delivered: true, calendar: None, slots, of_time });
+        return Ok((Found { is_delivered: true, calendar: None, slots, of_time }, None));
     };
     let (_, before) = seek.find(Which::AvailableAt(Timestamp::from_nanos(first)))?;
     let start = before.map_or(Timestamp::MIN, |found| Timestamp::from_nanos(found.ts[0]));
@@ -245,7 +251,8 @@ fn find(seek: &Seek<'_>, times: &[i64], features: usize) -> Result<Found, Error>
         }
     }
     let calendar = lane.calendar().map(ToOwned::to_owned);
-    Ok(Found { is_delivered: lane.is_delivered(), calendar, slots, of_time })
+    let found = Found { is_delivered: lane.is_delivered(), calendar, slots, of_time };
+    Ok((found, Some(lane)))
 }
 
 /// The rows of the request with their slots, on their way out.

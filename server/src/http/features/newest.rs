@@ -67,7 +67,7 @@ pub(super) fn read(app: &App, wanted: &Wanted, snapshot: &Snapshot, cut: &Cut) -
         }
         let calendar = cut.reference.attribute_at(instrument, "calendar", ts);
         let calendar = calendar.map(ToOwned::to_owned);
-        Some(Found { is_delivered: true, calendar, slot: Some(slot) })
+        Some(Found { is_delivered: true, calendar, slot: Some(slot), late: None })
     });
     let found = found.collect::<Option<_>>()?;
     let now = asked.due;

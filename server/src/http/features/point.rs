@@ -6,7 +6,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use barrow_engine::{Error, FeaturePiece, Reference, Snapshot};
-use barrow_types::{DAY_NANOS, Timestamp};
+use barrow_types::{DAY_NANOS, Symbol, Timestamp};
 
 use super::super::App;
 use super::super::columns::{Layout, Piece};
@@ -23,6 +23,7 @@ use super::super::range::{check_consistency, reach};
 use super::super::reader::place_of;
 use super::super::stream::{self, Answer, Pieces};
 use super::super::time::{Zone, parse_parameter};
+use super::super::vintage::VINTAGE;
 use super::groups::reference;
 use super::newest;
 use super::reader::{Asked, Lane, missing, piece_aged, seconds, with_age};
@@ -73,11 +74,11 @@ pub(crate) static AT: Operation = Operation {
         .or("\"latest\""),
         AS_OF,
         AT_SEQUENCE,
+        VINTAGE,
         REASONS,
         TZ,
         FORMAT,
     ],
-    not_built: &["vintage"],
     answer: Answers::Rows(Rows::Features),
     problems: &[READS, FINDS],
     example: ("/v1/features/at?groups=example&symbols=ALDR&ts=2024-11-26T15:00:00Z", ""),
@@ -197,6 +198,8 @@ pub(super) struct Found {
     pub(super) is_delivered: bool,
     pub(super) calendar: Option<String>,
     pub(super) slot: Option<FeaturePiece>,
+    /// Rows that came late, if that matters.
+    pub(super) late: Option<String>,
 }
 
 /// Computes the slots.
@@ -211,12 +214,15 @@ fn plan(app: &App, wanted: &Wanted, snapshot: &Snapshot) -> Result<Answer<Points
     }
     let reference = Reference::at(snapshot, as_of, at_sequence).map_err(failed)?;
     let instruments = asked.instruments(&reference);
-    let find = |instrument: &Arc<str>| {
-        let (lane, slot) = Seek { snapshot, asked: &asked, instrument }.find(*which)?;
+    let find = |(instrument, symbol): (&Arc<str>, &Symbol)| {
+        let found = Seek { snapshot, asked: &asked, instrument }.find(*which);
+        let (lane, slot) = found.map_err(failed)?;
         let calendar = lane.calendar().map(ToOwned::to_owned);
-        Ok(Found { is_delivered: lane.is_delivered(), calendar, slot })
+        let late = lane.warning(symbol)?;
+        Ok(Found { is_delivered: lane.is_delivered(), calendar, slot, late })
     };
-    let found = instruments.iter().map(find).collect::<Result<_, _>>().map_err(failed)?;
+    let found = instruments.iter().zip(&asked.symbols).map(find);
+    let found = found.collect::<Result<_, Problem>>()?;
     let newest = snapshot.sequence();
     let sequence = at_sequence.map_or(newest, |asked| asked.min(newest)).get();
     Slots { asked, instruments, found, now, sequence }.answer(wanted)
@@ -248,6 +254,7 @@ impl Slots {
                 continue;
             }
             place_of(&mut calendars, found.calendar.as_deref().unwrap_or("none"));
+            warnings.extend(found.late);
             let Some(slot) = found.slot else {
                 warnings.push(format!("{symbol}: has no such slot"));
                 continue;

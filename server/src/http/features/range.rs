@@ -21,6 +21,7 @@ use super::super::params::Params;
 use super::super::range::{check_consistency, reach};
 use super::super::stream::{self, Answer};
 use super::super::time::{Zone, parse_range};
+use super::super::vintage::VINTAGE;
 use super::groups::reference;
 use super::reader::{Asked, Reader};
 
@@ -37,6 +38,7 @@ pub(crate) static GET: Operation = Operation {
         END,
         AS_OF,
         AT_SEQUENCE,
+        VINTAGE,
         REASONS,
         COLUMNS,
         CONSISTENCY,
@@ -46,7 +48,6 @@ pub(crate) static GET: Operation = Operation {
         TZ,
         FORMAT,
     ],
-    not_built: &["vintage"],
     answer: Answers::Rows(Rows::Features),
     problems: &[READS, FINDS, WAITS],
     example: (

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use barrow_engine::dataset::BARS;
 use barrow_engine::rows::{Bitmap, Column, Rows, Values};
 use barrow_engine::{
-    Error, FeatureGroup, FeaturePiece, FeatureScan, Features, Reference, Snapshot, Way,
+    Error, FeatureGroup, FeaturePiece, FeatureScan, Features, Reference, Snapshot, Vintage, Way,
 };
 use barrow_types::{PriceSide, Sequence, Step, Symbol, Timestamp};
 
@@ -18,6 +18,7 @@ use super::super::reader::place_of;
 use super::super::slots::Slots;
 use super::super::stream::Pieces;
 use super::super::time::{When, parse_parameter};
+use super::super::vintage;
 use super::named::Named;
 use crate::clock;
 
@@ -63,6 +64,8 @@ pub(crate) struct Asked {
     pub(crate) at_sequence: Option<Sequence>,
     /// What ends later is not due.
     pub(crate) due: Timestamp,
+    /// Of when each row is.
+    pub(crate) vintage: Vintage,
     /// Whether the reason of each null is wanted.
     pub(crate) reasons: bool,
     /// Names of the columns that are wanted, in their order; `None`: all.
@@ -97,6 +100,7 @@ impl Asked {
             as_of,
             at_sequence,
             due,
+            vintage: vintage::read(params)?,
             reasons: params.flag("reasons")?,
             columns: None,
         })
@@ -146,11 +150,13 @@ impl Asked {
             as_of,
             at_sequence,
             due: _,
+            vintage,
             reasons: _,
             columns: _,
         } = self;
+        let vintage = vintage.name();
         let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
-        format!("features{symbols:?}{groups:?}{start:?}{end:?}{as_of:?}{at_sequence:?}")
+        format!("features{symbols:?}{groups:?}{start:?}{end:?}{as_of:?}{at_sequence:?}{vintage}")
     }
 
     /// The instruments of the symbols.
@@ -221,6 +227,7 @@ impl Asked {
             at_sequence: self.at_sequence,
             due: self.due,
             since: Timestamp::MIN,
+            vintage: self.vintage,
             way: Way::Columns,
         };
         self.groups.iter().map(scan).collect()
@@ -248,6 +255,15 @@ impl Lane {
     /// Whether anybody has delivered anything of the instrument.
     pub(crate) fn is_delivered(&self) -> bool {
         self.streams.iter().any(Features::is_delivered)
+    }
+
+    /// What a person should know of rows that came after their slots could be had.
+    ///
+    /// # Errors
+    /// Some of them do not say when they were known, and the answer is to be of then.
+    pub(crate) fn warning(&self, symbol: &Symbol) -> Result<Option<String>, Problem> {
+        let late = self.streams.iter().find_map(Features::late);
+        late.map_or(Ok(None), |late| vintage::warning(symbol.as_str(), late))
     }
 
     /// The name of its calendar.
@@ -406,18 +422,20 @@ impl Reader {
         let reference = Reference::at(snapshot, asked.as_of, asked.at_sequence).map_err(failed)?;
         let instruments = asked.instruments(&reference);
         let mut lanes = Vec::new();
-        let mut opened = Vec::new();
+        let (mut opened, mut late) = (Vec::new(), Vec::new());
         let mut calendars: Vec<String> = Vec::new();
         for (instrument, place) in instruments.iter().zip(0..) {
             let from = resume.filter(|resume| resume.symbol == place).map(|resume| resume.ts);
             let lane = asked.open(snapshot, &reference, instrument, from).map_err(failed)?;
             opened.push(lane.is_delivered());
+            late.extend(lane.warning(&asked.symbols[place as usize])?);
             place_of(&mut calendars, lane.calendar().unwrap_or("none"));
             if resume.is_none_or(|resume| resume.symbol <= place) {
                 lanes.push((place, lane));
             }
         }
-        let warnings = missing(asked, &opened)?;
+        let mut warnings = missing(asked, &opened)?;
+        warnings.extend(late);
         Ok(Self {
             lanes: lanes.into_iter(),
             lane: None,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use barrow_engine::features::{Cell, Column};
-use barrow_engine::{Error, FeaturePiece};
+use barrow_engine::{Error, FeaturePiece, Vintage};
 use barrow_protocol::frame::Mode;
 use barrow_protocol::{Row, RowFlags, RowHead, RowLayout};
 use barrow_types::{Reason, Timestamp};
@@ -37,6 +37,7 @@ pub(crate) fn row_at(
         as_of: None,
         at_sequence: None,
         due: clock::now(),
+        vintage: Vintage::Final,
         reasons: true,
         columns: None,
     };

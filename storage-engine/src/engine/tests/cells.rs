@@ -8,6 +8,7 @@ use crate::features::{
     CellsMade, Definition, FeatureBars, FeatureGroup, FeatureRule, FeatureScan, LiveRow, Way,
     cell_file,
 };
+use crate::vintage::Vintage;
 
 const SLOTS: i64 = 10_000;
 /// Slots of a file.
@@ -67,6 +68,7 @@ fn ask(
         at_sequence: None,
         due: Timestamp::MAX,
         since: Timestamp::MIN,
+        vintage: Vintage::Final,
         way,
     };
     let mut rows = Vec::new();

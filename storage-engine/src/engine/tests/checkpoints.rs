@@ -5,6 +5,7 @@ use super::*;
 use crate::features::{
     Definition, FeatureBars, FeatureGroup, FeaturePiece, FeatureRule, FeatureScan, LiveRow, Way,
 };
+use crate::vintage::Vintage;
 
 const SLOTS: i64 = 40_000;
 
@@ -49,6 +50,7 @@ fn ask_at(
         at_sequence,
         due: Timestamp::MAX,
         since: Timestamp::MIN,
+        vintage: Vintage::Final,
         way: Way::Columns,
     };
     let mut rows = Vec::new();

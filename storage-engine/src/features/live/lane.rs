@@ -10,6 +10,7 @@ use crate::curate::{Curated, CuratedScan, Forward, watermarks};
 use crate::error::Error;
 use crate::reference::{Action, Reference};
 use crate::snapshot::Snapshot;
+use crate::vintage::Vintage;
 
 use super::super::begin::{self, Lead};
 use super::super::changes::{self, Change};
@@ -90,6 +91,7 @@ fn keep(pace: &mut dyn FnMut() -> ControlFlow<()>) -> Result<(), Error> {
 impl LiveLane {
     pub(super) fn new(instrument: Arc<str>, group: Arc<FeatureGroup>) -> Self {
         let scan = FeatureScan {
+            vintage: Vintage::Final,
             instrument,
             group,
             start: Timestamp::MIN,

@@ -14,6 +14,7 @@ use crate::derived::{self, Header, Output};
 use crate::error::Error;
 use crate::reference::Reference;
 use crate::snapshot::Snapshot;
+use crate::vintage::Vintage;
 
 use super::super::basis::Comparison;
 use super::super::begin::{self, Lead};
@@ -54,6 +55,7 @@ impl Snapshot {
     ) -> Result<CellsMade, Error> {
         let reference = Reference::at(self, None, None)?;
         let scan = FeatureScan {
+            vintage: Vintage::Final,
             instrument: Arc::clone(instrument),
             group: Arc::clone(group),
             start: Timestamp::MIN,
