@@ -120,7 +120,7 @@ impl Forward {
             match done {
                 Ok(effect) => forward.effects.push(effect),
                 Err(why) if why.kind() == ErrorKind::Invalid => {
-                    let start = start_of(all.calendar.as_deref(), all.bar_of(ex_date).start);
+                    let start = Timestamp::from_nanos(all.first_of(all.bar_of(ex_date).start));
                     forward.is_cut = true;
                     return Ok((forward, Some(Unknown { start, why })));
                 }
@@ -142,17 +142,20 @@ impl Forward {
         if self.is_cut {
             return i64::MAX;
         }
-        let start = |last: &Effect| start_of(all.calendar.as_deref(), last.ex_date).nanos();
+        let start = |last: &Effect| {
+            let trading = start_of(all.calendar.as_deref(), last.ex_date).nanos();
+            trading.max(all.first_of(last.ex_date))
+        };
         self.effects.last().map_or(i64::MIN, start)
     }
 
-    /// When the first session begins for whose bars the other does something else.
+    /// When the first bar starts to which the other does something else.
     pub(crate) fn first_other(&self, other: &Self, all: &Curated) -> Option<i64> {
         let effects = self.effects.iter().zip(&other.effects);
         let same = effects.take_while(|(own, other)| own == other).count();
         let first = self.effects.get(same).into_iter().chain(other.effects.get(same));
         let first = first.map(|effect| effect.ex_date).min()?;
-        Some(start_of(all.calendar.as_deref(), first).nanos())
+        Some(all.first_of(first))
     }
 
     /// Adjusts the rows of a piece, whose columns have these roles.
@@ -181,6 +184,21 @@ impl Curated {
         let roles = || self.scan.columns.iter().map(|id| Role::of(*id)).collect();
         self.forward = forward.map(|forward| (forward, roles()));
         self
+    }
+
+    /// When the first bar starts of the session of a date, or of the next one. On the clock that
+    /// may be before trading begins.
+    fn first_of(&self, date: i32) -> i64 {
+        let calendar = self.calendar.as_deref();
+        let trading = start_of(calendar, date).nanos();
+        let grid = self.grid();
+        if grid.step.is_dated() {
+            return trading;
+        }
+        let from = slot_begin(grid.step, slot_of(grid.step, trading));
+        let mut stretches = grid.stretches(calendar, from, i64::MAX);
+        let first = stretches.find(|stretch| stretch.date >= date);
+        first.map_or(trading, |stretch| stretch.start_of(0))
     }
 
     /// The last date of the last bar there may be.

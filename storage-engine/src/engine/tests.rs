@@ -14,9 +14,9 @@ use std::ops::ControlFlow;
 use super::*;
 use crate::batch::{Act, Batch, Counts, KnownAt, SourceFacts, Symbols};
 use crate::disk::MemoryDisk;
-use crate::rows::{Column, ColumnType, Values};
+use crate::rows::{Column, ColumnType, Texts, Values};
 use crate::snapshot::{DeadLetter, LetterId, Revisions, Scan};
-use barrow_types::{ColumnId, DatasetId, Nanos, PriceSide, Step};
+use barrow_types::{Align, ColumnId, DatasetId, Nanos, PriceSide, Step};
 
 const MINUTE: i64 = 60_000_000_000;
 
@@ -73,6 +73,37 @@ fn bars(id: &str, rows: &[(i64, f64, Option<i64>)]) -> Batch {
         raw: None,
         refused: Vec::new(),
     }
+}
+
+fn text(value: &str) -> Column {
+    let mut column = Column::empty(ColumnType::Text, 0);
+    let mut texts = Texts::default();
+    texts.push(value);
+    column.push_from(&Column::new(Values::Text(texts)), 0);
+    column
+}
+
+/// A fact about A that holds since a minute.
+fn fact(
+    id: &str,
+    (dataset, source): (DatasetId, &str),
+    minute: i64,
+    columns: Vec<Column>,
+) -> Batch {
+    Batch {
+        dataset,
+        source: source.to_owned(),
+        step: Step::Tick,
+        ts: Column::new(Values::I64(vec![at(minute).nanos()])),
+        known_at: None,
+        columns,
+        ..bars(id, &[(minute, 1.0, None)])
+    }
+}
+
+/// A bar of a whole day.
+fn day(id: &str, day: i64, close: f64) -> Batch {
+    Batch { step: Step::D1, ..bars(id, &[(day * 1_440, close, None)]) }
 }
 
 fn send(engine: &mut Engine, batch: Batch, minute: i64) -> Applied {

@@ -79,7 +79,7 @@ pub(super) struct Comparison<'a> {
 impl<'a> Comparison<'a> {
     /// With what `scan` would read of a context, which `curated` can.
     pub(super) fn new(asked: &'a Asked<'a>, scan: &'a CuratedScan, curated: &'a Curated) -> Self {
-        let world = asked.world(scan, curated);
+        let world = asked.world(curated);
         Self { asked, scan, curated, world, changes: Vec::new(), watermarks: None, begin: None }
     }
 
@@ -92,6 +92,10 @@ impl<'a> Comparison<'a> {
             return Ok(false);
         }
         let changes = self.changes_that_matter(basis)?;
+        if self.asked.is_adjusted() && changes.iter().any(|change| change.closes_before(basis.next))
+        {
+            return Ok(false);
+        }
         let mut moved = i64::MAX;
         if !changes.iter().all(|change| matches!(change, Change::Rows { .. })) {
             moved = changes::first_final(&basis.watermarks, &self.watermarks()?, basis.unsettled);
@@ -157,10 +161,9 @@ impl<'a> Comparison<'a> {
 
 impl Asked<'_> {
     /// The facts that a context's slots follow from.
-    pub(super) fn world(&self, scan: &CuratedScan, curated: &Curated) -> World {
+    pub(super) fn world(&self, curated: &Curated) -> World {
         let adjust = self.scan.group.definition.bars.adjust;
-        let calendar = curated.calendar_shared();
-        World::new((self.snapshot, self.reference), &scan.instrument, calendar, adjust)
+        World::new((self.snapshot, self.reference), curated, adjust)
     }
 
     /// Whether what was computed from the newest records may answer it.

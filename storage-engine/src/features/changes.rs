@@ -36,6 +36,18 @@ pub(super) enum Change {
     All,
 }
 
+impl Change {
+    /// Whether it may be a close that a dividend is measured by, of slots that start before an
+    /// instant: that of a day's own bar, or of the one before where there was nothing to trade.
+    pub(super) fn closes_before(&self, instant: i64) -> bool {
+        match *self {
+            Self::Rows { step, first, .. } => step == Step::D1 && first < instant,
+            Self::Reasons(first) => first < instant,
+            Self::All => true,
+        }
+    }
+}
+
 /// What changed between two records.
 #[derive(Debug, Default)]
 pub(super) struct Changes {

@@ -184,7 +184,7 @@ impl Asked<'_> {
             every,
             sequence: self.sequence(),
             watermarks: comparison.watermarks()?,
-            world: self.world(scan, curated),
+            world: self.world(curated),
             slots: 0,
             unsettled: from.map_or(i64::MIN, |from| from.basis.unsettled),
             due: from.map_or(i64::MIN, |from| from.basis.due),

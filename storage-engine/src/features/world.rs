@@ -7,6 +7,7 @@ use barrow_types::{Adjust, DAY_NANOS, DatasetId};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::calendar::{Calendar, day_of};
+use crate::curate::Curated;
 use crate::reference::Reference;
 use crate::snapshot::Snapshot;
 
@@ -22,19 +23,22 @@ pub(super) struct World {
     /// Of what has no time of its own: settings, rules, attributes.
     fixed: u64,
     calendar: Option<Arc<Calendar>>,
+    /// How long after a slot has started what begins to hold may still have a say in it.
+    reach: i64,
     /// Since when the instrument's symbols are bound to what, and from which date on actions count;
     /// each as a number, in order of their instants.
     since: Vec<(i64, u64)>,
 }
 
 impl World {
-    /// The facts about an instrument, with its corporate actions if they change prices.
+    /// The facts about the instrument of `curated`, with its corporate actions if they change
+    /// prices.
     pub(super) fn new(
         (snapshot, reference): (&Snapshot, &Reference),
-        instrument: &str,
-        calendar: Option<Arc<Calendar>>,
+        curated: &Curated,
         adjust: Adjust,
     ) -> Self {
+        let instrument = curated.instrument();
         let mut fixed = Xxh3::new();
         for subject in SUBJECTS {
             for (key, value) in reference.settings(subject) {
@@ -65,10 +69,12 @@ impl World {
             }
         }
         since.sort_unstable();
-        Self { fixed: fixed.digest(), calendar, since }
+        let (calendar, reach) = (curated.calendar_shared(), curated.reach());
+        Self { fixed: fixed.digest(), calendar, reach, since }
     }
 
-    /// A number for what has a say in slots that start before an instant.
+    /// A number for what has a say in slots that start before an instant, which may begin to hold
+    /// in the midst of the last of them, or of its session.
     pub(super) fn before(&self, instant: i64) -> u64 {
         let sessions = self.calendar.as_ref().map_or(0, |calendar| {
             calendar.digest_before(day_of(instant).saturating_add(AROUND_DATES))
@@ -76,7 +82,8 @@ impl World {
         let mut all = Xxh3::new();
         all.update(&self.fixed.to_le_bytes());
         all.update(&sessions.to_le_bytes());
-        for (_, fact) in self.since.iter().take_while(|(since, _)| *since < instant) {
+        let end = instant.saturating_add(self.reach);
+        for (_, fact) in self.since.iter().take_while(|(since, _)| *since < end) {
             all.update(&fact.to_le_bytes());
         }
         all.digest()

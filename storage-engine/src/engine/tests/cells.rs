@@ -3,6 +3,8 @@
 use std::ops::ControlFlow;
 
 use super::*;
+use crate::curate::Adjust;
+use crate::dataset::facts::FACT_SOURCE;
 use crate::derived;
 use crate::features::{
     CellsMade, Definition, FeatureBars, FeatureGroup, FeatureRule, FeatureScan, LiveRow, Way,
@@ -271,4 +273,39 @@ fn files_of_what_nobody_wants_any_more_are_removed() {
     assert_eq!(disk.list("derived").unwrap().len(), 10);
     assert_eq!(used_in_comparing(&engine, &recursions()), 0);
     assert_eq!(used_in_comparing(&engine, &windows()), 10 + 5 + 2);
+}
+
+#[test]
+fn a_corrected_close_of_a_day_takes_the_files_that_a_dividend_made_of_it() {
+    let mut bars = FeatureBars::every(Step::M1);
+    bars.adjust = Adjust::All;
+    let mut definition = Definition::new("g", bars);
+    definition.features = vec![FeatureRule::new("e", "EMA($close, 30)")];
+    let group = Arc::new(FeatureGroup::new(definition).unwrap());
+    let mut engine = filled(&Arc::new(MemoryDisk::new()));
+    send(&mut engine, day("day", 2, 8.0), SLOTS + 1);
+    let dividend = vec![text("dividend"), Column::new(Values::F64(vec![2.0]))];
+    let of = (DatasetId::ACTIONS, FACT_SOURCE);
+    send(&mut engine, fact("dividend", of, 3 * 1_440, dividend), SLOTS + 2);
+    let before = ask(&engine, &group, Way::Columns, (SLOTS - 1, SLOTS));
+    make(&engine, &group);
+    assert!(used_in_comparing(&engine, &group) > 0);
+    send(&mut engine, day("corrected", 2, 4.0), SLOTS + 3);
+    used_in_comparing(&engine, &group);
+    let after = ask(&engine, &group, Way::Columns, (SLOTS - 1, SLOTS));
+    assert_ne!(before[0].cells, after[0].cells, "half of a price is more than a quarter");
+}
+
+#[test]
+fn a_binding_from_the_midst_of_a_slot_takes_the_file_that_ends_with_it() {
+    let mut definition = Definition::new("g", FeatureBars::every(Step::M5));
+    definition.features = vec![FeatureRule::new("c", "$close")];
+    let group = Arc::new(FeatureGroup::new(definition).unwrap());
+    let mut engine = filled(&Arc::new(MemoryDisk::new()));
+    make(&engine, &group);
+    // The last slot of the first file begins three minutes before.
+    let since = 5 * BLOCK - 2;
+    let of = (DatasetId::BINDINGS, "test");
+    send(&mut engine, fact("bound", of, since, vec![text("B")]), SLOTS + 1);
+    used_in_comparing(&engine, &group);
 }

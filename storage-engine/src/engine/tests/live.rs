@@ -1,6 +1,8 @@
 //! Live features that are stopped on the way: they begin anew, and nothing of it can be seen.
 
 use super::*;
+use crate::curate::Adjust;
+use crate::dataset::facts::FACT_SOURCE;
 use crate::features::{
     Definition, FeatureBars, FeatureGroup, FeatureRule, LiveFeatures, LiveRow, LiveUpdate,
 };
@@ -79,4 +81,38 @@ fn an_update_that_is_stopped_anywhere_is_made_up_for_by_the_next() {
             assert_eq!(update(&mut live, &after, usize::MAX).0.unwrap(), whole, "{asked_max}");
         }
     }
+}
+
+#[test]
+fn a_corrected_close_reaches_the_bar_of_the_clock_that_begins_before_trading() {
+    // 2024-03-01: XNYS opens at 14:30, in the midst of the four hours from 12:00 on.
+    let ex_date = 19_783;
+    let noon = |day: i64| (day * 24 + 12) * 60;
+    let group = || {
+        let mut of = FeatureBars::every(Step::H4);
+        (of.align, of.adjust) = (Align::Clock, Adjust::All);
+        let mut definition = Definition::new("c", of);
+        definition.features = vec![FeatureRule::new("c", "$close")];
+        let mut live = LiveFeatures::default();
+        live.set_groups([Arc::new(FeatureGroup::new(definition).unwrap())]);
+        live
+    };
+    let mut engine = open(&MemoryDisk::new());
+    let now = noon(ex_date + 1);
+    let calendar = vec![text("calendar"), text("XNYS")];
+    let always = i64::from(i32::MIN) / 64;
+    let of = |dataset| (dataset, FACT_SOURCE);
+    send(&mut engine, fact("calendar", of(DatasetId::INSTRUMENTS), always, calendar), now);
+    let dividend = vec![text("dividend"), Column::new(Values::F64(vec![2.0]))];
+    send(&mut engine, fact("dividend", of(DatasetId::ACTIONS), ex_date * 1_440, dividend), now);
+    let rows = [(noon(ex_date - 1), 8.0, None), (noon(ex_date), 6.0, None)];
+    send(&mut engine, Batch { step: Step::H4, ..bars("hours", &rows) }, now);
+    send(&mut engine, day("day", ex_date - 1, 8.0), now);
+    let mut live = group();
+    let before = update(&mut live, &engine.snapshot(), usize::MAX).0.unwrap();
+    send(&mut engine, day("corrected", ex_date - 1, 4.0), now);
+    let after = update(&mut live, &engine.snapshot(), usize::MAX).0.unwrap();
+    let close = |last: &Last| last[0].as_ref().unwrap().0.cells[0].value();
+    assert_eq!((close(&before), close(&after)), (Some(8.0), Some(12.0)));
+    assert_eq!(update(&mut group(), &engine.snapshot(), usize::MAX).0.unwrap(), after);
 }
