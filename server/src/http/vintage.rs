@@ -37,7 +37,7 @@ pub(super) fn warning(symbol: &str, late: &LateRows) -> Result<Option<String>, P
         let loads: Vec<String> = late.loads.iter().map(told).collect();
         let detail = format!(
             "vintage: {}; ask for a range without them, or load them again with \
-             known_at_policy=ts_end or a column known_at",
+             known_at_policy=ts_end (barrow import --known-at ts_end) or a column known_at",
             loads.join("; ")
         );
         return Err(Problem::new(Code::InvalidParameter, detail).about("vintage"));
