@@ -99,6 +99,23 @@ impl Column {
         self.reasons.push(cell.reason);
     }
 
+    /// Adds a cell for each number, as [`Cell::number`] makes it.
+    pub fn extend_numbers(&mut self, numbers: impl ExactSizeIterator<Item = f64>) {
+        let settled = numbers.map(|number| settle(number, OK));
+        self.values.reserve(settled.len());
+        self.reasons.reserve(settled.len());
+        for (value, reason) in settled {
+            self.values.push(value);
+            self.reasons.push(reason);
+        }
+    }
+
+    /// Makes room for so many more cells.
+    pub fn reserve(&mut self, cells: usize) {
+        self.values.reserve(cells);
+        self.reasons.reserve(cells);
+    }
+
     /// How many cells there are.
     pub fn len(&self) -> usize {
         self.values.len()

@@ -81,6 +81,11 @@ impl MadeOf {
         self.last.map_or(self.steps, |(_, steps)| self.steps.with(steps))
     }
 
+    /// Those of every bar, if they are the same.
+    pub(crate) fn of_all(&self) -> Option<Steps> {
+        self.last.is_none().then_some(self.steps)
+    }
+
     /// Those of the bar of a slot.
     pub(crate) fn of(&self, slot: i64) -> Steps {
         self.last.filter(|(last, _)| *last == slot).map_or(self.steps, |(_, steps)| steps)

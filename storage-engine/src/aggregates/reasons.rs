@@ -73,6 +73,12 @@ impl Reasons {
         self.all.iter().map(|(_, explainer)| explainer.watermark)
     }
 
+    /// The instant behind which rows of these steps may still come; the end of time: none may.
+    pub(crate) fn open_after(&self, steps: Steps) -> i64 {
+        let of_steps = self.all.iter().filter(|(step, _)| steps.has(*step));
+        of_steps.filter_map(|(_, explainer)| explainer.watermark).min().unwrap_or(i64::MAX)
+    }
+
     /// Whether rows of these steps may still come that lie before `end`.
     pub(crate) fn are_open(&self, steps: Steps, end: i64) -> bool {
         let mut of_steps = self.all.iter().filter(|(step, _)| steps.has(*step));

@@ -501,6 +501,17 @@ impl Curated {
         }
     }
 
+    /// The instant behind which slots of a span of rows end that are provisional, and whether those
+    /// are not that took the place of others; `None` if that depends on the slot.
+    pub(crate) fn provisional_after(&self, span: &SlotSpan) -> Option<(i64, bool)> {
+        let (steps, is_own) = match span.origin {
+            Origin::Own => (Steps::of(self.scan.step), true),
+            Origin::Made(of) => (of.of_all()?, false),
+        };
+        let of_candidate = &self.reasons[span.candidate.unwrap_or(self.candidates.len())];
+        Some((of_candidate.open_after(steps).min(self.scan.due.nanos()), is_own))
+    }
+
     fn explainer(&self, candidate: Option<usize>, origin: Origin) -> &Explainer {
         let reasons = &self.reasons[candidate.unwrap_or(self.candidates.len())];
         reasons.of(self.scan.step, origin)

@@ -21,6 +21,11 @@ impl<T: Copy + Ord> Greatest<T> {
     pub(super) fn push(&mut self, value: T) -> T {
         let place = self.next;
         self.next += 1;
+        if self.kept.front().is_some_and(|(_, greatest)| *greatest <= value) {
+            self.kept.clear();
+            self.kept.push_back((place, value));
+            return value;
+        }
         while self.kept.back().is_some_and(|(_, last)| *last <= value) {
             self.kept.pop_back();
         }

@@ -6,7 +6,7 @@ use barrow_types::{ColumnId, Timestamp};
 use crate::curate::{Content, Curated, Piece, SlotSpan, State};
 use crate::error::Error;
 use crate::gaps::Reason;
-use crate::rows::{self, Values};
+use crate::rows::{self, Values, flags};
 
 use super::moments::{Moment, Moments};
 
@@ -41,6 +41,22 @@ pub(super) struct Slots {
 impl Slots {
     pub(super) fn len(&self) -> usize {
         self.ts.len()
+    }
+
+    /// Makes room for so many more slots, with these fields.
+    fn reserve(&mut self, slots: usize, fields: &[Field]) {
+        self.ts.reserve(slots);
+        self.ts_end.reserve(slots);
+        self.available_at.reserve(slots);
+        self.session.reserve(slots);
+        self.reason.reserve(slots);
+        self.known_at.reserve(slots);
+        self.sequence.reserve(slots);
+        self.provisional.reserve(slots);
+        self.close.reserve(slots);
+        for &field in fields {
+            self.inputs.column_mut(field).reserve(slots);
+        }
     }
 
     /// Takes all slots of others, which come behind its own.
@@ -175,8 +191,14 @@ impl SlotReader {
 
     fn slots(&mut self, piece: &Piece) -> Slots {
         let mut slots = Slots::default();
+        slots.reserve(piece.spans.iter().map(|span| span.count as usize).sum(), &self.fields);
         for span in &piece.spans {
             let delay = self.curated.publish_delay(span).get();
+            if let Content::Rows(first) = span.content
+                && self.rows(piece, span, (first, delay), &mut slots)
+            {
+                continue;
+            }
             for offset in 0..span.count {
                 let at = span.first + offset;
                 if span.stretch.start_of(at) >= self.due {
@@ -208,6 +230,66 @@ impl SlotReader {
             }
         }
         slots
+    }
+
+    /// Adds all slots of a span, whose rows begin at `first`, if all are due and nothing but rows
+    /// is asked for that have every value; false: nothing was added.
+    fn rows(
+        &mut self,
+        piece: &Piece,
+        span: &SlotSpan,
+        (first, delay): (usize, i64),
+        slots: &mut Slots,
+    ) -> bool {
+        let last = span.first + span.count - 1;
+        let is_due = span.stretch.end_of(last).saturating_add(delay) <= self.due;
+        let rows = &piece.rows;
+        let has_all = |column: &rows::Column| {
+            column.validity.is_none() && matches!(column.values, Values::F64(_))
+        };
+        let is_plain = |field: &Field| {
+            self.places[field.place()].is_some_and(|place| has_all(&rows.columns[place]))
+        };
+        let Some((open_after, is_own)) = self.curated.provisional_after(span) else { return false };
+        if !is_due
+            || span.stretch.start_of(last) >= self.due
+            || self.moments.is_some()
+            || !has_all(&rows.columns[CLOSE])
+            || !self.fields.iter().all(is_plain)
+        {
+            return false;
+        }
+        slots.append(&mut self.later);
+        self.has_begun = true;
+        let (places, all) = (span.first..=last, first..first + span.count as usize);
+        slots.ts.extend(places.clone().map(|at| span.stretch.start_of(at)));
+        slots.ts_end.extend(places.clone().map(|at| span.stretch.end_of(at)));
+        let begin = slots.ts_end.len() - all.len();
+        let Slots { ts_end, available_at, provisional, .. } = &mut *slots;
+        let ends = &ts_end[begin..];
+        available_at.extend(ends.iter().map(|end| end.saturating_add(delay)));
+        provisional.extend(
+            ends.iter()
+                .zip(&rows.flags[all.clone()])
+                .map(|(end, row)| *end > open_after && !(is_own && row & flags::CORRECTED != 0)),
+        );
+        let len = slots.ts.len();
+        slots.session.resize(len, span.stretch.date);
+        slots.reason.resize(len, Reason::Ok.code());
+        slots.known_at.extend_from_slice(&rows.known_at[all.clone()]);
+        slots.sequence.extend_from_slice(&rows.sequence[all.clone()]);
+        let numbers = |place: usize| match &rows.columns[place].values {
+            Values::F64(values) => &values[all.clone()],
+            _ => unreachable!("invariant: it was looked at"),
+        };
+        let closes = numbers(CLOSE);
+        slots.close.extend(closes.iter().map(|close| Some(*close)));
+        self.close = closes.last().copied();
+        for &field in &self.fields {
+            let place = self.places[field.place()].expect("invariant: it was looked at");
+            slots.inputs.column_mut(field).extend_numbers(numbers(place).iter().copied());
+        }
+        true
     }
 
     /// Adds where a slot lies, and what the calendar says of it.
