@@ -63,7 +63,10 @@ fn is_passed(model: &CuratedModel, ask: &Ask, (start, end): (i64, i64), due: i64
         instants(model, ask, (start, end)).range(..=due).map(|at| at - 1).collect::<Vec<_>>();
     before.into_iter().any(|as_of| {
         let ask = Ask { as_of, due: as_of, ..ask.clone() };
-        let cells = model.knows_calendar(&ask).then(|| model.curated(&ask)).unwrap_or_default();
+        if !model.knows_calendar(&ask) {
+            return false;
+        }
+        let cells = model.curated(&ask);
         cells.iter().any(|cell| cell.slot.start > start && cell.available_at <= as_of)
     })
 }
@@ -112,7 +115,7 @@ pub(crate) fn bars(
     if !found.is_sorted_by(|one, other| one.slot.start < other.slot.start) {
         return told("slots are not in order");
     }
-    let newest = model.knows_calendar(&ask).then(|| model.curated(&ask)).unwrap_or_default();
+    let newest = if model.knows_calendar(&ask) { model.curated(&ask) } else { Vec::new() };
     let slots = newest.iter().chain(&found).map(|cell| (cell.slot.start, cell.slot.end)).collect();
     let slots = drawn(slots, random);
     for (start, end) in &slots {

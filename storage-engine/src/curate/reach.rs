@@ -59,11 +59,8 @@ impl Curated {
         if end == i64::MAX {
             return end;
         }
-        let stretches = self.grid().stretches(
-            self.calendar.as_deref(),
-            end.saturating_sub(reach(self.scan.step)),
-            end,
-        );
+        let from = end.saturating_sub(self.reach());
+        let stretches = self.grid().stretches(self.calendar.as_deref(), from, end);
         stretches.last().map_or(end, |stretch| stretch.end_of(stretch.count - 1).max(end))
     }
 
