@@ -265,7 +265,9 @@ impl Views {
                 if let Some(slot) = slot
                     && let Some(as_of) = self.first_due(&slot)?
                 {
-                    self.next = self.tried;
+                    let (slot, as_of) = self.before(&slot, as_of)?.unwrap_or((slot, as_of));
+                    self.next = slot.start + 1;
+                    self.tried = self.next;
                     return Ok(Some(view((slot.start, self.next), as_of)));
                 }
             } else {
@@ -295,6 +297,21 @@ impl Views {
             };
             if piece.spans.first().is_some_and(is_due) {
                 return Ok(Some(instant));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A slot before another, which is due in a later era: one that comes to be there until then,
+    /// and is due by then.
+    fn before(&self, slot: &Bucket, due: i64) -> Result<Option<(Bucket, i64)>, Error> {
+        for era in self.eras.iter().skip(1).take_while(|era| era.from <= due) {
+            let found = era.ending.next_starting(self.next.max(era.first));
+            if let Some(found) = found.filter(|found| found.start < slot.start)
+                && let Some(at) = self.first_due(&found)?
+                && at <= due
+            {
+                return Ok(Some((found, at)));
             }
         }
         Ok(None)
