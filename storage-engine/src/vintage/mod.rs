@@ -170,7 +170,13 @@ impl Question<'_> {
         let up_to = self.up_to().nanos();
         let mut views = Views {
             snapshot: self.snapshot.clone(),
-            own: CuratedScan { empty: true, columns: Vec::new(), flags: false, ..self.own.clone() },
+            own: CuratedScan {
+                empty: true,
+                columns: Vec::new(),
+                flags: false,
+                coverage: false,
+                ..self.own.clone()
+            },
             eras: VecDeque::new(),
             delays: BTreeSet::new(),
             begins: BTreeSet::new(),
@@ -194,9 +200,11 @@ impl Question<'_> {
             });
             if let Some(slots) = slots {
                 // What lies before has a say, too.
-                let lanes = open(Timestamp::MIN, &reference, as_of)?;
+                let before =
+                    (start > Timestamp::MIN).then(|| open(Timestamp::MIN, &reference, as_of));
+                let before = before.transpose()?;
                 let mut late = Late::new(self, (from, to));
-                let era = late.era((&asked[0], slots), &lanes)?;
+                let era = late.era((&asked[0], slots), before.as_ref().unwrap_or(&asked))?;
                 views.delays.extend(&era.delays);
                 views.begins.insert(from);
                 if era.is_each {

@@ -147,16 +147,18 @@ fn answer(
         rows.sort_by_key(|row| times[*row]);
         let wanted: Vec<i64> = rows.iter().map(|row| times[*row]).collect();
         let seek = Seek { snapshot, asked: &asked, instrument };
-        let (found, lane) = find(&seek, &wanted, layout.features.len()).map_err(failed)?;
-        if let Some(lane) = lane {
-            late.extend(lane.warning(symbol)?);
-        }
+        let found = find(&seek, &wanted, layout.features.len()).map_err(failed)?;
         for (row, place) in rows.into_iter().zip(found.of_time) {
             places[row] = place;
         }
-        delivered.push(found.is_delivered);
-        if found.is_delivered {
-            place_of(&mut calendars, found.calendar.as_deref().unwrap_or("none"));
+        let lane = found.lane.as_ref();
+        let is_delivered = lane.is_none_or(Lane::is_delivered);
+        delivered.push(is_delivered);
+        if is_delivered {
+            place_of(&mut calendars, lane.and_then(Lane::calendar).unwrap_or("none"));
+        }
+        if let Some(lane) = lane {
+            late.extend(lane.warning(symbol)?);
         }
         slots.push(found.slots);
     }
@@ -200,22 +202,21 @@ fn times(incoming: &Incoming) -> Vec<i64> {
 
 /// The slots of one symbol that rows ask for.
 struct Found {
-    is_delivered: bool,
-    calendar: Option<String>,
+    /// What they were read from; `None`: nothing was asked for.
+    lane: Option<Lane>,
     /// The first is none: rows without a slot are there.
     slots: FeaturePiece,
     /// Of each time its place in `slots`.
     of_time: Vec<usize>,
 }
 
-/// The last slot that could be had at each of some times, which are in order, and what was read for
-/// that.
-fn find(seek: &Seek<'_>, times: &[i64], features: usize) -> Result<(Found, Option<Lane>), Error> {
+/// The last slot that could be had at each of some times, which are in order.
+fn find(seek: &Seek<'_>, times: &[i64], features: usize) -> Result<Found, Error> {
     let mut slots = FeaturePiece::default();
     slots.push_absent(features, Reason::WarmUp);
     let mut of_time = vec![0; times.len()];
     let (Some(&first), Some(&last)) = (times.first(), times.last()) else {
-        return Ok((Found { is_delivered: true, calendar: None, slots, of_time }, None));
+        return Ok(Found { lane: None, slots, of_time });
     };
     let (_, before) = seek.find(Which::AvailableAt(Timestamp::from_nanos(first)))?;
     let start = before.map_or(Timestamp::MIN, |found| Timestamp::from_nanos(found.ts[0]));
@@ -250,9 +251,7 @@ fn find(seek: &Seek<'_>, times: &[i64], features: usize) -> Result<(Found, Optio
             }
         }
     }
-    let calendar = lane.calendar().map(ToOwned::to_owned);
-    let found = Found { is_delivered: lane.is_delivered(), calendar, slots, of_time };
-    Ok((found, Some(lane)))
+    Ok(Found { lane: Some(lane), slots, of_time })
 }
 
 /// The rows of the request with their slots, on their way out.
